@@ -1,0 +1,61 @@
+import type { SourceRange } from './errors.ts';
+
+/** How a blob or file travels; `id` of a transfer is its digest or a short name. */
+export type TransferDirection = 'pull' | 'push' | 'export' | 'load';
+
+export interface StepSummary {
+  /** NodeId of the graph node. */
+  readonly id: string;
+  /** Stage name or index, e.g. `build` or `0`. */
+  readonly stage: string;
+  /** The instruction as the user wrote it, on one line, e.g. `RUN make`. */
+  readonly label: string;
+}
+
+/**
+ * The one event stream. Renderers only read it; nobody else writes to the terminal.
+ * Producers throttle `transfer` to ten a second per id. Times are milliseconds.
+ */
+export type BuildEvent =
+  | { readonly type: 'plan'; readonly steps: readonly StepSummary[] }
+  | { readonly type: 'step.started'; readonly step: string }
+  | { readonly type: 'step.cached'; readonly step: string }
+  | {
+      readonly type: 'step.finished';
+      readonly step: string;
+      readonly durationMs: number;
+      readonly diffId?: string;
+      readonly sizeBytes?: number;
+    }
+  | { readonly type: 'step.failed'; readonly step: string; readonly durationMs: number }
+  /** Why a step is not taken from the cache, in words. */
+  | { readonly type: 'step.miss'; readonly step: string; readonly reason: string }
+  /** One chunk as the process wrote it; not necessarily a whole line. */
+  | {
+      readonly type: 'step.output';
+      readonly step: string;
+      readonly stream: 'stdout' | 'stderr';
+      readonly chunk: Uint8Array;
+    }
+  | {
+      readonly type: 'transfer';
+      readonly id: string;
+      readonly direction: TransferDirection;
+      readonly state: 'waiting' | 'running' | 'done' | 'exists' | 'mounted' | 'retrying' | 'failed';
+      readonly doneBytes: number;
+      readonly totalBytes?: number;
+      readonly note?: string;
+    }
+  | {
+      readonly type: 'warning';
+      readonly message: string;
+      readonly range?: SourceRange;
+      readonly hint?: string;
+    }
+  | { readonly type: 'info'; readonly message: string }
+  | { readonly type: 'debug'; readonly scope: string; readonly message: string };
+
+export type EventSink = (event: BuildEvent) => void;
+
+/** Swallows every event. */
+export const noEvents: EventSink = () => {};

@@ -1,0 +1,49 @@
+import type { Mount } from '../../layers/snapshot.ts';
+
+export type Availability =
+  | { readonly ok: true; readonly detail?: string }
+  | { readonly ok: false; readonly reason: string; readonly hint: string };
+
+/** What runs in a step: plain data, so that a test can look at it without Linux. Ids are those inside the namespace. */
+export interface ProcessSpec {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups. */
+  readonly groups: readonly number[];
+  readonly network: 'host' | 'none';
+  readonly hostname: string;
+  /** Extra read-only files (the heredoc script), mode 0755, owner root; their stubs are not in the layer. */
+  readonly files: readonly { readonly path: string; readonly content: string }[];
+}
+
+export interface SandboxIo {
+  /** Chunks as the process wrote them. */
+  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
+}
+
+export type ExitStatus =
+  | { readonly kind: 'exited'; readonly code: number }
+  | { readonly kind: 'signaled'; readonly signal: string }
+  /** The process could not be started: e.g. the program is missing (127) or not executable (126). */
+  | { readonly kind: 'not-started'; readonly reason: string };
+
+/** Runs one process in one root. A non-zero exit is a result, not an error. */
+export interface Sandbox {
+  readonly name: string;
+  probe(): Promise<Availability>;
+  /**
+   * `root`: how to mount the root directory. Paths that the sandbox had to make in the root to mount over
+   * (`/proc`, `/etc/resolv.conf`, ...) are reported, so that they are left out of the layer.
+   * Aborting kills every process of the step. No mount and no process is left in any case.
+   */
+  run(spec: ProcessSpec, root: Mount, io: SandboxIo, signal: AbortSignal): Promise<SandboxResult>;
+}
+
+export interface SandboxResult {
+  readonly status: ExitStatus;
+  /** Absolute paths to leave out of the layer. */
+  readonly stubs: readonly string[];
+}

@@ -1,0 +1,18 @@
+import type { ByteStream, Compression, DiffId, Layer } from '../oci/index.ts';
+import type { RootView } from './root-view.ts';
+import type { CommittedLayer, Snapshotter } from './snapshot.ts';
+
+/**
+ * All layers that this store holds, by diffId, in whatever form they have: a blob as it came, a tar written by COPY, or
+ * the frozen directory that RUN left. Other forms are made only when somebody asks.
+ */
+export interface LayerLibrary {
+  readonly snapshotter: Snapshotter;
+  /** undefined: no form of it is here. Its descriptor is that of the uncompressed tar. */
+  find(diffId: DiffId): Promise<Layer | undefined>;
+  /** Keeps a tar as a new layer. */
+  commitTar(tar: ByteStream): Promise<CommittedLayer>;
+  /** The same layer with a compressed descriptor; compresses at most once per diffId and compression, on all cores. */
+  compressed(layer: Layer, compression: Compression): Promise<Layer>;
+  view(chain: readonly Layer[]): Promise<RootView>;
+}

@@ -1,0 +1,15 @@
+/**
+ * The image model: pure data and rules, no I/O. Digests, descriptors, manifests, configs, references, platforms,
+ * and the ports (`ImageSource`, `ImageSink`, `ContentStore`, `CacheIndex`) that store and registry implement.
+ */
+export * from './canonical-json.ts';
+export * from './config.ts';
+export * from './descriptor.ts';
+export * from './digest.ts';
+export * from './image.ts';
+export * from './manifest.ts';
+export * from './media-types.ts';
+export * from './platform.ts';
+export * from './ports.ts';
+export * from './reference.ts';
+export * from './verify.ts';

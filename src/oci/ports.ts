@@ -1,0 +1,108 @@
+import type { EventSink } from '../events.ts';
+import type { ImageConfig } from './config.ts';
+import type { Descriptor } from './descriptor.ts';
+import type { CacheKey, DiffId, Digest } from './digest.ts';
+import type { Platform } from './platform.ts';
+import type { Reference } from './reference.ts';
+
+/** Bytes on their way. Anything that can be read twice has a *method returning* a ByteStream, never a stream field. */
+export type ByteStream = AsyncIterable<Uint8Array>;
+
+/** A layer whose both identities are known. Read-only; the streams open anew at each call. */
+export interface Layer {
+  /** Of the bytes that `compressed()` gives. A layer that was built here and never pushed is stored uncompressed. */
+  readonly descriptor: Descriptor;
+  readonly diffId: DiffId;
+  /** The bytes of `descriptor`, verified: a wrong size or digest throws (`E_SIZE_MISMATCH`, `E_DIGEST_MISMATCH`). */
+  compressed(signal?: AbortSignal): ByteStream;
+  /** The tar, verified against `diffId` at its end. */
+  uncompressed(signal?: AbortSignal): ByteStream;
+}
+
+/** Raw bytes are the identity; the parsed views lie beside them. Change is a new value (see image.ts). */
+export interface Image {
+  /** Of the manifest: mediaType, digest, size. */
+  readonly descriptor: Descriptor;
+  readonly rawManifest: Uint8Array;
+  readonly rawConfig: Uint8Array;
+  readonly configDescriptor: Descriptor;
+  readonly config: ImageConfig;
+  /** Base first; as many as `config.rootfs.diff_ids`. */
+  readonly layers: readonly Layer[];
+}
+
+export interface TransferOptions {
+  readonly emit?: EventSink;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Registry, store, OCI layout, OCI and Docker archives: whatever images come from. */
+export interface ImageSource {
+  /** Reads manifest and config only; layers stream when asked. Throws `E_NOT_FOUND`, `E_NO_PLATFORM`, ... */
+  resolve(ref: Reference, platform: Platform, options?: TransferOptions): Promise<Image>;
+}
+
+/** Whatever images go to. `write` is idempotent, skips what is there, and names the image last. */
+export interface ImageSink {
+  /** Returns the descriptor of the manifest as written. */
+  write(image: Image, ref: Reference, options?: TransferOptions): Promise<Descriptor>;
+}
+
+export interface Ingested {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Bytes by digest. */
+export interface ContentStore {
+  has(digest: Digest): Promise<boolean>;
+  /** Verified in the pipe. Throws `E_CORRUPT_STORE` where the blob is missing. */
+  open(target: Pick<Descriptor, 'digest' | 'size'>): ByteStream;
+  /** Small blobs (manifests, configs), verified. */
+  read(digest: Digest): Promise<Uint8Array>;
+  /** Temporary file, hash, compare with `expected`, rename. Success means the content is there, not that this call put it there. */
+  ingest(bytes: ByteStream, expected?: Pick<Descriptor, 'digest' | 'size'>, signal?: AbortSignal): Promise<Ingested>;
+  delete(digest: Digest): Promise<void>;
+}
+
+/** What a step left behind. Never the config: it is computed anew. */
+export interface CacheRecord {
+  readonly key: CacheKey;
+  /** Absent when the step changed nothing that makes a layer (e.g. a WORKDIR that existed). */
+  readonly layer?: { readonly diffId: DiffId; readonly sizeBytes: number };
+  /** RFC 3339: when the step ran; goes into history and config. */
+  readonly created: string;
+  /** Canonical JSON of what the key covers: explains a miss. */
+  readonly preimage: string;
+  /** Names the step across edits (stage, position, instruction kind): finds the record to compare a miss with. */
+  readonly slot: string;
+}
+
+export interface CacheIndex {
+  /** undefined: never done, or its layer is gone. */
+  lookup(key: CacheKey): Promise<CacheRecord | undefined>;
+  record(record: CacheRecord): Promise<void>;
+  /** The newest record of a slot, for explaining a miss. */
+  latest(slot: string): Promise<CacheRecord | undefined>;
+}
+
+/** Finds layers by what they contain. */
+export interface LayerSource {
+  /** undefined: no form of it is here. Its descriptor is that of the uncompressed tar, whatever form is stored. */
+  find(diffId: DiffId): Promise<Layer | undefined>;
+}
+
+/** The blobs that hold a layer, and how to get from its diffID to them. */
+export interface LayerRecord {
+  readonly diffId: DiffId;
+  /** Of the uncompressed tar; absent while only a compressed blob has been seen. */
+  readonly tarSize?: number;
+  /** Stored (or once stored) forms as blobs; `none` is the tar itself. */
+  readonly blobs: readonly { readonly compression: 'none' | 'gzip' | 'zstd'; readonly digest: Digest; readonly size: number }[];
+}
+
+export interface LayerIndex {
+  get(diffId: DiffId): Promise<LayerRecord | undefined>;
+  /** Adds to what is known of the layer. */
+  add(record: LayerRecord): Promise<void>;
+}
