@@ -98,7 +98,11 @@ export interface LayerRecord {
   /** Of the uncompressed tar; absent while only a compressed blob has been seen. */
   readonly tarSize?: number;
   /** Stored (or once stored) forms as blobs; `none` is the tar itself. */
-  readonly blobs: readonly { readonly compression: 'none' | 'gzip' | 'zstd'; readonly digest: Digest; readonly size: number }[];
+  readonly blobs: readonly {
+    readonly compression: 'none' | 'gzip' | 'zstd';
+    readonly digest: Digest;
+    readonly size: number;
+  }[];
 }
 
 export interface LayerIndex {

@@ -1,0 +1,111 @@
+import type { EventSink } from './events.ts';
+import type { Digest, ImageFormat } from './oci/index.ts';
+
+/** What every operation takes. */
+export interface SessionOptions {
+  /** State directory; default: $XDG_DATA_HOME/tsbuild, for root /var/lib/tsbuild. */
+  readonly root?: string | undefined;
+  readonly emit: EventSink;
+  readonly signal: AbortSignal;
+}
+
+export interface RegistryAccess {
+  /** false: plain http and unverified certificates are allowed. Default true; localhost is tried in plain http anyway. */
+  readonly tlsVerify?: boolean | undefined;
+  /** The only credentials file to read. */
+  readonly authfile?: string | undefined;
+}
+
+/** `-o type=...,dest=...`. `dest` is `-` for standard output. */
+export type OutputSpec =
+  | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
+  | { readonly type: 'local'; readonly dest: string };
+
+export interface BuildOptions extends SessionOptions, RegistryAccess {
+  /** Directory. */
+  readonly context: string;
+  /** Path, or `-`: then `stdin` holds the text. Absent: Containerfile, then Dockerfile, in the context. */
+  readonly file?: string | undefined;
+  readonly stdin?: Uint8Array | undefined;
+  /** As the user wrote them. */
+  readonly tags: readonly string[];
+  readonly target?: string | undefined;
+  /** Value undefined: taken from the caller's environment by the caller, or left out. */
+  readonly buildArgs: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly platform?: string | undefined;
+  readonly network: 'default' | 'host' | 'none';
+  /** Steps at once; default: number of processors. */
+  readonly jobs?: number | undefined;
+  readonly outputs: readonly OutputSpec[];
+  readonly format: ImageFormat;
+  /** Seconds since 1970 ($SOURCE_DATE_EPOCH): clamps mtimes of new layers and sets `created`. */
+  readonly sourceDateEpoch?: number | undefined;
+  /** Only print the graph, run nothing. */
+  readonly printGraph?: boolean | undefined;
+  /** How to run this very command again inside the namespace. */
+  readonly self: SelfCommand;
+}
+
+export interface SelfCommand {
+  readonly execPath: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface BuildResult {
+  readonly kind: 'built';
+  /** Digest of the config: the image's ID. */
+  readonly imageId: Digest;
+  /** Digest of the manifest in the store. */
+  readonly manifest: Digest;
+  /** Normalised names given. */
+  readonly names: readonly string[];
+  readonly steps: number;
+  readonly cached: number;
+  readonly durationMs: number;
+}
+
+/** The command was run again inside the namespace and has done everything, printing included. */
+export interface Delegated {
+  readonly kind: 'delegated';
+  readonly exitCode: number;
+}
+
+export interface GraphText {
+  readonly kind: 'graph';
+  readonly text: string;
+}
+
+export interface ImageSummary {
+  readonly name: string;
+  readonly imageId: Digest;
+  readonly manifest: Digest;
+  readonly created: string | undefined;
+  /** Sum of the layers' tar sizes where known, else of their blobs. */
+  readonly sizeBytes: number;
+  readonly platform: string;
+}
+
+export interface PullResult {
+  readonly name: string;
+  readonly imageId: Digest;
+  readonly manifest: Digest;
+}
+
+export interface PushResult {
+  readonly destination: string;
+  readonly manifest: Digest;
+}
+
+export interface PruneResult {
+  readonly removed: number;
+  readonly freedBytes: number;
+}
+
+export interface InfoReport {
+  /** Name and value lines, in order; a value may have a hint for making the host better. */
+  readonly lines: readonly { readonly name: string; readonly value: string; readonly hint?: string }[];
+}
