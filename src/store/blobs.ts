@@ -31,6 +31,8 @@ export interface BlobDirectories {
   readonly ingest: string;
   /** Permission bits of a blob; default 0444. */
   readonly mode?: number;
+  /** The directory is not ours: a damaged blob in it is reported, not removed. */
+  readonly isForeign?: boolean;
 }
 
 type Expected = Pick<Descriptor, 'digest' | 'size'>;
@@ -125,8 +127,8 @@ export class DiskContentStore implements ContentStore {
       yield* createReadStream(path, { highWaterMark: READ_BYTES });
     } catch (cause) {
       if (systemErrorCode(cause) !== 'ENOENT') throw storeError({ doing: 'read a blob', path }, cause);
-      throw new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in the store`, {
-        hint: 'Pull or build the image again',
+      throw new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
+        hint: 'Pull, build or write the image again',
         cause,
         fields: { path },
       });
@@ -135,6 +137,7 @@ export class DiskContentStore implements ContentStore {
 
   /** A blob whose bytes are wrong is removed, so that the next pull or build brings it again. */
   async #damaged(digest: Digest, cause: BuildError): Promise<BuildError> {
+    if (this.#directories.isForeign) return cause;
     const hash = sha256();
     for await (const chunk of this.#bytes(digest)) hash.update(chunk);
     if (digestFrom(hash) === digest) return cause;

@@ -12,9 +12,7 @@ import {
 } from '../oci/index.ts';
 import { type Decompress, layerFromBlob } from './image-reader.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
-
-/** Layers read from the network at once, as in docker and containers/image (3 to 6). */
-const PARALLEL_LAYERS = 4;
+import { forEachParallel } from './parallel.ts';
 
 export interface LayerStorage {
   readonly blobs: ContentStore;
@@ -24,30 +22,14 @@ export interface LayerStorage {
   readonly decompress: Decompress;
 }
 
-/** Stores the layers that are not here yet, a few at a time. The first failure stops the others. */
+/** Stores the layers that are not here yet, a few at a time. */
 export async function ingestLayers(
   layers: readonly Layer[],
   storage: LayerStorage,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const stop = new AbortController();
-  const combined = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  const waiting = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
-  const worker = async (): Promise<void> => {
-    for (let layer = waiting.shift(); layer; layer = waiting.shift()) {
-      try {
-        await ingestLayer(layer, storage, combined);
-      } catch (error) {
-        waiting.length = 0;
-        if (!stop.signal.aborted) stop.abort(error);
-        throw error;
-      }
-    }
-  };
-  const outcomes = await Promise.allSettled(Array.from({ length: PARALLEL_LAYERS }, worker));
-  if (stop.signal.aborted) throw stop.signal.reason;
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
+  const unique = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
+  await forEachParallel(unique, (layer, stop) => ingestLayer(layer, storage, stop), signal);
 }
 
 /**

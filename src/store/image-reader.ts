@@ -87,7 +87,8 @@ async function assembleImage(
   };
 }
 
-function requirePlatform(config: Platform, platform: Platform | undefined): void {
+/** Throws `E_NO_PLATFORM` for an image of another platform. */
+export function requirePlatform(config: Platform, platform: Platform | undefined): void {
   if (!platform || choosePlatform([{ platform: config }], platform)) return;
   throw new BuildError(
     'E_NO_PLATFORM',

@@ -20,6 +20,7 @@ import { candidateNames, idPrefixOf, matchId, noImage } from './image-names.ts';
 import { type Decompress, type ImageParts, readImage } from './image-reader.ts';
 import { type ImageRecord, ImageRecords } from './image-records.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
+import { oneChunk } from './one-chunk.ts';
 import type { StorePaths } from './paths.ts';
 import { namesFor, type TagRecord, Tags } from './tags.ts';
 
@@ -72,8 +73,8 @@ export class ImageStore implements ImageSource, ImageSink {
   async write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
     const { blobs } = this.#deps;
     await ingestLayers(image.layers, this.#deps, options.signal);
-    await blobs.ingest(once(image.rawConfig), image.configDescriptor, options.signal);
-    await blobs.ingest(once(image.rawManifest), image.descriptor, options.signal);
+    await blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, options.signal);
+    await blobs.ingest(oneChunk(image.rawManifest), image.descriptor, options.signal);
     await this.#records.add(image);
     for (const name of namesFor(ref)) await this.#tags.set(name, image.descriptor.digest);
     return image.descriptor;
@@ -207,8 +208,4 @@ export class ImageStore implements ImageSource, ImageSink {
       layer: (descriptor, diffId) => storedLayer(descriptor, diffId, this.#deps),
     };
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
