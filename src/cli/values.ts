@@ -3,7 +3,7 @@ import { usageError } from './usage.ts';
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** For commander's repeatable options. */
-export function collect(value: string, previous: readonly string[]): readonly string[] {
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value];
 }
 

@@ -20,22 +20,22 @@ import {
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
 interface Flags {
-  readonly tag: readonly string[];
+  readonly tag?: readonly string[];
   readonly file?: string;
   readonly target?: string;
-  readonly buildArg: readonly string[];
+  readonly buildArg?: readonly string[];
   readonly cache: boolean;
   readonly pull?: boolean;
   readonly platform?: string;
   readonly network: string;
   readonly jobs?: string;
-  readonly label: readonly string[];
+  readonly label?: readonly string[];
   readonly iidfile?: string;
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
   readonly authfile?: string;
-  readonly output: readonly string[];
+  readonly output?: readonly string[];
   readonly format: string;
   readonly print?: string;
 }
@@ -45,7 +45,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
   const command = new Command('build')
     .description('build an image from a Containerfile; prints the image ID')
     .argument('[context]', 'directory that COPY and ADD read from', '.')
-    .option('-t, --tag <name>', 'name of the image (repeatable)', collect, [])
+    .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
     .option(
       '-f, --file <path>',
       'the Containerfile; "-" reads it from stdin (default: Containerfile or Dockerfile in the context)',
@@ -55,9 +55,8 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       '--build-arg <name[=value]>',
       'value of an ARG; without a value taken from the environment (repeatable)',
       collect,
-      [],
     )
-    .option('--label <name=value>', 'label of the image (repeatable)', collect, [])
+    .option('--label <name=value>', 'label of the image (repeatable)', collect)
     .option('--no-cache', 'run every step again')
     .option('--pull', 'ask the registry for newer base images')
     .option('--platform <os/arch>', "platform to build for (default: this machine's)")
@@ -67,7 +66,6 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       '-o, --output <spec>',
       'type=oci|docker|local|tar,dest=PATH|-; a bare DIR means type=local (repeatable)',
       collect,
-      [],
     )
     .option('--format <format>', 'manifest format: oci or docker', 'oci')
     .option('--iidfile <file>', 'write the image ID to this file after success')
@@ -97,16 +95,16 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const { host, operations } = context;
   rejectMistypedCommand(directory);
   const progress = flags.quiet ? 'quiet' : progressMode(flags.progress);
-  const outputs = flags.output.map(parseOutput);
+  const outputs = (flags.output ?? []).map(parseOutput);
   checkStdout(outputs, host.stdout.isTTY === true);
   const settings = {
     context: directory,
     file: flags.file,
     stdin: flags.file === '-' ? await readAll(host.stdin) : undefined,
-    tags: flags.tag,
+    tags: flags.tag ?? [],
     target: flags.target,
-    buildArgs: parseBuildArgs(flags.buildArg, host.env),
-    labels: parseLabels(flags.label),
+    buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env),
+    labels: parseLabels(flags.label ?? []),
     noCache: !flags.cache,
     pull: flags.pull === true,
     platform: singlePlatform(flags.platform),
@@ -143,7 +141,7 @@ function report(result: BuildResult | Delegated | GraphText, reporting: Reportin
       return 0;
     case 'built':
       if (flags.iidfile !== undefined) writeIdFile(flags.iidfile, result.imageId);
-      session.renderer.built({ ...result, title: flags.tag[0] ?? result.imageId.slice(0, 'sha256:'.length + 12) });
+      session.renderer.built({ ...result, title: flags.tag?.[0] ?? result.imageId.slice(0, 'sha256:'.length + 12) });
       if (!outputs.some(({ dest }) => dest === '-')) context.host.stdout.write(`${result.imageId}\n`);
       return 0;
     default:
