@@ -71,13 +71,18 @@ export class ImageStore implements ImageSource, ImageSink {
 
   /** Layers first, the name last: what is named is complete. */
   async write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
+    await this.add(image, options);
+    for (const name of namesFor(ref)) await this.#tags.set(name, image.descriptor.digest);
+    return image.descriptor;
+  }
+
+  /** Keeps an image without a name. */
+  async add(image: Image, options: TransferOptions = {}): Promise<void> {
     const { blobs } = this.#deps;
     await ingestLayers(image.layers, this.#deps, options.signal);
     await blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, options.signal);
     await blobs.ingest(oneChunk(image.rawManifest), image.descriptor, options.signal);
     await this.#records.add(image);
-    for (const name of namesFor(ref)) await this.#tags.set(name, image.descriptor.digest);
-    return image.descriptor;
   }
 
   /** An image of the store by its manifest digest. */

@@ -11,7 +11,7 @@ export {
   type OpenArchiveOptions,
   openArchive,
 } from './archive.ts';
-export type { ArchiveDestination } from './archive-output.ts';
+export { type ArchiveDestination, writeArchive } from './archive-output.ts';
 export { DockerArchiveSink } from './docker-archive.ts';
 export type { Pruned, PruneOptions, RemoveLayerDirectory } from './gc.ts';
 export type { Decompress } from './image-reader.ts';
