@@ -2,19 +2,18 @@ import { linkSync, lstatSync, mkdirSync, rmSync, symlinkSync, unlinkSync } from 
 import { systemErrorCode } from '../errors.ts';
 import { setOpenAttributes, setOpenTime, setPathAttributes } from './attributes.ts';
 import { childOf, DirectoryCursor, type OpenDirectory, refused } from './directory-cursor.ts';
+import { readName } from './entry-name.ts';
 import { FileWriter } from './file-writer.ts';
 import type { IdMap } from './id-map.ts';
 import type { LayerMeta, Skipped } from './layer-meta.ts';
 import { mknod } from './syscalls.ts';
 import type { TarEntry } from './tar/entry.ts';
-import { isWhiteout, makeOpaque, makeOpaqueDirectory, makeWhiteout, parseMarker, type TarMarker } from './whiteout.ts';
+import { isWhiteout, makeOpaque, makeOpaqueDirectory, makeWhiteout, type TarMarker } from './whiteout.ts';
 
 type EntryOf<Type extends TarEntry['type']> = Extract<TarEntry, { readonly type: Type }>;
 
 /** Far above any real layer; stops an archive of nothing but headers. */
 const MAX_ENTRIES = 8_000_000;
-/** PATH_MAX of linux/limits.h. */
-const MAX_PATH_BYTES = 4096;
 
 const S_IFMT = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
 
@@ -53,19 +52,13 @@ export class LayerWriter {
   entry(entry: TarEntry): void {
     this.#finishFile();
     if (++this.#entries > MAX_ENTRIES) throw refused(entry.path, `the layer has more than ${MAX_ENTRIES} entries`);
-    if (Buffer.byteLength(entry.path) >= MAX_PATH_BYTES) throw refused(entry.path, 'the path is too long');
-    const names = entry.path.split('/');
-    if (names.includes('..') || entry.path.startsWith('/')) throw refused(entry.path, 'it lies outside of the root');
-    const name = names.pop() ?? '';
-    if (names.some(isBookkeeping)) return;
-    const marker = parseMarker(name);
-    if (marker?.kind === 'ignored') return;
-    if (name === '.' || (name === '' && entry.path !== '')) throw refused(entry.path, 'it has no name');
-    if (!marker) this.#ids.check(entry);
-    const parent = this.#openParent(names.join('/'));
-    if (marker) this.#mark(marker, parent);
-    else if (name === '') this.#setRoot(entry);
-    else this.#make(entry, placeIn(parent, name));
+    const place = readName(entry.path);
+    if (!place) return;
+    if (!place.marker) this.#ids.check(entry);
+    const parent = this.#openParent(place.directory);
+    if (place.marker) this.#mark(place.marker, parent);
+    else if (place.name === '') this.#setRoot(entry);
+    else this.#make(entry, placeIn(parent, place.name));
   }
 
   data(bytes: Uint8Array): void {
@@ -182,12 +175,12 @@ export class LayerWriter {
   }
 
   #makeHardLink(entry: EntryOf<'hardlink'>, place: Place): void {
-    const names = entry.linkname.split('/');
-    if (names.includes('..')) throw refused(entry.path, `its link target "${entry.linkname}" lies outside of the root`);
-    const name = names.pop() ?? '';
+    const link = readName(entry.linkname);
+    if (!link || link.marker || link.name === '')
+      throw refused(entry.path, `its link target "${entry.linkname}" is no file`);
     const lower = this.#links.get(entry.linkname);
-    const parent = this.#targets.open(names.join('/'));
-    const target = parent && placeIn(parent, name);
+    const parent = this.#targets.open(link.directory);
+    const target = parent && placeIn(parent, link.name);
     const stats = target && lstatSync(target.at, { throwIfNoEntry: false });
     if (!target || !stats) {
       this.#remove(place);
@@ -262,11 +255,4 @@ function makeUnlessThere(make: () => void): boolean {
     if (systemErrorCode(error) === 'EEXIST') return false;
     throw error;
   }
-}
-
-/** Throws for a directory with a whiteout's name: nothing can lie in a deletion. */
-function isBookkeeping(name: string): boolean {
-  const marker = parseMarker(name);
-  if (marker && marker.kind !== 'ignored') throw refused(name, 'a whiteout cannot be a directory');
-  return marker !== undefined;
 }

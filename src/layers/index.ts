@@ -4,8 +4,12 @@
  * mounted), and look-ups in a chain without a mount (`RootView`). Hands `Mount`s to the sandbox and mounts nothing itself.
  * Hot file work runs synchronously in worker threads (`worker.ts`); files of sub-ids need the namespace.
  */
+export { openIfArchive } from './archive.ts';
+export { type CompressionKind, decompress, detectCompression, MAGIC_BYTES } from './compression.ts';
+export { type GzipOptions, gzip } from './compression-gzip.ts';
 export { DirectorySnapshotter } from './directory.ts';
 export { LayerDirectories } from './layer-directories.ts';
+export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';
 export { LayerWorkers } from './layer-workers.ts';
 export type { LayerLibrary } from './library.ts';
 export { OverlaySnapshotter } from './overlay.ts';

@@ -46,6 +46,8 @@ export interface Jobs {
     };
     readonly output: undefined;
   };
+  /** Bytes on disk of a tree. */
+  readonly measure: { readonly input: { readonly path: string }; readonly output: number };
   readonly remove: { readonly input: { readonly paths: readonly string[] }; readonly output: undefined };
 }
 

@@ -71,11 +71,17 @@ export class LayerDirectories {
     if (paths.length > 0) await this.workers.run<'remove'>({ kind: 'remove', paths });
   }
 
-  /** Removes unpacked layers; their files belong to sub-ids, so this has to run inside the namespace. */
-  async removeLayers(diffIds: readonly DiffId[]): Promise<void> {
-    const paths = diffIds.map((diffId) => this.pathOf(diffId)).filter((path) => existsSync(path));
-    // Completions are small and made again when needed; nobody counts which chains the layers were part of.
-    await this.remove([...paths, ...(paths.length > 0 ? [join(this.#root, 'chains')] : [])]);
+  /**
+   * Removes an unpacked layer and returns the bytes that it held on disk; only measures them on a dry run. Files belong to sub-ids, so
+   * this has to run inside the namespace. No process may have it mounted.
+   */
+  async removeLayer(diffId: DiffId, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
+    const path = this.pathOf(diffId);
+    if (!existsSync(path)) return 0;
+    const bytes = await this.workers.run<'measure'>({ kind: 'measure', path });
+    // Completions are small and made again when needed; nobody counts which chains the layer was part of.
+    if (!dryRun) await this.remove([path, join(this.#root, 'chains')]);
+    return bytes;
   }
 
   /** All unpacked layers, as hex digits of their diffIDs. */

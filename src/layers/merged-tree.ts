@@ -13,9 +13,6 @@ export interface Found {
   readonly topmost: LayerTree;
 }
 
-/** Bounds chains of hard links, each to a layer below. */
-const MAX_LINKS = 40;
-
 type EntryNode = Extract<LayerNode, { readonly kind: 'entry' }>;
 
 interface Level {
@@ -79,12 +76,13 @@ export class MergedTree {
     return levels;
   }
 
-  #lookupLink(path: string, depth = 0): Found | undefined {
+  #lookupLink(path: string): Found | undefined {
     const candidates = this.#candidates(path);
     for (const layer of candidates) {
       const node = layer.lookup(path);
       if (!node) continue;
-      if (node.kind !== 'link' || depth > MAX_LINKS) return undefined;
+      if (node.kind !== 'link') return undefined;
+      // A link to a link ends: each is a layer further down.
       const below = new MergedTree(this.#layers.slice(this.#layers.indexOf(layer) + 1));
       const target = below.lookup(node.linkname);
       if (!target || target.entry.type === 'directory') return undefined;

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DirectoryChain } from './chain.ts';
 import { copyChain } from './copy-chain.ts';
@@ -25,6 +25,8 @@ export function runJob(job: Job): JobOutput<JobKind> {
       return copyChain(new DirectoryChain(job.layers), job.target);
     case 'diff':
       return diffInto(new DirectoryChain(job.layers).tree, job);
+    case 'measure':
+      return diskUsage(job.path);
     case 'remove':
       for (const path of job.paths) rmSync(path, { recursive: true, force: true });
       return undefined;
@@ -49,4 +51,19 @@ function freezeLayer({ upper, layers, exclude, clampMtime }: JobOf<'freeze'>): J
   const { diffId, tarSize } = identifyTar(upper, new Set(implicit));
   const meta: LayerMeta = { kind: 'frozen', implicit, opaqueRoot: false, links: [], skipped: [], tarSize };
   return { diffId, meta };
+}
+
+/** As du counts: a file with several names once. */
+function diskUsage(root: string): number {
+  const seen = new Set<string>();
+  const pending = [root];
+  let blocks = 0;
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const stats = lstatSync(path);
+    const key = `${stats.dev}:${stats.ino}`;
+    if (stats.nlink === 1 || !seen.has(key)) blocks += stats.blocks;
+    if (stats.isDirectory()) for (const name of readdirSync(path)) pending.push(`${path}/${name}`);
+    else if (stats.nlink > 1) seen.add(key);
+  }
+  return blocks * 512;
 }

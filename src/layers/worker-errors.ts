@@ -10,6 +10,7 @@ const ACTIONS: Readonly<Record<JobKind, string>> = {
   identify: 'read a layer back',
   copy: 'copy layers into a root directory',
   diff: 'find what the step changed',
+  measure: 'measure old layers',
   remove: 'remove old layers',
 };
 
@@ -35,8 +36,11 @@ export function explain(kind: JobKind, error: unknown): BuildError {
       },
     );
   }
+  const isDenied = system === 'EACCES' || system === 'EPERM';
   return new BuildError('E_STORE', `Cannot ${ACTIONS[kind]}: ${text}`, {
-    hint: 'The state directory must be on a local filesystem, writable, and used by one user only',
+    hint: isDenied
+      ? 'Files of layers belong to other ids of your user namespace: this has to run inside of it'
+      : 'The state directory must be on a local filesystem, writable, and used by one user only',
     cause: error,
   });
 }
