@@ -30,7 +30,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BUSYBOX = '/bin/busybox';
 
 /** Makes once what integration tests share; each test that needs a missing part says so through `requires`. */
-export default async function setup(project: TestProject): Promise<() => void> {
+export async function setup(project: TestProject): Promise<() => void> {
   const scratch = mkdtempSync(join(tmpdir(), 'tsbuild-tests-'));
   project.provide('program', bundle());
   project.provide('busyboxRoot', existsSync(BUSYBOX) ? makeBusyboxRoot(join(scratch, 'busybox')) : '');
