@@ -6,6 +6,7 @@ import { loginCommand, logoutCommand } from './commands/login.ts';
 import { imagesCommand, infoCommand, inspectCommand, pruneCommand, rmiCommand, tagCommand } from './commands/store.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
 import { isForeignOption } from './foreign-options.ts';
+import { nearest } from './usage.ts';
 import { version } from './version.ts';
 
 /** The whole command line as commander's objects; docs/cli.md is printed from them. */
@@ -78,7 +79,9 @@ function unknownOption(option: string, text: string): BuildError {
 
 function excessArguments(command: Command): BuildError {
   const extra = command.args.slice(command.registeredArguments.length).map((word) => `"${word}"`);
-  const hint =
-    command.name() === 'build' ? `if "${command.args[0]}" was meant as a command, see "tsbuild help"` : undefined;
+  const [first = ''] = command.args;
+  const names = command.parent?.commands.map((other) => other.name()) ?? [];
+  const name = command.name() === 'build' ? nearest(first, names) : undefined;
+  const hint = name === undefined ? undefined : `did you mean "tsbuild ${name}"?`;
   return new BuildError('E_USAGE', `Too many arguments for ${command.name()}: ${extra.join(' ')}`, { hint });
 }

@@ -1,11 +1,10 @@
 /**
- * Whether a test may run that needs something of the machine. Where it may not, says so by name; on CI a missing
- * capability is a failure, so nothing is skipped in silence.
+ * Whether a test's capability is there. A missing one is named in the output and fails the run under CI=true, so that
+ * nothing is skipped unnoticed. Use: `describe.skipIf(!requires('overlay mounts', probe()))`.
  */
 export function requires(capability: string, available: boolean): boolean {
   if (available) return true;
-  const message = `this machine lacks: ${capability}`;
-  if (process.env.CI === 'true') throw new Error(message);
-  process.stderr.write(`skipped: ${message}\n`);
+  if (process.env.CI === 'true') throw new Error(`Missing capability: ${capability}`);
+  process.stderr.write(`Missing capability, tests skipped: ${capability}\n`);
   return false;
 }
