@@ -51,7 +51,7 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   /** Only print the graph, run nothing. */
   readonly printGraph?: boolean | undefined;
   /** For `dest=-`. */
-  readonly stdout: Writable;
+  readonly stdout?: Writable | undefined;
   /** How to run this very command again inside the namespace. */
   readonly self: SelfCommand;
 }

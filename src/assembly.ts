@@ -19,7 +19,7 @@ import {
   LayerWorkers,
   OverlaySnapshotter,
 } from './layers/index.ts';
-import type { DiffId, Layer } from './oci/index.ts';
+import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
 import { openStore, type Store } from './store/index.ts';
 
@@ -73,20 +73,10 @@ function openRooms(root: string, env: Environment): { store: Store; library: Lay
     const snapshotter = new Snapshots(directories, layerIndex);
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
-    return { layers, decompress, removeLayerDirectory: (diffId, options) => removeDirectory(directories, diffId, options) };
+    return { layers, decompress, removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options) };
   });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
   return { store, library };
-}
-
-async function removeDirectory(
-  directories: LayerDirectories,
-  diffId: DiffId,
-  { dryRun }: { readonly dryRun: boolean },
-): Promise<number> {
-  const size = directories.lookup(diffId)?.meta.tarSize ?? 0;
-  if (!dryRun) await directories.removeLayers([diffId]);
-  return size;
 }
 
 async function mountChain(library: LayerLibrary, chain: readonly Layer[], root: string): Promise<MountedRoot> {

@@ -5,7 +5,14 @@
 export type * from './api.ts';
 export { defaultRoot } from './assembly.ts';
 export { build } from './build.ts';
-export { BuildError, type BuildErrorOptions, EXIT_CODES, type ErrorCode, type SourceRange } from './errors.ts';
+export {
+  BuildError,
+  type BuildErrorOptions,
+  EXIT_CODES,
+  type ErrorCode,
+  type SourceRange,
+  systemErrorCode,
+} from './errors.ts';
 export type { BuildEvent, EventSink, StepSummary } from './events.ts';
 export { importRootfs, inspectImage, listImages, load, pull, push, removeImages, tagImage } from './images.ts';
 export { info } from './info.ts';

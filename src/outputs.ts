@@ -1,11 +1,12 @@
 import { resolve } from 'node:path';
 import type { BuildOptions, OutputSpec } from './api.ts';
 import { isRoot, type Workspace } from './assembly.ts';
-import { forFormat } from './executor/index.ts';
+import { BuildError } from './errors.ts';
+import { forFormat, isInsideNamespace } from './executor/index.ts';
 import { portable } from './images.ts';
 import { flattenLayers, LayerWorkers, type TarMember, unpackTree } from './layers/index.ts';
 import { type Image, type ImageFormat, parseLocalName, withLayers } from './oci/index.ts';
-import { DockerArchiveSink, OciArchiveSink, writeArchive } from './store/index.ts';
+import { type ArchiveDestination, DockerArchiveSink, OciArchiveSink, writeArchive } from './store/index.ts';
 
 /** Writes what `-o` asks for; the image is in the store already. */
 export async function writeOutputs(image: Image, options: BuildOptions, workspace: Workspace): Promise<void> {
@@ -20,7 +21,7 @@ interface OutputRooms {
 async function writeOutput(image: Image, output: OutputSpec, { options, workspace }: OutputRooms): Promise<void> {
   const { emit, signal } = options;
   const ref = parseLocalName(options.tags[0] ?? 'image');
-  const destination = output.dest === '-' ? options.stdout : resolve(output.dest);
+  const destination = destinationOf(output, options);
   switch (output.type) {
     case 'oci': {
       const ready = await portable(image, workspace, options.format);
@@ -36,12 +37,18 @@ async function writeOutput(image: Image, output: OutputSpec, { options, workspac
     case 'local':
       await unpackTree(flattenLayers(image.layers), resolve(output.dest), {
         workers: new LayerWorkers(),
-        owner: keepsOwners(options) ? undefined : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+        owner: isRoot() && !isInsideNamespace(options.self.env) ? undefined : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       });
       return;
     default:
       throw output satisfies never;
   }
+}
+
+function destinationOf({ dest }: OutputSpec, { stdout }: BuildOptions): ArchiveDestination {
+  if (dest !== '-') return resolve(dest);
+  if (!stdout) throw new BuildError('E_USAGE', 'Cannot write to standard output here', { hint: 'Name a file: dest=FILE' });
+  return stdout;
 }
 
 function asDocker(image: Image): Image {

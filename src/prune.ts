@@ -5,6 +5,8 @@ import { isInsideNamespace } from './executor/index.ts';
 export interface PruneSettings {
   /** Also the cache and everything that no named image needs. */
   readonly all: boolean;
+  /** The caller has asked already. */
+  readonly force?: boolean | undefined;
 }
 
 /** Removes what nothing needs. Layer directories of an ordinary user belong to sub-ids: that is done in the namespace. */

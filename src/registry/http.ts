@@ -113,7 +113,7 @@ export class HttpClient {
 
   /** Loading undici costs 60 ms: only who talks to a registry pays. */
   async #load(): Promise<Undici> {
-    const { Agent, ProxyAgent } = await import('undici');
+    const { Agent, ProxyAgent } = await import('./undici.ts');
     const { tlsVerify, caCertificates, timeouts } = this.#options;
     const tls = { rejectUnauthorized: tlsVerify, timeout: timeouts.connect, ...trust(caCertificates) };
     const tunnels = new Map<string, ProxyAgent>();
