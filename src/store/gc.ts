@@ -68,6 +68,11 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
 /** Returns the images that stay. */
 async function sweepImages(deps: PruneDependencies, options: PruneOptions, sweep: Sweep): Promise<ImageRecord[]> {
   const tagged = new Set((await deps.images.tags()).map((tag) => tag.manifest));
+  const recorded = new Set((await deps.images.records()).map((image) => image.manifest.digest));
+  for (const manifest of tagged) {
+    // A named image whose record was lost gets it back; one that cannot be read has nothing to keep.
+    if (!recorded.has(manifest)) await deps.images.open(manifest).catch(() => undefined);
+  }
   const kept: ImageRecord[] = [];
   for (const image of await deps.images.records()) {
     const keep = tagged.has(image.manifest.digest) || options.keepUntagged;

@@ -43,6 +43,16 @@ describe('prune', () => {
     for (const layer of kept.layers) await collect(layer.uncompressed());
   });
 
+  test('keeps an image whose record was damaged', async () => {
+    const image = await sampleImage();
+    await store.images.write(image, ref);
+    await writeFile(join(root, 'images', `${hexOf(image.descriptor.digest)}.json`), '{');
+    await age();
+    expect((await store.prune({ all: true })).removed).toBe(0);
+    expect(await store.images.list()).toHaveLength(1);
+    for (const layer of (await store.images.find('app')).layers) await collect(layer.uncompressed());
+  });
+
   test('removes replaced images, or keeps them when asked', async () => {
     const older = await sampleImage();
     const newer = await sampleImage({ env: ['NEW=1'] });
