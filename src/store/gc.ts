@@ -15,7 +15,7 @@ import { readRecord } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
 export interface PruneOptions {
-  /** Also the cache: what remains is what tagged images need. */
+  /** Also the cache, and spare forms of layers: what remains is what tagged images need. */
   readonly all?: boolean;
   /** Untagged images stay (after `rmi`, which frees only what it removed). */
   readonly keepUntagged?: boolean;
@@ -53,7 +53,8 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     const sweep = new Sweep({ cutoff, ingest: deps.paths.ingest, dryRun: options.dryRun ?? false });
     const images = await sweepImages(deps, options, sweep);
     const cache = await sweepCache(deps, options, sweep);
-    const live = await mark({ images, cache, layerIndex: deps.layerIndex });
+    const { layerIndex, blobs } = deps;
+    const live = await mark({ images, cache, layerIndex, blobs, keepSpareForms: !options.all });
     for (const diffId of await layersOf(deps.paths)) {
       if (!live.diffIds.has(diffId)) await sweepLayer(deps, diffId, sweep);
     }

@@ -72,6 +72,18 @@ export function contentStoreContract(name: string, create: () => Promise<Content
       await expect(ingest).rejects.toMatchObject({ code: 'E_CANCELLED' });
     });
 
+    test('cancels also while the source hangs', async () => {
+      const { store } = await create();
+      const controller = new AbortController();
+      async function* hanging() {
+        yield Buffer.from('x');
+        await new Promise(() => {});
+      }
+      const ingest = store.ingest(hanging(), undefined, controller.signal);
+      setTimeout(() => controller.abort(), 10);
+      await expect(ingest).rejects.toMatchObject({ code: 'E_CANCELLED' });
+    });
+
     test('says that a blob is missing', async () => {
       const { store } = await create();
       await expect(store.read(digest)).rejects.toMatchObject({ code: 'E_CORRUPT_STORE' });

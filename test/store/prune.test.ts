@@ -88,6 +88,19 @@ describe('prune', () => {
     expect(await store.cache.latest('s')).toBeUndefined();
   });
 
+  test('removes spare forms of a layer with all', async () => {
+    const gzipped = await sampleImage({ compression: 'gzip' });
+    const plain = await sampleImage();
+    await store.images.write(gzipped, ref);
+    await store.images.write(plain, parseLocalName('plain'));
+    await store.images.remove('plain');
+    await age();
+    // Its manifest; the config is shared.
+    expect((await store.prune()).removed).toBe(1);
+    expect((await store.prune({ all: true })).removed).toBe(plain.layers.length);
+    for (const layer of (await store.images.find('app')).layers) await collect(layer.compressed());
+  });
+
   test('leaves what was made or used since the oldest living lease began', async () => {
     const old = await store.blobs.ingest(streamOf('old'));
     const used = await store.blobs.ingest(streamOf('used'));
