@@ -98,6 +98,10 @@ export function hasValidChecksum(block: Buffer): boolean {
   return stored === unsigned || stored === signed;
 }
 
+/** Whether a file that begins with `bytes` (512 of them are enough) is a tar that has at least one entry. */
+export const isTarHeader = (bytes: Uint8Array): boolean =>
+  bytes.byteLength >= BLOCK && hasValidChecksum(Buffer.from(bytes.subarray(0, BLOCK)));
+
 /** Tells an end-of-archive block. */
 export const isZero = (block: Buffer): boolean => block.equals(ZERO_BLOCK);
 const ZERO_BLOCK = Buffer.alloc(BLOCK);
