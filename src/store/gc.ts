@@ -1,7 +1,15 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
-import { type CacheKey, type CacheRecord, type DiffId, type Digest, isDigest, type LayerSource } from '../oci/index.ts';
+import {
+  type CacheKey,
+  type CacheRecord,
+  type DiffId,
+  type Digest,
+  hexOf,
+  isDigest,
+  type LayerSource,
+} from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
 import { parseCacheRecord } from './cache-index.ts';
 import { mark } from './gc-mark.ts';
@@ -106,19 +114,20 @@ async function sweepCache(deps: PruneDependencies, options: PruneOptions, sweep:
 async function sweepLayer(deps: PruneDependencies, diffId: DiffId, sweep: Sweep): Promise<void> {
   const { paths, removeLayerDirectory } = deps;
   const record = layerIndexPath(paths, diffId);
-  const directory = join(paths.layers, diffId.slice(7));
+  const directory = join(paths.layers, hexOf(diffId));
   if (await sweep.isRecent(record)) return;
   if (removeLayerDirectory && (await isThere(directory)) && !(await sweep.isRecent(directory))) {
     sweep.count(await removeLayerDirectory(diffId, { dryRun: sweep.dryRun }));
   }
+  await sweep.remove(join(paths.tarIndex, hexOf(diffId)), 'quiet');
   await sweep.remove(record, 'quiet');
 }
 
 async function layersOf(paths: StorePaths): Promise<readonly DiffId[]> {
   const indexed = (await namesIn(paths.layerIndex)).flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? []);
-  const directories = await namesIn(paths.layers);
-  const digests = [...new Set([...indexed, ...directories])].map((hex) => `sha256:${hex}`);
-  // Named by diffID in both directories.
+  const others = [...(await namesIn(paths.layers)), ...(await namesIn(paths.tarIndex))];
+  const digests = [...new Set([...indexed, ...others])].map((hex) => `sha256:${hex}`);
+  // Named by diffID in all three.
   return digests.filter((text): text is Digest => isDigest(text)).map((digest) => digest as string as DiffId);
 }
 
