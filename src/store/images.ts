@@ -85,12 +85,15 @@ export class ImageStore implements ImageSource, ImageSink {
     await this.#records.add(image);
   }
 
-  /** An image of the store by its manifest digest. */
+  /** An image of the store by its manifest digest. A lost record of it is written again. */
   async open(manifest: Digest, platform?: Platform): Promise<Image> {
     await this.#records.touch(manifest);
     const record = await this.#records.get(manifest);
     const size = (await this.#deps.blobs.stat(manifest))?.size ?? 0;
-    return readImage(record?.manifest ?? { mediaType: OCI_MANIFEST, digest: manifest, size }, this.#parts(), platform);
+    const root = record?.manifest ?? { mediaType: OCI_MANIFEST, digest: manifest, size };
+    const image = await readImage(root, this.#parts(), platform);
+    if (!record) await this.#records.add(image);
+    return image;
   }
 
   /**

@@ -43,6 +43,16 @@ describe('prune', () => {
     for (const layer of kept.layers) await collect(layer.uncompressed());
   });
 
+  test('keeps an image whose record was damaged', async () => {
+    const image = await sampleImage();
+    await store.images.write(image, ref);
+    await writeFile(join(root, 'images', `${hexOf(image.descriptor.digest)}.json`), '{');
+    await age();
+    expect((await store.prune({ all: true })).removed).toBe(0);
+    expect(await store.images.list()).toHaveLength(1);
+    for (const layer of (await store.images.find('app')).layers) await collect(layer.uncompressed());
+  });
+
   test('removes replaced images, or keeps them when asked', async () => {
     const older = await sampleImage();
     const newer = await sampleImage({ env: ['NEW=1'] });
@@ -62,20 +72,36 @@ describe('prune', () => {
     const diffId = digest as string as DiffId;
     await store.layerIndex.add({ diffId, tarSize: size, blobs: [{ compression: 'none', digest, size }] });
     mkdirSync(layerDirectory(diffId));
+    const tarIndex = join(root, 'tar-index', hexOf(diffId));
+    await writeFile(tarIndex, 'contents');
     const key = cacheKeyFrom('step');
     const created = '2020-01-01T00:00:00Z';
     await store.cache.record({ key, layer: { diffId, sizeBytes: size }, created, preimage: '{}', slot: 's' });
     await age();
     expect((await store.prune()).removed).toBe(0);
+    expect(existsSync(tarIndex)).toBe(true);
     expect(await store.cache.lookup(key)).toBeDefined();
     await age();
     // The record, the directory (1000 bytes) and the blob.
     const { removed, freedBytes } = await store.prune({ all: true });
     expect(removed).toBe(3);
     expect(freedBytes).toBeGreaterThan(1000);
-    expect(existsSync(layerDirectory(diffId))).toBe(false);
+    expect(existsSync(layerDirectory(diffId)) || existsSync(tarIndex)).toBe(false);
     expect(await store.cache.lookup(key)).toBeUndefined();
     expect(await store.cache.latest('s')).toBeUndefined();
+  });
+
+  test('removes spare forms of a layer with all', async () => {
+    const gzipped = await sampleImage({ compression: 'gzip' });
+    const plain = await sampleImage();
+    await store.images.write(gzipped, ref);
+    await store.images.write(plain, parseLocalName('plain'));
+    await store.images.remove('plain');
+    await age();
+    // Its manifest; the config is shared.
+    expect((await store.prune()).removed).toBe(1);
+    expect((await store.prune({ all: true })).removed).toBe(plain.layers.length);
+    for (const layer of (await store.images.find('app')).layers) await collect(layer.compressed());
   });
 
   test('leaves what was made or used since the oldest living lease began', async () => {

@@ -34,10 +34,13 @@ export class MemoryContentStore implements ContentStore {
     signal?: AbortSignal,
   ): Promise<Ingested> {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of expected ? verify(bytes, expected) : bytes) {
-      if (signal?.aborted) throw new BuildError('E_CANCELLED', 'Cancelled');
-      chunks.push(Buffer.from(chunk));
-    }
+    const gather = async (): Promise<void> => {
+      for await (const chunk of expected ? verify(bytes, expected) : bytes) chunks.push(Buffer.from(chunk));
+    };
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new BuildError('E_CANCELLED', 'Cancelled')));
+    });
+    await Promise.race([gather(), aborted]);
     const whole = Buffer.concat(chunks);
     const digest = digestOf(whole);
     this.#blobs.set(digest, whole);
