@@ -98,7 +98,7 @@ export function llistxattr(path: string): readonly string[] {
 /** undefined: the file has no such attribute, or its filesystem none at all. */
 export function lgetxattr(path: string, name: string): Uint8Array | undefined {
   const length = calls().lgetxattr(path, name, buffer, XATTR_MAX);
-  if (length >= 0) return Uint8Array.prototype.slice.call(buffer, 0, length);
+  if (length >= 0) return Uint8Array.from(buffer.subarray(0, length));
   const error = new SystemCallError('lgetxattr', libc().koffi.errno(), path);
   if (error.code === 'ENODATA' || error.code === 'ENOTSUP') return undefined;
   throw error;

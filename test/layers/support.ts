@@ -61,7 +61,7 @@ export type TestEntry = Partial<TarEntry> & { readonly path: string; readonly bo
 export function entryOf({ body, ...given }: TestEntry): TarEntry {
   const type = given.type ?? (given.path.endsWith('/') ? 'directory' : 'file');
   const path = given.path.replace(/\/$/, '');
-  const mode = type === 'directory' ? 0o755 : 0o644;
+  const mode = type === 'directory' ? 0o755 : type === 'symlink' ? 0o777 : 0o644;
   const size = Buffer.from(body ?? '').length;
   return { mode, uid: 0, gid: 0, mtime: 1_600_000_000, size, ...given, type, path } as TarEntry; // a test's shorthand
 }
