@@ -76,7 +76,7 @@ function physicalLines(text: string): PhysicalLine[] {
 
 /** The escape character at the end continues the line, blanks may follow it; a doubled one does not (BuildKit). */
 function continuationOf(escapeCharacter: '\\' | '`'): RegExp {
-  return escapeCharacter === '`' ? /(^|[^`])`[ \t]*$/ : /(^|[^\\])\\[ \t]*$/;
+  return escapeCharacter === '`' ? /(^|[^`])`$/ : /(^|[^\\])\\$/;
 }
 
 function readLogicalLine(cursor: Cursor, comments: readonly string[]): LogicalLine | undefined {
