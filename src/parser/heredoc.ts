@@ -32,6 +32,8 @@ export function findHeredocWords(line: LocatedText): HeredocWord[] {
 /** Spans of the words as a shell would split them; undefined when a quote is not closed. */
 function shellWords(text: string): Span[] | undefined {
   const words: Span[] = [];
+  // Looked up once: searching for it behind every "$((" would take quadratic time.
+  const lastClose = text.lastIndexOf('))');
   let at = 0;
   while (at < text.length) {
     if (isBlank(text[at])) {
@@ -40,7 +42,7 @@ function shellWords(text: string): Span[] | undefined {
     }
     const from = at;
     while (at < text.length && !(isBlank(text[at]) && !opensHeredoc(text, from, at))) {
-      const next = skipUnit(text, at);
+      const next = skipUnit(text, at, lastClose);
       if (next === undefined) return undefined;
       at = next;
     }
@@ -56,7 +58,7 @@ function opensHeredoc(text: string, from: number, at: number): boolean {
 }
 
 /** The place after one character, quoted string, escaped character or arithmetic expression. */
-function skipUnit(text: string, at: number): number | undefined {
+function skipUnit(text: string, at: number, lastClose: number): number | undefined {
   const character = text[at];
   if (character === "'") {
     const close = text.indexOf("'", at + 1);
@@ -64,11 +66,8 @@ function skipUnit(text: string, at: number): number | undefined {
   }
   if (character === '"') return skipDoubleQuoted(text, at);
   if (character === '\\') return Math.min(at + 2, text.length);
-  if (text.startsWith('$((', at)) {
-    const close = text.indexOf('))', at + 3);
-    if (close >= 0) return close + 2;
-  }
-  return at + 1;
+  const arithmetic = lastClose >= at + 3 && text.startsWith('$((', at);
+  return arithmetic ? text.indexOf('))', at + 3) + 2 : at + 1;
 }
 
 function skipDoubleQuoted(text: string, open: number): number | undefined {

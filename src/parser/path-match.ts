@@ -18,7 +18,8 @@ export function hasWildcard(pattern: string): boolean {
  * Empty and `.` components are dropped. `literal` is the name to open when there is nothing to match.
  */
 export function splitPathPattern(pattern: string): readonly PathComponent[] {
-  return splitAtSlashes(pattern)
+  return pattern
+    .split('/')
     .filter((part) => part !== '' && part !== '.')
     .map((part) => {
       const tokens = parsePathPattern(part);
@@ -37,18 +38,13 @@ export interface PathComponent {
   readonly matches: (name: string) => boolean;
 }
 
-/** At each `/` that is not inside a `[class]`: a class may hold one, and never matches it across names. */
-function splitAtSlashes(pattern: string): string[] {
-  return pattern.split('/');
-}
-
 type Token =
   | { readonly kind: 'star' }
   | { readonly kind: 'one' }
   | { readonly kind: 'literal'; readonly character: string }
   | ClassToken;
 
-export interface ClassToken {
+interface ClassToken {
   readonly kind: 'class';
   readonly negated: boolean;
   readonly ranges: readonly (readonly [low: number, high: number])[];

@@ -1,15 +1,15 @@
 import type { SourceFile } from '../../src/errors.ts';
-import { parseDirectives } from '../../src/parser/directives.ts';
+import { readDirectives } from '../../src/parser/directives.ts';
 import { parseJsonForm } from '../../src/parser/json-form.ts';
 import { type LogicalLine, readLogicalLines } from '../../src/parser/lines.ts';
 import { isBlank, skipBlanks } from '../../src/parser/located-text.ts';
 import { argsText, type SplitOptions, type Statement, splitStatement } from '../../src/parser/statement.ts';
-import { cutAtEquals, splitAtBlanks, splitQuoted } from '../../src/parser/words.ts';
+import { splitAtBlanks, splitQuoted } from '../../src/parser/words.ts';
 
 /** The file in the form of BuildKit's `Node.Dump`: what its own parser tests compare. */
 export function buildkitDump(source: SourceFile): string {
-  const { escape: escapeCharacter } = parseDirectives(source);
-  const { lines } = readLogicalLines(source, escapeCharacter);
+  const escapeCharacter = readDirectives(source).directives.escape;
+  const { lines } = readLogicalLines(source, { escape: escapeCharacter });
   return lines.map((line) => dumpStatement(line, { escape: escapeCharacter })).join('\n');
 }
 
@@ -30,7 +30,7 @@ function args(statement: Statement, keyword: string): string[] {
     case 'label':
       return pairs(statement);
     case 'arg':
-      return splitQuoted(statement.text, statement.args, statement.escape).map((word) => word.text);
+      return words(statement);
     case 'from':
     case 'expose':
       return splitAtBlanks(statement.text, statement.args).map((word) => word.text);
@@ -50,13 +50,18 @@ function args(statement: Statement, keyword: string): string[] {
   }
 }
 
+function words(statement: Statement): string[] {
+  const { text } = statement.text;
+  return splitQuoted(text, statement.args, statement.escape).map(({ from, to }) => text.slice(from, to));
+}
+
 function pairs(statement: Statement): string[] {
-  const words = splitQuoted(statement.text, statement.args, statement.escape);
-  if (words[0]?.text.includes('=')) {
-    return words.flatMap((word) => {
-      const cut = cutAtEquals(word);
-      return [cut?.key.text ?? word.text, cut?.value.text ?? '', '='];
-    });
+  if (words(statement)[0]?.includes('=')) {
+    return words(statement).flatMap((word) => [
+      word.slice(0, word.indexOf('=')),
+      word.slice(word.indexOf('=') + 1),
+      '=',
+    ]);
   }
   const [, key = '', value = ''] = /^(\S+)\s+(.*)$/s.exec(argsText(statement)) ?? [];
   return [key, value, ''];
