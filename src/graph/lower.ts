@@ -149,9 +149,9 @@ function withLabels(state: StageState, labels: LowerOptions['labels']): StageSta
   return withHistory(withConfig(state, { Labels: { ...state.config.Labels, ...labels } }), `LABEL ${text}`);
 }
 
-/** As in buildah: an image of nothing but a FROM says so in its history. */
+/** As in buildah: an image of nothing at all still says where it comes from. */
 function withSomeHistory(state: StageState, from: string): StageState {
-  return state.history.length > 0 ? state : withHistory(state, `FROM ${from}`);
+  return state.history.length + state.baseHistory.length > 0 ? state : withHistory(state, `FROM ${from}`);
 }
 
 /**
