@@ -19,7 +19,7 @@ function failure(text: string, changes: Parameters<typeof lowered>[1] = {}): Bui
   }
   throw new Error('It was lowered without an error');
 }
-const valueOf = (text: string) => lowered(`FROM scratch\n${text}`).config.Env?.at(-1);
+const lastEnv = (text: string) => lowered(`FROM scratch\n${text}`).config.Env?.at(-1);
 
 describe('Expansion (reference, section 8.2)', () => {
   test('38: one ENV line sees the environment before it', () => {
@@ -33,7 +33,7 @@ describe('Expansion (reference, section 8.2)', () => {
     ['43', 'ENV x=a.b\nENV r=${x/./-}', 'r=a-b'],
     ['47', 'ENV r=a$1b', 'r=ab'],
   ])('%s: %s', (_number, text, expected) => {
-    expect(valueOf(text)).toBe(expected);
+    expect(lastEnv(text)).toBe(expected);
   });
   test('44: ${x?msg} of an unset variable fails with its message and place', () => {
     const error = failure('FROM scratch\nENV r=${x?"set x first"}');
