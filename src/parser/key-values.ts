@@ -1,7 +1,7 @@
 import { BuildError } from '../errors.ts';
 import { parseFlags } from './flags.ts';
 import type { ArgInstruction, EnvInstruction, KeyValue, LabelInstruction, Word } from './instructions.ts';
-import { isBlank, skipBlanks } from './located-text.ts';
+import { isBlank, type Span, skipBlanks } from './located-text.ts';
 import { rawText, type Statement } from './statement.ts';
 import { cutAtEquals, splitQuoted, wordAt } from './words.ts';
 
@@ -15,10 +15,11 @@ export function parseLabel(statement: Statement): LabelInstruction {
 
 export function parseArg(statement: Statement): ArgInstruction {
   parseFlags(statement, 'ARG');
-  const words = splitQuoted(statement.text, statement.args, statement.escape);
+  const words = splitQuoted(statement.text.text, statement.args, statement.escape);
   if (words.length === 0) throw nothingGiven(statement, 'ARG', 'Write ARG NAME or ARG NAME=DEFAULT');
-  const args = words.map((word) => {
-    const cut = cutAtEquals(word);
+  const args = words.map((span) => {
+    const word = wordAt(statement.text, span);
+    const cut = cutAtEquals(statement.text, span);
     const name = cut?.key.text ?? word.text;
     if (name === '') throw blankName('ARG', word);
     return { name, ...(cut ? { default: cut.value } : {}), range: word.range };
@@ -33,19 +34,20 @@ function located(statement: Statement): Pick<EnvInstruction, 'range' | 'raw' | '
 /** The first word decides: with `=` it is `name=value ...`, without it is the old form `name the rest of the line`. */
 function parsePairs(statement: Statement, instruction: 'ENV' | 'LABEL'): KeyValue[] {
   parseFlags(statement, instruction);
-  const words = splitQuoted(statement.text, statement.args, statement.escape);
-  const [first] = words;
-  if (!first) throw nothingGiven(statement, instruction, `Write ${instruction} NAME=VALUE`);
+  const spans = splitQuoted(statement.text.text, statement.args, statement.escape);
+  if (!spans[0]) throw nothingGiven(statement, instruction, `Write ${instruction} NAME=VALUE`);
+  const first = wordAt(statement.text, spans[0]);
   const pairs = first.text.includes('=')
-    ? words.map((word) => newForm(word, instruction))
+    ? spans.map((span) => newForm(statement, instruction, span))
     : [oldForm(statement, instruction, first)];
   for (const { key } of pairs) if (key.text === '') throw blankName(instruction, first);
   return pairs;
 }
 
-function newForm(word: Word, instruction: string): KeyValue {
-  const cut = cutAtEquals(word);
+function newForm(statement: Statement, instruction: string, span: Span): KeyValue {
+  const cut = cutAtEquals(statement.text, span);
   if (cut) return cut;
+  const word = wordAt(statement.text, span);
   throw new BuildError('E_PARSE', `${instruction} cannot find "=" in "${word.text}"`, {
     hint: 'Every word must be NAME=VALUE; put a value with blanks in double quotes',
     range: word.range,

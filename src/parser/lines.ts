@@ -1,7 +1,7 @@
 import { BuildError, type SourceFile, type SourcePosition, type SourceRange } from '../errors.ts';
 import { findHeredocWords, type HeredocWord, type PlacedHeredoc } from './heredoc.ts';
 import type { ParseWarning } from './instructions.ts';
-import type { LocatedText, Segment } from './located-text.ts';
+import { type LocatedText, type Segment, trimmedEnd } from './located-text.ts';
 
 /** One instruction: continuations joined, comments and line ends taken out, heredoc bodies apart. */
 export interface LogicalLine {
@@ -36,13 +36,19 @@ interface Cursor {
 const COMMENT = /^\s*#/;
 const TAKES_HEREDOCS = /^\s*(?:ONBUILD\s+)?(?:RUN|COPY|ADD)\s/i;
 
-export function readLogicalLines(source: SourceFile, escapeCharacter: '\\' | '`'): LogicalLines {
+export interface LineOptions {
+  readonly escape: '\\' | '`';
+  /** So many lines at the top are parser directives, no comments of the first instruction. */
+  readonly directiveLines?: number;
+}
+
+export function readLogicalLines(source: SourceFile, options: LineOptions): LogicalLines {
   const cursor: Cursor = {
     source,
     lines: physicalLines(source.text),
-    continuation: continuationOf(escapeCharacter),
+    continuation: continuationOf(options.escape),
     warnings: [],
-    next: 0,
+    next: options.directiveLines ?? 0,
   };
   const lines: LogicalLine[] = [];
   let comments: string[] = [];
@@ -65,7 +71,7 @@ export function readLogicalLines(source: SourceFile, escapeCharacter: '\\' | '`'
 
 function physicalLines(text: string): PhysicalLine[] {
   const raws = text.replace(/^\uFEFF/, '').match(/[^\n]*\n|[^\n]+$/g) ?? [];
-  return raws.map((raw, index) => ({ number: index + 1, text: raw.replace(/[\r\n]+$/, ''), raw }));
+  return raws.map((raw, index) => ({ number: index + 1, text: trimmedEnd(raw, '\r\n'), raw }));
 }
 
 /** The escape character at the end continues the line, blanks may follow it; a doubled one does not (BuildKit). */
@@ -106,8 +112,7 @@ function readLogicalLine(cursor: Cursor, comments: readonly string[]): LogicalLi
 const EMPTY_CONTINUATION = 'Empty line inside a continued instruction; a later version may end the instruction here';
 
 function withoutContinuation(line: string, continuation: RegExp): { text: string; continued: boolean } {
-  // Searching from the last characters only keeps this linear for lines full of blanks.
-  const trimmed = line.replace(/[ \t]+$/, '');
+  const trimmed = trimmedEnd(line, ' \t');
   if (!continuation.test(trimmed.slice(-2))) return { text: line, continued: false };
   return { text: trimmed.slice(0, -1), continued: true };
 }

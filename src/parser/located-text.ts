@@ -62,3 +62,10 @@ export function trimSpan(text: string, span: Span): Span {
   while (to > from && isBlank(text[to - 1])) to -= 1;
   return { from, to };
 }
+
+/** The text without such characters at its end. A loop, since `/[x]+$/` takes quadratic time on runs inside the text. */
+export function trimmedEnd(text: string, characters: string): string {
+  let to = text.length;
+  while (to > 0 && characters.includes(text[to - 1] ?? '')) to -= 1;
+  return text.slice(0, to);
+}

@@ -1,5 +1,5 @@
 import { BuildError, type SourceFile, type SourceRange } from '../errors.ts';
-import { parseDirectives } from './directives.ts';
+import { readDirectives } from './directives.ts';
 import { notATrigger, parseInstruction } from './instruction.ts';
 import type {
   ArgInstruction,
@@ -17,8 +17,8 @@ import { readLogicalLines } from './lines.ts';
  * a line. Throws BuildError with a range: E_PARSE, E_UNKNOWN_INSTRUCTION, E_UNKNOWN_FLAG, E_UNSUPPORTED.
  */
 export function parseContainerfile(source: SourceFile): Containerfile {
-  const directives = parseDirectives(source);
-  const { lines, warnings } = readLogicalLines(source, directives.escape);
+  const { directives, lastLine } = readDirectives(source);
+  const { lines, warnings } = readLogicalLines(source, { escape: directives.escape, directiveLines: lastLine });
   if (lines.length === 0) {
     throw new BuildError('E_PARSE', `"${source.name}" has no instructions`, {
       hint: 'Begin with FROM',
@@ -43,7 +43,7 @@ export function parseTrigger(
   escapeCharacter: '\\' | '`' = '\\',
 ): StageInstruction {
   const source = { name: sourceName, text: trigger };
-  const { lines } = readLogicalLines(source, escapeCharacter);
+  const { lines } = readLogicalLines(source, { escape: escapeCharacter });
   const [line] = lines;
   if (!line || lines.length > 1) {
     throw new BuildError('E_PARSE', `ONBUILD trigger must be one instruction, but has ${lines.length}`, {

@@ -1,11 +1,12 @@
 import type { SourceRange } from '../errors.ts';
+import { trimmedEnd } from './located-text.ts';
 
 /** Physical lines without their line ends and without a byte order mark. */
 export function sourceLines(text: string): string[] {
   return text
     .replace(/^\uFEFF/, '')
     .split('\n')
-    .map((line) => line.replace(/\r+$/, ''));
+    .map((line) => trimmedEnd(line, '\r'));
 }
 
 const LONGEST_SHOWN = 160;

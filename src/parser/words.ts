@@ -24,20 +24,20 @@ export function splitAtBlanks(text: LocatedText, span: Span, whole: readonly Spa
 }
 
 /** Words between blanks outside quotes, quotes and escapes kept (ENV, LABEL, ARG). An open quote reaches to the end. */
-export function splitQuoted(text: LocatedText, span: Span, escapeCharacter: '\\' | '`'): Word[] {
-  const words: Word[] = [];
+export function splitQuoted(text: string, span: Span, escapeCharacter: '\\' | '`'): Span[] {
+  const words: Span[] = [];
   let at = span.from;
   while (at < span.to) {
-    if (isBlank(text.text[at])) {
+    if (isBlank(text[at])) {
       at += 1;
       continue;
     }
     const from = at;
-    at = endOfQuotedWord(text.text, { from, to: span.to }, escapeCharacter);
+    at = endOfQuotedWord(text, { from, to: span.to }, escapeCharacter);
     // An escape character at the very end escapes nothing and is dropped (BuildKit).
-    const loose = at === span.to && at > from && endsInLooseEscape(text.text.slice(from, at), escapeCharacter);
+    const loose = at === span.to && endsInLooseEscape(text.slice(from, at), escapeCharacter);
     const to = loose ? at - 1 : at;
-    if (to > from) words.push(wordAt(text, { from, to }));
+    if (to > from) words.push({ from, to });
   }
   return words;
 }
@@ -63,20 +63,8 @@ function endsInLooseEscape(word: string, escapeCharacter: string): boolean {
 }
 
 /** The word cut at its first `=`: undefined when there is none. */
-export function cutAtEquals(word: Word): { key: Word; value: Word } | undefined {
-  const at = word.text.indexOf('=');
-  if (at < 0) return undefined;
-  return { key: part(word, 0, at), value: part(word, at + 1, word.text.length) };
-}
-
-function part(word: Word, from: number, to: number): Word {
-  const { start, end, source } = word.range;
-  const text = word.text.slice(from, to);
-  // A word that was continued over several lines cannot be cut by counting columns.
-  if (start.line !== end.line) return { text, range: word.range };
-  const column = start.column + from;
-  return {
-    text,
-    range: { source, start: { line: start.line, column }, end: { line: start.line, column: column + text.length } },
-  };
+export function cutAtEquals(text: LocatedText, span: Span): { key: Word; value: Word } | undefined {
+  const at = text.text.indexOf('=', span.from);
+  if (at < 0 || at >= span.to) return undefined;
+  return { key: wordAt(text, { from: span.from, to: at }), value: wordAt(text, { from: at + 1, to: span.to }) };
 }
