@@ -6,8 +6,10 @@ import type { Node, NodeId } from './op.ts';
 type Numbers = ReadonlyMap<NodeId, number>;
 
 function fieldLines(value: Json): string[] {
-  return Object.entries(value ?? {}).flatMap(([key, field]: [string, Json]) =>
-    key === 'kind' || (Array.isArray(field) && field.length === 0) ? [] : [`    ${key}: ${canonicalJson(field)}`],
+  return Object.entries(value ?? {}).flatMap(([key, field]: [string, Json | undefined]) =>
+    field === undefined || key === 'kind' || (Array.isArray(field) && field.length === 0)
+      ? []
+      : [`    ${key}: ${canonicalJson(field)}`],
   );
 }
 
@@ -37,7 +39,7 @@ export function dumpGraph(graph: BuildGraph): string {
   const stages = new Map<string, Node[]>();
   for (const node of nodes) stages.set(node.stage, [...(stages.get(node.stage) ?? []), node]);
   const { config, author } = graph;
-  const facts: Json = { ...config, author } as unknown as Json; // a config is JSON
+  const facts = JSON.parse(canonicalJson({ ...config, author } as unknown as Json)) as Json; // a config is JSON
   const lines = [
     `target: #${numbers.get(graph.target.id)} for ${formatPlatform(graph.platform)}`,
     ...[...stages].flatMap(([name, members]) =>

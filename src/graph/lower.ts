@@ -15,6 +15,9 @@ import { unusedBuildArgs, Warnings } from './warnings.ts';
 
 type ImageOrigin = Extract<Origin, { type: 'image' }>;
 
+/** Positions count these only: an ENV put in between does not rename the steps after it. */
+const makesLayer = ({ kind }: StageInstruction): boolean => kind === 'RUN' || kind === 'COPY' || kind === 'ADD';
+
 /** One lowering: stages are lowered when something needs them, once. */
 class Lowering {
   readonly warnings = new Warnings();
@@ -73,10 +76,11 @@ class Lowering {
     const triggers = triggersOf(origin, this.table, { base, file: this.#file });
     this.triggers.push(...triggers);
     const first = this.#firstState(index, origin, from.range);
-    return [...triggers, ...instructions].reduce(
-      (state, instruction, position) => lowerInstruction(instruction, state, this.#context(index, position)),
-      first,
-    );
+    const all = [...triggers, ...instructions];
+    return all.reduce((state, instruction, at) => {
+      const position = all.slice(0, at).filter(makesLayer).length;
+      return lowerInstruction(instruction, state, this.#context(index, position));
+    }, first);
   }
 
   #firstState(index: number, origin: Origin, range: SourceRange): StageState {
@@ -149,9 +153,9 @@ function withLabels(state: StageState, labels: LowerOptions['labels']): StageSta
   return withHistory(withConfig(state, { Labels: { ...state.config.Labels, ...labels } }), `LABEL ${text}`);
 }
 
-/** As in buildah: an image of nothing but a FROM says so in its history. */
+/** As in buildah: an image of nothing at all still says where it comes from. */
 function withSomeHistory(state: StageState, from: string): StageState {
-  return state.history.length > 0 ? state : withHistory(state, `FROM ${from}`);
+  return state.history.length + state.baseHistory.length > 0 ? state : withHistory(state, `FROM ${from}`);
 }
 
 /**

@@ -33,6 +33,8 @@ export interface ExpandSettings {
   readonly warn: (warning: GraphWarning) => void;
 }
 
+const SHORTEST_TO_CORRECT = 3;
+
 export const expandWord = (word: Word, settings: ExpandSettings): string =>
   expand(word.text, expansionOf(word.range, settings));
 
@@ -44,7 +46,8 @@ export function expansionOf(range: SourceRange, settings: ExpandSettings): Expan
     escape: settings.escape,
     range,
     onUndefined: (name: string) => {
-      const near = suggest(name, variableNames(scope));
+      // One wrong letter in a short name is another name.
+      const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
       warn({
         message: `Variable "${name}" is not set here and expands to nothing`,
         range,
