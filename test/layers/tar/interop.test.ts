@@ -6,17 +6,10 @@ import { PassThrough } from 'node:stream';
 import { pack } from 'tar-fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeTarStream, type TarEntry } from '../../../src/layers/tar/index.ts';
+import { requires } from '../../support/requires.ts';
 import { chunked, collect, decodeAll, type Member, owned } from './archives.ts';
 
 const works = (command: string, ...args: string[]) => spawnSync(command, args).stdout?.toString() ?? '';
-
-/** Says what is missing; where everything must be tried (CI) that is a failure. */
-function requires(capability: string, available: boolean): boolean {
-  if (available) return true;
-  if (process.env.CI === 'true') throw new Error(`Missing on this machine: ${capability}`);
-  console.warn(`not tested, missing: ${capability}`);
-  return false;
-}
 
 const hasGnuTar = requires('GNU tar', works('tar', '--version').startsWith('tar (GNU tar)'));
 const hasPython = requires('python3', works('python3', '--version').startsWith('Python 3'));
