@@ -143,6 +143,15 @@ describe('pulling an image', () => {
     expect(image.layers).toHaveLength(1);
   });
 
+  it('reads manifest and config again when they break off', async () => {
+    const server = await start({
+      fault: ({ method }, nth) => (method === 'GET' && nth === 1 ? { dropAfter: 1 } : undefined),
+    });
+    const { manifest } = storeImage(server, app, content);
+    const image = await testClient().resolve(parseReference(`${server.host}/me/app:1`), amd64);
+    expect(image.descriptor.digest).toBe(manifest.digest);
+  });
+
   it('refuses a manifest, config or layer whose digest is wrong', async () => {
     let bad = 'manifests';
     const server = await start({
