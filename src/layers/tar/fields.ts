@@ -1,0 +1,114 @@
+import { damaged } from './damaged.ts';
+
+/** Everything in a tar lies on blocks of this size (POSIX pax, "ustar Interchange Format"). */
+export const BLOCK = 512;
+
+/** PAX headers and GNU long names above this are refused. Go's reader has the same limit. */
+export const MAX_EXTENSION_BYTES = 1024 * 1024;
+
+/** Where a header block keeps a field. */
+export interface Field {
+  readonly at: number;
+  readonly length: number;
+}
+
+/** The ustar header block (POSIX pax, table "ustar Header Block"). */
+export const FIELDS = {
+  name: { at: 0, length: 100 },
+  mode: { at: 100, length: 8 },
+  uid: { at: 108, length: 8 },
+  gid: { at: 116, length: 8 },
+  size: { at: 124, length: 12 },
+  mtime: { at: 136, length: 12 },
+  checksum: { at: 148, length: 8 },
+  type: { at: 156, length: 1 },
+  linkname: { at: 157, length: 100 },
+  magic: { at: 257, length: 8 },
+  devMajor: { at: 329, length: 8 },
+  devMinor: { at: 337, length: 8 },
+  prefix: { at: 345, length: 155 },
+} as const satisfies Readonly<Record<string, Field>>;
+
+/** The largest number that `field` holds as octal digits and a NUL. */
+export const octalMax = (field: Field): number => 8 ** (field.length - 1) - 1;
+
+export function writeOctal(block: Buffer, field: Field, value: number): void {
+  block.write(value.toString(8).padStart(field.length - 1, '0'), field.at, field.length - 1, 'latin1');
+}
+
+/** The bytes of a text field: up to the first NUL, or all of it. */
+export function textBytes(block: Buffer, field: Field): Buffer {
+  const nul = block.indexOf(0, field.at);
+  const end = field.at + field.length;
+  return block.subarray(field.at, nul < 0 || nul > end ? end : nul);
+}
+
+const OCTAL = /^[ \0]*([0-7]*)[ \0]*$/;
+
+/**
+ * A number as octal digits with blanks or NULs around it, or as GNU base-256: first bit set, then a two's complement
+ * big-endian number. undefined: neither, or beyond 2^53.
+ */
+export function readNumber(block: Buffer, { at, length }: Field): number | undefined {
+  const first = block[at] ?? 0;
+  if (first & 0x80) return readBase256(block.subarray(at, at + length));
+  const digits = OCTAL.exec(block.toString('latin1', at, at + length))?.[1];
+  if (digits === undefined) return undefined;
+  return digits === '' ? 0 : Number.parseInt(digits, 8);
+}
+
+function readBase256(bytes: Buffer): number | undefined {
+  const negative = ((bytes[0] ?? 0) & 0x40) !== 0;
+  let value = 0n;
+  for (const [index, byte] of bytes.entries()) value = (value << 8n) | BigInt(index === 0 ? byte & 0x7f : byte);
+  const signed = negative ? value - (1n << BigInt(bytes.length * 8 - 1)) : value;
+  const number = Number(signed);
+  return Number.isSafeInteger(number) ? number : undefined;
+}
+
+const BLANK_CHECKSUM = 8 * 0x20;
+
+function sumOf(block: Buffer): { readonly unsigned: number; readonly signed: number } {
+  const { at, length } = FIELDS.checksum;
+  let unsigned = BLANK_CHECKSUM;
+  let high = 0;
+  for (let i = 0; i < BLOCK; i++) {
+    const byte = block[i] ?? 0;
+    unsigned += byte;
+    high += byte >> 7;
+  }
+  for (let i = at; i < at + length; i++) {
+    const byte = block[i] ?? 0;
+    unsigned -= byte;
+    high -= byte >> 7;
+  }
+  return { unsigned, signed: unsigned - 256 * high };
+}
+
+/** Six octal digits, NUL, blank: the last thing written into a header. */
+export function writeChecksum(block: Buffer): void {
+  const { at } = FIELDS.checksum;
+  block.write(`${sumOf(block).unsigned.toString(8).padStart(6, '0')}\0 `, at, 8, 'latin1');
+}
+
+/** Whether the block is a header: its sum is right, over unsigned bytes (POSIX) or signed ones (old implementations). */
+export function hasValidChecksum(block: Buffer): boolean {
+  const stored = readNumber(block, FIELDS.checksum);
+  const { unsigned, signed } = sumOf(block);
+  return stored === unsigned || stored === signed;
+}
+
+/** Whether a file that begins with `bytes` (512 of them are enough) is a tar that has at least one entry. */
+export const isTarHeader = (bytes: Uint8Array): boolean =>
+  bytes.byteLength >= BLOCK && hasValidChecksum(Buffer.from(bytes.subarray(0, BLOCK)));
+
+/** Tells an end-of-archive block. */
+export const isZero = (block: Buffer): boolean => block.equals(ZERO_BLOCK);
+const ZERO_BLOCK = Buffer.alloc(BLOCK);
+
+/** The number in `field`, at least 0 and at most `max`; `what` names it in the error. */
+export function readCount(block: Buffer, field: Field, { what, max }: { what: string; max: number }): number {
+  const value = readNumber(block, field);
+  if (value === undefined || value < 0 || value > max) throw damaged(`its header has a bad ${what}`);
+  return value;
+}

@@ -1,0 +1,182 @@
+import { createReadStream, type Stats } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuildError, systemErrorCode } from '../errors.ts';
+import {
+  type ByteStream,
+  type ContentStore,
+  type Descriptor,
+  type Digest,
+  digestFrom,
+  digestMismatch,
+  hexOf,
+  type Ingested,
+  MAX_JSON_BYTES,
+  readAll,
+  sha256,
+  verify,
+} from '../oci/index.ts';
+import { abortable } from './abortable.ts';
+import { temporaryName } from './process-identity.ts';
+import { touch } from './state-file.ts';
+import { storeError } from './store-error.ts';
+
+/** Large enough that the calls do not count beside the hashing. */
+const READ_BYTES = 1024 * 1024;
+
+export interface BlobDirectories {
+  /** Holds the blobs, named by the hex of their digests. */
+  readonly blobs: string;
+  /** On the same filesystem. */
+  readonly ingest: string;
+  /** Permission bits of a blob; default 0444. */
+  readonly mode?: number;
+  /** The directory is not ours: a damaged blob in it is reported, not removed. */
+  readonly isForeign?: boolean;
+}
+
+type Expected = Pick<Descriptor, 'digest' | 'size'>;
+
+/**
+ * Blobs as files. A blob gets its name only after its bytes were compared with its digest and synced to the disk (one
+ * fdatasync a blob), so a name never shows wrong bytes, not even after a power cut. The directory is not synced: a
+ * power cut can lose the newest names, and the blobs are then fetched or made again.
+ */
+export class DiskContentStore implements ContentStore {
+  readonly #directories: BlobDirectories;
+
+  constructor(directories: BlobDirectories) {
+    this.#directories = directories;
+  }
+
+  #path(digest: Digest): string {
+    return join(this.#directories.blobs, hexOf(digest));
+  }
+
+  /** Also marks the blob as used now: prune leaves it for the processes that run. */
+  async has(digest: Digest): Promise<boolean> {
+    return touch(this.#path(digest));
+  }
+
+  async *open(target: Expected): ByteStream {
+    try {
+      yield* verify(this.#bytes(target.digest), target, 'stored blob');
+    } catch (cause) {
+      if (!(cause instanceof BuildError) || !/^E_(DIGEST|SIZE)_MISMATCH$/.test(cause.code)) throw cause;
+      throw await this.#damaged(target.digest, cause);
+    }
+  }
+
+  async read(digest: Digest): Promise<Uint8Array> {
+    const bytes = await readAll(this.#bytes(digest), MAX_JSON_BYTES);
+    const actual = digestFrom(sha256().update(bytes));
+    if (actual === digest) return bytes;
+    throw await this.#damaged(digest, digestMismatch('stored blob', digest, actual));
+  }
+
+  async ingest(bytes: ByteStream, expected?: Expected, signal?: AbortSignal): Promise<Ingested> {
+    if (expected && (await this.#holds(expected))) {
+      await bytes[Symbol.asyncIterator]().return?.();
+      return { digest: expected.digest, size: expected.size };
+    }
+    const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
+    const temporary = join(this.#directories.ingest, temporaryName());
+    try {
+      await mkdir(this.#directories.ingest, { recursive: true });
+      await mkdir(this.#directories.blobs, { recursive: true });
+      const ingested = await writeHashed(temporary, source, this.#directories.mode ?? 0o444);
+      await rename(temporary, this.#path(ingested.digest));
+      return ingested;
+    } catch (cause) {
+      const neededBytes = await remaining(temporary, expected);
+      await rm(temporary, { force: true });
+      throw storeError({ doing: 'write a blob', path: temporary, neededBytes }, cause);
+    }
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    try {
+      await rm(this.#path(digest), { force: true });
+    } catch (cause) {
+      throw storeError({ doing: 'delete a blob', path: this.#path(digest) }, cause);
+    }
+  }
+
+  /** The digests of all blobs, in no order. */
+  async list(): Promise<readonly Digest[]> {
+    const names = await readdir(this.#directories.blobs).catch((cause: unknown) => {
+      if (systemErrorCode(cause) === 'ENOENT') return [];
+      throw storeError({ doing: 'list blobs', path: this.#directories.blobs }, cause);
+    });
+    // The pattern is that of a digest's hex.
+    return names.filter((name) => /^[0-9a-f]{64}$/.test(name)).map((name) => `sha256:${name}` as Digest);
+  }
+
+  /** Size and times of a blob's file; undefined: not here. */
+  async stat(digest: Digest): Promise<Stats | undefined> {
+    return stat(this.#path(digest)).catch(() => undefined);
+  }
+
+  async #holds({ digest, size }: Expected): Promise<boolean> {
+    return (await this.has(digest)) && (await this.stat(digest))?.size === size;
+  }
+
+  async *#bytes(digest: Digest): ByteStream {
+    const path = this.#path(digest);
+    try {
+      yield* createReadStream(path, { highWaterMark: READ_BYTES });
+    } catch (cause) {
+      if (systemErrorCode(cause) !== 'ENOENT') throw storeError({ doing: 'read a blob', path }, cause);
+      throw new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
+        hint: 'Pull, build or write the image again',
+        cause,
+        fields: { path },
+      });
+    }
+  }
+
+  /** A blob whose bytes are wrong is removed, so that the next pull or build brings it again. */
+  async #damaged(digest: Digest, cause: BuildError): Promise<BuildError> {
+    if (this.#directories.isForeign) return cause;
+    const hash = sha256();
+    for await (const chunk of this.#bytes(digest)) hash.update(chunk);
+    if (digestFrom(hash) === digest) return cause;
+    await this.delete(digest);
+    return new BuildError(cause.code, `Damaged blob ${digest} in the store`, {
+      hint: 'It was removed: pull or build the image again, and check the disk',
+      cause,
+      fields: cause.fields,
+    });
+  }
+}
+
+async function writeHashed(path: string, bytes: ByteStream, mode: number): Promise<Ingested> {
+  const hash = sha256();
+  let size = 0;
+  const file = await open(path, 'wx', 0o600);
+  try {
+    for await (const chunk of bytes) {
+      hash.update(chunk);
+      size += chunk.byteLength;
+      await writeAll(file, chunk);
+    }
+    await file.chmod(mode);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  return { digest: digestFrom(hash), size };
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < chunk.byteLength; ) {
+    const { bytesWritten } = await file.write(chunk, offset);
+    offset += bytesWritten;
+  }
+}
+
+async function remaining(temporary: string, expected: Expected | undefined): Promise<number | undefined> {
+  if (!expected) return undefined;
+  const written = (await stat(temporary).catch(() => undefined))?.size ?? 0;
+  return Math.max(0, expected.size - written);
+}

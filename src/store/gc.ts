@@ -1,0 +1,132 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemErrorCode } from '../errors.ts';
+import { type CacheKey, type CacheRecord, type DiffId, type Digest, isDigest, type LayerSource } from '../oci/index.ts';
+import type { DiskContentStore } from './blobs.ts';
+import { parseCacheRecord } from './cache-index.ts';
+import { mark } from './gc-mark.ts';
+import { Sweep } from './gc-sweep.ts';
+import type { ImageRecord } from './image-records.ts';
+import type { ImageStore } from './images.ts';
+import type { DiskLayerIndex } from './layer-index.ts';
+import type { Leases } from './leases.ts';
+import { blobPath, imagePath, layerIndexPath, type StorePaths } from './paths.ts';
+import { readRecord } from './state-file.ts';
+import { storeError } from './store-error.ts';
+
+export interface PruneOptions {
+  /** Also the cache: what remains is what tagged images need. */
+  readonly all?: boolean;
+  /** Untagged images stay (after `rmi`, which frees only what it removed). */
+  readonly keepUntagged?: boolean;
+  /** Only counts. */
+  readonly dryRun?: boolean;
+}
+
+export interface Pruned {
+  /** Images, cache records, blobs and layer directories. */
+  readonly removed: number;
+  readonly freedBytes: number;
+}
+
+/** Removes the directory of a layer and returns the bytes that it held; only measures it on a dry run. */
+export type RemoveLayerDirectory = (diffId: DiffId, options: { readonly dryRun: boolean }) => Promise<number>;
+
+export interface PruneDependencies {
+  readonly paths: StorePaths;
+  readonly blobs: DiskContentStore;
+  readonly images: ImageStore;
+  readonly layerIndex: DiskLayerIndex;
+  readonly layers: LayerSource;
+  readonly leases: Leases;
+  /** Its files belong to sub-ids: only the namespace can remove them. Absent: layer directories are left alone. */
+  readonly removeLayerDirectory?: RemoveLayerDirectory | undefined;
+}
+
+/**
+ * Marks what tags (and cache records) need, and removes the rest. Runs beside builds and pulls: whatever was made or
+ * used since the oldest living lease began is kept.
+ */
+export async function prune(deps: PruneDependencies, options: PruneOptions = {}): Promise<Pruned> {
+  return deps.leases.withLease(async (lease) => {
+    const cutoff = await deps.leases.oldestStart(lease.startedMs, lease);
+    const sweep = new Sweep({ cutoff, ingest: deps.paths.ingest, dryRun: options.dryRun ?? false });
+    const images = await sweepImages(deps, options, sweep);
+    const cache = await sweepCache(deps, options, sweep);
+    const live = await mark({ images, cache, layerIndex: deps.layerIndex });
+    for (const diffId of await layersOf(deps.paths)) {
+      if (!live.diffIds.has(diffId)) await sweepLayer(deps, diffId, sweep);
+    }
+    for (const digest of await deps.blobs.list()) {
+      if (!live.blobs.has(digest)) await sweep.remove(blobPath(deps.paths, digest), 'counted');
+    }
+    if (!options.dryRun) await deps.leases.clearIngest(cutoff);
+    return sweep.result();
+  });
+}
+
+/** Returns the images that stay. */
+async function sweepImages(deps: PruneDependencies, options: PruneOptions, sweep: Sweep): Promise<ImageRecord[]> {
+  const tagged = new Set((await deps.images.tags()).map((tag) => tag.manifest));
+  const kept: ImageRecord[] = [];
+  for (const image of await deps.images.records()) {
+    const keep = tagged.has(image.manifest.digest) || options.keepUntagged;
+    const gone = !keep && (await sweep.remove(imagePath(deps.paths, image.manifest.digest), 'counted'));
+    if (!gone) kept.push(image);
+  }
+  return kept;
+}
+
+/** Returns the records that stay: those whose layers are here, or with `all` only those in use. */
+async function sweepCache(deps: PruneDependencies, options: PruneOptions, sweep: Sweep): Promise<CacheRecord[]> {
+  const kept: CacheRecord[] = [];
+  for (const name of await namesIn(deps.paths.cache)) {
+    const path = join(deps.paths.cache, name);
+    const record = parseCacheRecord(await readRecord(path));
+    const useful = record && !options.all && (!record.layer || (await deps.layers.find(record.layer.diffId)));
+    const gone = !useful && (await sweep.remove(path, 'counted'));
+    if (!gone && record) kept.push(record);
+  }
+  const keys = new Set(kept.map((record) => record.key));
+  for (const name of await namesIn(deps.paths.slots)) {
+    const path = join(deps.paths.slots, name);
+    const key = (await readRecord(path))?.key;
+    // Compared only with keys that were read; the brand says nothing here.
+    if (!keys.has(String(key) as CacheKey)) await sweep.remove(path, 'quiet');
+  }
+  return kept;
+}
+
+async function sweepLayer(deps: PruneDependencies, diffId: DiffId, sweep: Sweep): Promise<void> {
+  const { paths, removeLayerDirectory } = deps;
+  const record = layerIndexPath(paths, diffId);
+  const directory = join(paths.layers, diffId.slice(7));
+  if (await sweep.isRecent(record)) return;
+  if (removeLayerDirectory && (await isThere(directory)) && !(await sweep.isRecent(directory))) {
+    sweep.count(await removeLayerDirectory(diffId, { dryRun: sweep.dryRun }));
+  }
+  await sweep.remove(record, 'quiet');
+}
+
+async function layersOf(paths: StorePaths): Promise<readonly DiffId[]> {
+  const indexed = (await namesIn(paths.layerIndex)).flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? []);
+  const directories = await namesIn(paths.layers);
+  const digests = [...new Set([...indexed, ...directories])].map((hex) => `sha256:${hex}`);
+  // Named by diffID in both directories.
+  return digests.filter((text): text is Digest => isDigest(text)).map((digest) => digest as string as DiffId);
+}
+
+const isThere = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') return [];
+    throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
+  }
+}

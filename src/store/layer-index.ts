@@ -1,0 +1,49 @@
+import { type DiffId, type Digest, isDigest, type LayerIndex, type LayerRecord } from '../oci/index.ts';
+import { layerIndexPath, type StorePaths } from './paths.ts';
+import { readRecord, replaceFile, touch, withFileLock } from './state-file.ts';
+
+type LayerBlob = LayerRecord['blobs'][number];
+
+/** A file for each diffID. Not synced: a lost or damaged record costs a compression or a download, nothing else. */
+export class DiskLayerIndex implements LayerIndex {
+  readonly #paths: StorePaths;
+
+  constructor(paths: StorePaths) {
+    this.#paths = paths;
+  }
+
+  async get(diffId: DiffId): Promise<LayerRecord | undefined> {
+    const value = await readRecord(layerIndexPath(this.#paths, diffId));
+    if (!value || value.diffId !== diffId || !Array.isArray(value.blobs)) return undefined;
+    const tarSize = typeof value.tarSize === 'number' ? { tarSize: value.tarSize } : {};
+    return { diffId, ...tarSize, blobs: value.blobs.filter(isLayerBlob) };
+  }
+
+  async add(record: LayerRecord): Promise<void> {
+    const path = layerIndexPath(this.#paths, record.diffId);
+    await withFileLock(path, async () => {
+      const merged = merge(await this.get(record.diffId), record);
+      await replaceFile({ path, bytes: JSON.stringify(merged), ingest: this.#paths.ingest });
+    });
+  }
+
+  /** Marks a layer as used now: prune leaves it, in all its forms, for the processes that run. */
+  async touch(diffId: DiffId): Promise<void> {
+    if (!(await touch(layerIndexPath(this.#paths, diffId)))) await this.add({ diffId, blobs: [] });
+  }
+}
+
+function merge(known: LayerRecord | undefined, added: LayerRecord): LayerRecord {
+  const tarSize = added.tarSize ?? known?.tarSize;
+  const blobs = new Map<Digest, LayerBlob>();
+  for (const blob of [...(known?.blobs ?? []), ...added.blobs]) blobs.set(blob.digest, blob);
+  return { diffId: added.diffId, ...(tarSize === undefined ? {} : { tarSize }), blobs: [...blobs.values()] };
+}
+
+function isLayerBlob(value: unknown): value is LayerBlob {
+  if (typeof value !== 'object' || value === null) return false;
+  // Only read to be checked.
+  const blob = value as Partial<Record<keyof LayerBlob, unknown>>;
+  const compression = blob.compression === 'none' || blob.compression === 'gzip' || blob.compression === 'zstd';
+  return compression && typeof blob.digest === 'string' && isDigest(blob.digest) && typeof blob.size === 'number';
+}

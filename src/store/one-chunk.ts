@@ -1,0 +1,6 @@
+import type { ByteStream } from '../oci/index.ts';
+
+/** A stream of bytes that are in memory already. */
+export async function* oneChunk(bytes: Uint8Array): ByteStream {
+  yield bytes;
+}

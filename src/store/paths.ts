@@ -1,0 +1,98 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BuildError, systemErrorCode } from '../errors.ts';
+import { type CacheKey, type DiffId, type Digest, digestOf, hexOf } from '../oci/index.ts';
+import { storeError } from './store-error.ts';
+
+/** Raised when an older program would misread the directory. */
+const FORMAT_VERSION = 1;
+
+/** Every path of the state directory. */
+export interface StorePaths {
+  readonly root: string;
+  readonly marker: string;
+  readonly blobs: string;
+  readonly images: string;
+  readonly tags: string;
+  readonly cache: string;
+  readonly slots: string;
+  readonly layerIndex: string;
+  /** One directory a layer, named by the hex of its diffID. Owned by src/layers. */
+  readonly layers: string;
+  /** Snapshots in use. Owned by src/layers. */
+  readonly active: string;
+  /** Temporary files; what lies here belongs to a running process or is rubbish. */
+  readonly ingest: string;
+  readonly leases: string;
+}
+
+export function storePaths(root: string): StorePaths {
+  return {
+    root,
+    marker: join(root, 'tsbuild-store.json'),
+    blobs: join(root, 'blobs', 'sha256'),
+    images: join(root, 'images'),
+    tags: join(root, 'tags'),
+    cache: join(root, 'cache'),
+    slots: join(root, 'slots'),
+    layerIndex: join(root, 'layer-index'),
+    layers: join(root, 'layers'),
+    active: join(root, 'active'),
+    ingest: join(root, 'ingest'),
+    leases: join(root, 'leases'),
+  };
+}
+
+export const blobPath = (paths: StorePaths, digest: Digest): string => join(paths.blobs, hexOf(digest));
+/** One record an image that was ever written and not yet pruned, by manifest digest. */
+export const imagePath = (paths: StorePaths, manifest: Digest): string => join(paths.images, `${hexOf(manifest)}.json`);
+export const cachePath = (paths: StorePaths, key: CacheKey): string => join(paths.cache, `${hexOf(key)}.json`);
+export const slotPath = (paths: StorePaths, slot: string): string => join(paths.slots, `${hexOf(digestOf(slot))}.json`);
+export const layerIndexPath = (paths: StorePaths, diffId: DiffId): string =>
+  join(paths.layerIndex, `${hexOf(diffId)}.json`);
+export const tagPath = (paths: StorePaths, name: string): string => join(paths.tags, encodeTagName(name));
+
+/** File names end at 255 bytes (NAME_MAX); a reference may be longer. */
+const MAX_READABLE = 200;
+
+/** One file name for one name: readable where short, else its hash. The record inside holds the name itself. */
+export function encodeTagName(name: string): string {
+  const readable = name.replace(/[^A-Za-z0-9._-]/g, (c) => `%${Buffer.from(c).toString('hex').toUpperCase()}`);
+  return readable.length <= MAX_READABLE ? `${readable}.json` : `%hash-${hexOf(digestOf(name))}.json`;
+}
+
+/** Makes the state directory (mode 0700) and its marker. A newer format throws `E_CORRUPT_STORE`. */
+export function createRoot(paths: StorePaths): void {
+  const { root, marker, blobs, ...rest } = paths;
+  try {
+    mkdirSync(root, { recursive: true, mode: 0o700 });
+    checkMarker(paths);
+    for (const directory of [blobs, ...Object.values(rest)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw storeError({ doing: 'create the state directory', path: root }, cause);
+  }
+}
+
+function checkMarker({ root, marker }: StorePaths): void {
+  const text = readMarker(marker);
+  if (text === undefined) {
+    writeFileSync(marker, `${JSON.stringify({ formatVersion: FORMAT_VERSION })}\n`);
+    return;
+  }
+  const version = /"formatVersion":\s*(\d+)/.exec(text)?.[1];
+  // An empty marker is one that another process is writing at this moment, or never finished.
+  if (text === '' || Number(version) === FORMAT_VERSION) return;
+  throw new BuildError('E_CORRUPT_STORE', `Cannot use the state directory "${root}": unknown format ${version ?? ''}`, {
+    hint: 'It was made by a newer tsbuild: use that version, or another directory with --root',
+    fields: { supported: FORMAT_VERSION },
+  });
+}
+
+function readMarker(marker: string): string | undefined {
+  try {
+    return readFileSync(marker, 'utf8');
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') return undefined;
+    throw cause;
+  }
+}

@@ -1,0 +1,123 @@
+import { mkdir, open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { BuildError, systemErrorCode } from '../errors.ts';
+import { temporaryName } from './process-identity.ts';
+import { storeError } from './store-error.ts';
+
+export interface Replacement {
+  readonly path: string;
+  readonly bytes: Uint8Array | string;
+  /** Where the temporary file lies; on the same filesystem as `path`. */
+  readonly ingest: string;
+  /** Reaches the disk before it gets its name. For what cannot be made again; a cache record can. */
+  readonly durable?: boolean;
+  readonly mode?: number;
+}
+
+/** Readers see the old bytes or the new ones, never a part. Makes missing directories. */
+export async function replaceFile({ path, bytes, ingest, durable = false, mode = 0o644 }: Replacement): Promise<void> {
+  const temporary = join(ingest, temporaryName());
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, 'wx', mode);
+    try {
+      await file.writeFile(bytes);
+      if (durable) await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (cause) {
+    await rm(temporary, { force: true });
+    throw storeError({ doing: 'write a state file', path, neededBytes: Buffer.byteLength(bytes) }, cause);
+  }
+}
+
+/** undefined: there is no such file. */
+export async function readStateFile(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') return undefined;
+    throw storeError({ doing: 'read a state file', path }, cause);
+  }
+}
+
+/** An object of unknown members; undefined: missing or damaged. */
+export async function readRecord(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  const text = await readStateFile(path);
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    // An object that is not an array is a record of unknown members.
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Marks a file as used now, for prune. false: there is no such file. */
+export async function touch(path: string): Promise<boolean> {
+  const now = Date.now() / 1000;
+  try {
+    await utimes(path, now, now);
+    return true;
+  } catch (cause) {
+    switch (systemErrorCode(cause)) {
+      case 'ENOENT':
+        return false;
+      case 'EROFS':
+      case 'EPERM':
+      case 'EACCES':
+        return isThere(path);
+      default:
+        throw storeError({ doing: 'look into the store', path }, cause);
+    }
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') return false;
+    throw storeError({ doing: 'look into the store', path }, cause);
+  }
+}
+
+/** What is guarded takes milliseconds; an older lock belongs to a process that died. */
+const STALE_LOCK_MS = 10_000;
+const LOCK_TIMEOUT_MS = 30_000;
+
+async function takeLock(lock: string): Promise<void> {
+  const deadline = Date.now() + LOCK_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await (await open(lock, 'wx')).close();
+      return;
+    } catch (cause) {
+      if (systemErrorCode(cause) !== 'EEXIST') throw storeError({ doing: 'lock a state file', path: lock }, cause);
+    }
+    const held = await stat(lock).catch(() => undefined);
+    if (held && Date.now() - held.mtimeMs > STALE_LOCK_MS) await rm(lock, { force: true });
+    else if (Date.now() > deadline) {
+      throw new BuildError('E_LOCKED', `Cannot lock "${lock}": another process holds it`, {
+        hint: 'Wait for the other process, or remove the file if there is none',
+      });
+    } else await sleep(2 + Math.random() * 8);
+  }
+}
+
+/** Runs `change` while no other process runs one on `path`. Only for read-change-write of one small file. */
+export async function withFileLock<T>(path: string, change: () => Promise<T>): Promise<T> {
+  const lock = `${path}.lock`;
+  await mkdir(dirname(path), { recursive: true });
+  await takeLock(lock);
+  try {
+    return await change();
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
