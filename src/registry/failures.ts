@@ -8,7 +8,7 @@ export interface Exchange {
 }
 
 /** Without user info and query: redirect targets carry signatures there. */
-export const redactUrl = (url: URL): string => `${url.origin}${url.pathname}`;
+const redactUrl = (url: URL): string => `${url.origin}${url.pathname}`;
 
 const portOf = (url: URL): string => url.port || (url.protocol === 'https:' ? '443' : '80');
 
@@ -98,7 +98,7 @@ const printable = (value: unknown, limit: number): string =>
   typeof value === 'string' ? value.replace(/[^\x20-\x7e]+/g, ' ').slice(0, limit) : '';
 
 /** `{"errors":[{"code","message"}]}` (distribution spec, "Error Codes"). Anything else gives an empty list. */
-export function parseSpecErrors(text: string): readonly SpecError[] {
+function parseSpecErrors(text: string): readonly SpecError[] {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null || !('errors' in value) || !Array.isArray(value.errors)) return [];
@@ -124,7 +124,8 @@ function codeOf(status: number): ErrorCode {
 
 function hintOf(status: number, access: string | undefined): string | undefined {
   const used = access === undefined ? '' : `; ${access}`;
-  if (status === 401) return `Log in with "tsbuild login"${used}`;
+  if (status === 401)
+    return `Log in, or check the spelling: some registries answer so for names that do not exist${used}`;
   if (status === 403) return `Ask for the permission, or log in as another user${used}`;
   if (status === 404) return `Check the spelling; a private repository looks absent without a login${used}`;
   if (status === 429) return `Wait, or log in for a higher limit${used}`;

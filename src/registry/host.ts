@@ -22,6 +22,8 @@ export interface RegistryCall {
   readonly expected: readonly number[];
   readonly signal?: AbortSignal | undefined;
   readonly retry?: 'once';
+  /** See `TransportRequest`. */
+  readonly readUpTo?: number;
   readonly onRetry?: ((note: string) => void) | undefined;
   /** Gets the text of Warning headers (distribution spec, "Warnings"). */
   readonly onWarning?: ((text: string) => void) | undefined;
@@ -86,10 +88,10 @@ export class Host {
   }
 
   #exchange(url: URL, call: RegistryCall, authorization: string | undefined): Promise<HttpResponse> {
-    const { method, body, signal, retry, onRetry } = call;
+    const { method, body, signal, retry, readUpTo, onRetry } = call;
     const headers = { ...call.headers, ...(authorization === undefined ? {} : { authorization }) };
-    const once = retry === undefined ? {} : { retry };
-    const request: TransportRequest = { method, url, headers, body, signal, onRetry, ...once };
+    const optional = { ...(retry === undefined ? {} : { retry }), ...(readUpTo === undefined ? {} : { readUpTo }) };
+    const request: TransportRequest = { method, url, headers, body, signal, onRetry, ...optional };
     return this.transport.send({ ...request, allowDowngrade: !this.#tlsVerify });
   }
 

@@ -2,7 +2,7 @@ import { BuildError } from '../errors.ts';
 import type { Clock } from './clock.ts';
 
 /** Waits of about 1, 3, 9 and 27 s: short enough for a person, long enough for a registry that restarts. */
-export const MAX_TRIES = 5;
+const MAX_TRIES = 5;
 /** A wrong port or a misspelled host name is much likelier than an outage. */
 const MAX_TRIES_UNREACHABLE = 3;
 const FIRST_DELAY_MS = 1000;

@@ -88,7 +88,7 @@ interface TokenCall {
 }
 
 function send(request: TokenRequest, call: TokenCall, transport: Transport): Promise<HttpResponse> {
-  return transport.send({ ...call, signal: request.signal, onRetry: request.onRetry });
+  return transport.send({ ...call, readUpTo: MAX_TOKEN_BODY, signal: request.signal, onRetry: request.onRetry });
 }
 
 const secretOf = (credential: Exclude<Credential, { kind: 'registry' }>): string =>

@@ -1,4 +1,5 @@
 import { BuildError } from '../errors.ts';
+import { type ByteStream, readAll } from '../oci/index.ts';
 import type { Clock } from './clock.ts';
 import { cancelled } from './failures.ts';
 import type { HttpClient, HttpRequest, HttpResponse } from './http.ts';
@@ -12,6 +13,8 @@ export interface TransportRequest extends HttpRequest {
   readonly retry?: 'once';
   /** Told before each wait, e.g. `the registry answered 503, next try in 3 s`. */
   readonly onRetry?: ((note: string) => void) | undefined;
+  /** Small answers (status 200) are read here, so that a broken body is tried again too; more bytes than this throw. */
+  readonly readUpTo?: number;
   /** Plain http after https; only where verification is off. */
   readonly allowDowngrade?: boolean;
 }
@@ -59,7 +62,9 @@ export class Transport {
 
   async #try(request: TransportRequest): Promise<HttpResponse | BuildError> {
     try {
-      return await this.#follow(request);
+      const response = await this.#follow(request);
+      const { readUpTo } = request;
+      return readUpTo === undefined || response.status !== 200 ? response : await readWhole(response, readUpTo);
     } catch (error) {
       if (isTransientError(error)) return error;
       throw error;
@@ -85,6 +90,14 @@ export class Transport {
       current = { ...current, url: target, headers: forOrigin(current.headers, same) };
     }
   }
+}
+
+async function readWhole(response: HttpResponse, limit: number): Promise<HttpResponse> {
+  const bytes = await readAll(response.body, limit);
+  async function* body(): ByteStream {
+    yield bytes;
+  }
+  return { ...response, body: body(), discard: async () => undefined };
 }
 
 const redirectError = (request: HttpRequest, why: string): BuildError =>

@@ -143,6 +143,15 @@ describe('pulling an image', () => {
     expect(image.layers).toHaveLength(1);
   });
 
+  it('reads manifest and config again when they break off', async () => {
+    const server = await start({
+      fault: ({ method }, nth) => (method === 'GET' && nth === 1 ? { dropAfter: 1 } : undefined),
+    });
+    const { manifest } = storeImage(server, app, content);
+    const image = await testClient().resolve(parseReference(`${server.host}/me/app:1`), amd64);
+    expect(image.descriptor.digest).toBe(manifest.digest);
+  });
+
   it('refuses a manifest, config or layer whose digest is wrong', async () => {
     let bad = 'manifests';
     const server = await start({
@@ -209,6 +218,60 @@ describe('pulling an image', () => {
       message: expect.stringContaining(`Cannot reach "${server.host}"`),
       fields: { host, port, reason: 'ECONNREFUSED' },
     });
+  });
+
+  it('takes a foreign layer from its URL without credentials, or else from the registry', async () => {
+    const elsewhere = await start();
+    const { blob, blobPath } = storeImage(elsewhere, app, content);
+    const server = await start({ auth: { kind: 'basic', username: 'me', password: 'secret' } });
+    const port = elsewhere.host.split(':')[1];
+    const credential = { kind: 'password', username: 'me', password: 'secret' } as const;
+    const client = testClient({ credentials: { lookup: async () => ({ credential, origin: 'test' }) } });
+    const foreign = `http://localhost:${port}${blobPath}`;
+    for (const urls of [[foreign], ['file:///etc/passwd', `${foreign}0`, foreign]]) {
+      const stored = storeImage(server, app, content);
+      const manifest = JSON.parse(String(server.manifests.get('me/app:1')?.body));
+      manifest.layers[0].urls = urls;
+      manifest.layers[0].mediaType = 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip';
+      server.addManifest('me/app', '1', manifest);
+      server.blobs.delete(stored.blobPath.split('/').at(-1) ?? '');
+      const image = await client.resolve(parseReference(`${server.host}/me/app:1`), amd64);
+      expect(Buffer.from(await readAll(firstLayer(image).compressed(), LIMIT)).equals(blob)).toBe(true);
+    }
+    expect(elsewhere.requests.every(({ headers }) => headers.authorization === undefined)).toBe(true);
+  });
+
+  it('reads many layers at once, but not more than six', async () => {
+    let [open, most] = [0, 0];
+    const server = await start({ fault: () => undefined });
+    storeImage(server, app, content);
+    const image = await testClient().resolve(parseReference(`${server.host}/me/app:1`), amd64);
+    const read = async (): Promise<void> => {
+      let first = true;
+      for await (const _ of firstLayer(image).compressed()) {
+        if (first) most = Math.max(most, ++open);
+        first = false;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      open--;
+    };
+    await Promise.all(Array.from({ length: 12 }, read));
+    expect(most).toBe(6);
+  });
+
+  it('frees its place when the reader loses interest or cancels', async () => {
+    const server = await start();
+    storeImage(server, app, content);
+    const image = await testClient().resolve(parseReference(`${server.host}/me/app:1`), amd64);
+    for (let i = 0; i < 8; i++) {
+      for await (const _ of firstLayer(image).compressed()) break;
+    }
+    const stop = new AbortController();
+    const reading = async (): Promise<void> => {
+      for await (const _ of firstLayer(image).compressed(stop.signal)) stop.abort();
+    };
+    await expect(reading()).rejects.toMatchObject({ code: 'E_CANCELLED' });
+    expect((await readAll(firstLayer(image).compressed(), LIMIT)).length).toBeGreaterThan(0);
   });
 
   it('stops when it is cancelled', async () => {
