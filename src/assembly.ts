@@ -45,6 +45,9 @@ export function defaultRoot(env: Environment): string {
   return join(data?.startsWith('/') ? data : join(env.HOME ?? homedir(), '.local/share'), 'tsbuild');
 }
 
+/** The user's own id, also inside the namespace, where everybody is root. */
+export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? process.getuid?.() ?? 0);
+
 const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
@@ -60,7 +63,7 @@ export async function withWorkspace<T>(session: SessionOptions, work: (workspace
     registry: (access) => createRegistry(registryOptions(session, access)),
     mountRoot: (chain) => mountChain(library, chain, root),
   };
-  return store.withLease(() => work(workspace));
+  return await store.withLease(() => work(workspace));
 }
 
 function openRooms(root: string, env: Environment): { store: Store; library: LayerLibrary } {
@@ -95,7 +98,7 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   const { env } = session;
   return {
     tlsVerify: access.tlsVerify ?? true,
-    credentials: loadCredentials({ authfile: access.authfile, env, uid: process.getuid?.() ?? 0 }),
+    credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
     proxy: {
       httpProxy: env.http_proxy ?? env.HTTP_PROXY,
       httpsProxy: env.https_proxy ?? env.HTTPS_PROXY,
@@ -112,6 +115,6 @@ export async function delegate(
   extra: Environment = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const self = { ...session.self, env: { ...session.self.env, ...extra, TSBUILD_ROOT: rootOf(session) } };
+  const self = { ...session.self, env: { ...session.self.env, ...extra, TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) } };
   return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin }) };
 }

@@ -243,6 +243,6 @@ class Run {
       keepsOwners: true,
     };
     const sources = selectSources(root, op);
-    return library.commitTar(await copyLayer({ op, root, sources, view, clampMtime, inlineMtime }));
+    return await library.commitTar(await copyLayer({ op, root, sources, view, clampMtime, inlineMtime }));
   }
 }

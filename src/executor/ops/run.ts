@@ -37,7 +37,7 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
   const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal);
   signal.throwIfAborted();
   if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
-  return snapshot.commit({ exclude: stubs, clampMtime: request.clampMtime });
+  return await snapshot.commit({ exclude: stubs, clampMtime: request.clampMtime });
 }
 
 async function processSpec(op: RunOp, view: RootView): Promise<ProcessSpec> {
