@@ -2,7 +2,7 @@ import { closeSync, fchownSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import type { Mount } from '../../layers/snapshot.ts';
+import type { Mount } from '../../layers/index.ts';
 import { hostsFile, resolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Stubs } from './rootfs.ts';
