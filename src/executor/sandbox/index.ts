@@ -7,5 +7,6 @@
 export { enterNamespace, isInsideNamespace, type NamespaceOptions } from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+export { dieWithParent } from './syscalls.ts';
 export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
 export { type MountedView, mountView } from './view.ts';

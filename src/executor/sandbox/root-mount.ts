@@ -1,5 +1,5 @@
 import { mkdirSync, symlinkSync } from 'node:fs';
-import type { Mount } from '../../layers/snapshot.ts';
+import type { Mount } from '../../layers/index.ts';
 import { chdir, MS, mount, setReadOnly } from './syscalls.ts';
 
 export interface RootMountOptions {

@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, closeSync, mkdirSync, writeFileSync } from 'node:fs';
-import type { Mount } from '../../layers/snapshot.ts';
+import type { Mount } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { ensurePlace, type Place, type PlaceKind } from './root-paths.ts';
 import type { ProcessSpec } from './sandbox.ts';

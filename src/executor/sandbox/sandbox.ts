@@ -1,4 +1,4 @@
-import type { Mount } from '../../layers/snapshot.ts';
+import type { Mount } from '../../layers/index.ts';
 
 export type Availability =
   | { readonly ok: true; readonly detail?: string }

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, rmdirSync, statSync, unlinkSync, utimesSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { systemErrorCode } from '../../errors.ts';
-import type { Mount } from '../../layers/snapshot.ts';
+import type { Mount } from '../../layers/index.ts';
 import { openBeneath } from './syscalls.ts';
 
 const GONE = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTEMPTY', 'EEXIST', 'EXDEV', 'EISDIR'];

@@ -1,19 +1,6 @@
-import { createRequire } from 'node:module';
-import { getSystemErrorName } from 'node:util';
+import { libc, SystemCallError } from '../../layers/index.ts';
 
-type Koffi = typeof import('koffi');
 type Call = (...args: readonly unknown[]) => number;
-
-/** A failed system call: `code` is `EPERM`, ... as in node:fs. */
-export class SystemCallError extends Error {
-  readonly code: string;
-
-  constructor(syscall: string, errno: number, subject: string) {
-    const code = getSystemErrorName(-errno);
-    super(`${code}: ${syscall} "${subject}"`);
-    this.code = code;
-  }
-}
 
 /** Numbers that differ between arch/x86/entry/syscalls/syscall_64.tbl and asm-generic/unistd.h (arm64, riscv64). */
 const NUMBERS =
@@ -25,31 +12,24 @@ const MOVE_MOUNT = 429;
 const OPEN_TREE = 428;
 const MOUNT_SETATTR = 442;
 
-interface Libc {
-  readonly koffi: Koffi;
-  readonly call: (name: string, prototype: string, args: readonly unknown[], subject: string) => number;
+/** For the error. */
+interface CallLabel {
+  readonly name: string;
+  readonly subject: string;
 }
 
-let loaded: Libc | undefined;
+const declared = new Map<string, Call>();
 
-function libc(): Libc {
-  if (loaded) return loaded;
-  // koffi ships CommonJS with a native part and stays outside the bundle; `require` is untyped, hence the annotation.
-  const koffi: Koffi = createRequire(import.meta.url)('koffi');
-  const library = koffi.load(null);
-  const declared = new Map<string, Call>();
-  const call: Libc['call'] = (name, prototype, args, subject) => {
-    const known = declared.get(prototype) ?? library.func(prototype);
-    declared.set(prototype, known);
-    const result = known(...args);
-    if (result < 0) throw new SystemCallError(name, koffi.errno(), subject);
-    return result;
-  };
-  loaded = { koffi, call };
-  return loaded;
+/** Calls a function of the C library by its prototype; throws `SystemCallError` when it returns a negative number. */
+function call(prototype: string, args: readonly unknown[], { name, subject }: CallLabel): number {
+  const { koffi, library } = libc();
+  const known = declared.get(prototype) ?? library.func(prototype);
+  declared.set(prototype, known);
+  const result = known(...args);
+  if (result < 0) throw new SystemCallError(name, koffi.errno(), subject);
+  return result;
 }
 
-const call: Libc['call'] = (...args) => libc().call(...args);
 const numbers = 'long syscall(long number, long a, long b, long c)';
 
 /** linux/sched.h */
@@ -75,7 +55,7 @@ export const MS = {
 
 /** Of the calling thread only. */
 export function unshare(flags: number): void {
-  call('unshare', 'int unshare(int flags)', [flags], `0x${flags.toString(16)}`);
+  call('int unshare(int flags)', [flags], { name: 'unshare', subject: `0x${flags.toString(16)}` });
 }
 
 export interface MountCall {
@@ -89,33 +69,39 @@ export interface MountCall {
 export function mount({ source, target, type, flags = 0, data }: MountCall): void {
   const prototype =
     'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)';
-  call('mount', prototype, [source, target, type ?? null, flags, data ?? null], `${type ?? source} on ${target}`);
+  call(prototype, [source, target, type ?? null, flags, data ?? null], {
+    name: 'mount',
+    subject: `${type ?? source} on ${target}`,
+  });
 }
 
 const MNT_DETACH = 2;
 
 /** Lazy: what is still open stays usable. */
 export function detach(target: string): void {
-  call('umount2', 'int umount2(const char *target, int flags)', [target, MNT_DETACH], target);
+  call('int umount2(const char *target, int flags)', [target, MNT_DETACH], { name: 'umount2', subject: target });
 }
 
 export function pivotRoot(newRoot: string, putOld: string): void {
   const prototype = 'long syscall(long number, const char *a, const char *b)';
-  call('pivot_root', prototype, [NUMBERS.pivotRoot, newRoot, putOld], newRoot);
+  call(prototype, [NUMBERS.pivotRoot, newRoot, putOld], { name: 'pivot_root', subject: newRoot });
 }
 
 export function chdir(path: string): void {
-  call('chdir', 'int chdir(const char *path)', [path], path);
+  call('int chdir(const char *path)', [path], { name: 'chdir', subject: path });
 }
 
 /** Of the calling thread once it has unshared CLONE_FS. */
 export function umask(mask: number): void {
-  call('umask', 'unsigned int umask(unsigned int mask)', [mask], mask.toString(8));
+  call('unsigned int umask(unsigned int mask)', [mask], { name: 'umask', subject: mask.toString(8) });
 }
 
 export function sethostname(name: string): void {
   const bytes = Buffer.from(name);
-  call('sethostname', 'int sethostname(const uint8_t *name, size_t length)', [bytes, bytes.length], name);
+  call('int sethostname(const uint8_t *name, size_t length)', [bytes, bytes.length], {
+    name: 'sethostname',
+    subject: name,
+  });
 }
 
 const PR_SET_PDEATHSIG = 1;
@@ -125,12 +111,12 @@ const prctl = 'int prctl(int option, unsigned long a, unsigned long b, unsigned 
 
 /** This process is killed when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG). */
 export function dieWithParent(): void {
-  call('prctl', prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], 'PR_SET_PDEATHSIG');
+  call(prctl, [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_PDEATHSIG' });
 }
 
 /** Of the calling thread and what it starts. */
 export function dropFromBoundingSet(capability: number): void {
-  call('prctl', prctl, [PR_CAPBSET_DROP, capability, 0, 0, 0], `capability ${capability}`);
+  call(prctl, [PR_CAPBSET_DROP, capability, 0, 0, 0], { name: 'prctl', subject: `capability ${capability}` });
 }
 
 export interface Identity {
@@ -143,9 +129,9 @@ export interface Identity {
 export function becomeUser({ uid, gid, groups }: Identity): void {
   const list = Uint32Array.from(groups);
   const prototype = 'long syscall(long number, size_t length, const uint32_t *list)';
-  call('setgroups', prototype, [NUMBERS.setgroups, list.length, list], groups.join());
-  call('setresgid', numbers, [NUMBERS.setresgid, gid, gid, gid], String(gid));
-  call('setresuid', numbers, [NUMBERS.setresuid, uid, uid, uid], String(uid));
+  call(prototype, [NUMBERS.setgroups, list.length, list], { name: 'setgroups', subject: groups.join() });
+  call(numbers, [NUMBERS.setresgid, gid, gid, gid], { name: 'setresgid', subject: String(gid) });
+  call(numbers, [NUMBERS.setresuid, uid, uid, uid], { name: 'setresuid', subject: String(uid) });
 }
 
 /** asm-generic/fcntl.h; the two that differ on arm64 are not used. */
@@ -162,7 +148,7 @@ export function openBeneath(directoryFd: number, path: string): number {
   how.writeBigUInt64LE(BigInt(O_PATH | O_NOFOLLOW | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH), 16);
   const prototype = 'long syscall(long number, int fd, const char *path, const uint8_t *how, size_t size)';
-  return call('openat2', prototype, [OPENAT2, directoryFd, path, how, how.length], path);
+  return call(prototype, [OPENAT2, directoryFd, path, how, how.length], { name: 'openat2', subject: path });
 }
 
 const AT_FDCWD = -100;
@@ -175,7 +161,10 @@ const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 /** A detached copy of the mounts at `path` (open_tree(2), Linux 5.2). */
 export function cloneTree(path: string): number {
   const prototype = 'long syscall(long number, int fd, const char *path, unsigned int flags)';
-  return call('open_tree', prototype, [OPEN_TREE, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE], path);
+  return call(prototype, [OPEN_TREE, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE], {
+    name: 'open_tree',
+    subject: path,
+  });
 }
 
 /** Moves the mount at a path, or a detached one by its descriptor, to an opened place or a path (move_mount(2), Linux 5.2). */
@@ -184,7 +173,10 @@ export function moveMount(from: string | number, to: string | number): void {
   const [toFd, toPath] = typeof to === 'number' ? [to, ''] : [AT_FDCWD, to];
   const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
   const prototype = 'long syscall(long number, int from, const char *fp, int to, const char *tp, unsigned int flags)';
-  call('move_mount', prototype, [MOVE_MOUNT, fromFd, fromPath, toFd, toPath, flags], `${from} to ${to}`);
+  call(prototype, [MOVE_MOUNT, fromFd, fromPath, toFd, toPath, flags], {
+    name: 'move_mount',
+    subject: `${from} to ${to}`,
+  });
 }
 
 const MOUNT_ATTR_RDONLY = 1n;
@@ -196,12 +188,10 @@ export function setReadOnly(tree: string | number): void {
   attr.writeBigUInt64LE(MOUNT_ATTR_RDONLY, 0);
   const prototype =
     'long syscall(long number, int fd, const char *path, unsigned int flags, const uint8_t *attr, size_t size)';
-  call(
-    'mount_setattr',
-    prototype,
-    [MOUNT_SETATTR, fd, path, AT_RECURSIVE | AT_EMPTY_PATH, attr, attr.length],
-    String(tree),
-  );
+  call(prototype, [MOUNT_SETATTR, fd, path, AT_RECURSIVE | AT_EMPTY_PATH, attr, attr.length], {
+    name: 'mount_setattr',
+    subject: String(tree),
+  });
 }
 
 const CLOSE_RANGE = 436;
@@ -210,7 +200,10 @@ const STDIO = 3;
 
 /** Node hands descriptors that it has itself inherited on to every child; from here on it does not (close_range(2), Linux 5.11). */
 export function closeAllOnExec(): void {
-  call('close_range', numbers, [CLOSE_RANGE, STDIO, 0xffffffff, CLOSE_RANGE_CLOEXEC], 'CLOSE_RANGE_CLOEXEC');
+  call(numbers, [CLOSE_RANGE, STDIO, 0xffffffff, CLOSE_RANGE_CLOEXEC], {
+    name: 'close_range',
+    subject: 'CLOSE_RANGE_CLOEXEC',
+  });
 }
 
 export interface Pipe {
@@ -221,7 +214,7 @@ export interface Pipe {
 /** A real pipe: Node's are socket pairs, which `/dev/stdout` cannot open. Both ends are closed on exec. */
 export function createPipe(): Pipe {
   const ends = new Int32Array(2);
-  call('pipe2', 'int pipe2(_Out_ int *ends, int flags)', [ends, O_CLOEXEC], 'output');
+  call('int pipe2(_Out_ int *ends, int flags)', [ends, O_CLOEXEC], { name: 'pipe2', subject: 'output' });
   return { read: ends[0] ?? -1, write: ends[1] ?? -1 };
 }
 
@@ -232,23 +225,19 @@ const IFF_UP = 1;
 
 /** Brings `lo` up in the network namespace of the calling thread (netdevice(7)). */
 export function bringLoopbackUp(): void {
-  const fd = call(
-    'socket',
-    'int socket(int domain, int type, int protocol)',
-    [AF_INET, SOCK_DGRAM | O_CLOEXEC, 0],
-    'lo',
-  );
+  const fd = call('int socket(int domain, int type, int protocol)', [AF_INET, SOCK_DGRAM | O_CLOEXEC, 0], {
+    name: 'socket',
+    subject: 'lo',
+  });
   const request = Buffer.alloc(40); // struct ifreq: name[16], flags
   request.write('lo');
   request.writeInt16LE(IFF_UP, 16);
   try {
-    call(
-      'ioctl',
-      'int ioctl(int fd, unsigned long request, const uint8_t *argument)',
-      [fd, SIOCSIFFLAGS, request],
-      'lo',
-    );
+    call('int ioctl(int fd, unsigned long request, const uint8_t *argument)', [fd, SIOCSIFFLAGS, request], {
+      name: 'ioctl',
+      subject: 'lo',
+    });
   } finally {
-    call('close', 'int close(int fd)', [fd], 'lo');
+    call('int close(int fd)', [fd], { name: 'close', subject: 'lo' });
   }
 }

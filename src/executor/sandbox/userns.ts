@@ -1,8 +1,8 @@
-import { closeSync } from 'node:fs';
+import { closeSync, fchownSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { BuildError } from '../../errors.ts';
-import type { Mount } from '../../layers/snapshot.ts';
+import { BuildError, systemErrorCode } from '../../errors.ts';
+import type { Mount } from '../../layers/index.ts';
 import { hostsFile, resolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Stubs } from './rootfs.ts';
@@ -45,9 +45,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const order: StepOrder = { spec, root, resolvConf: resolvConf(), hosts: hostsFile(spec.hostname), ...outputs };
     const step = new StepControl(worker, signal);
     try {
+      for (const fd of Object.values(outputs)) giveTo(fd, spec);
       const outcome = await step.run(order);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
+      if (!step.isStarted) await worker.terminate();
       closeSync(stdout.write);
       closeSync(stderr.write);
       await Promise.all(finished);
@@ -73,6 +75,19 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 }
 
+/** Else the step's own user could not open /dev/stdout. */
+function giveTo(fd: number, { uid, gid }: ProcessSpec): void {
+  try {
+    fchownSync(fd, uid, gid);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
+    throw new BuildError('E_ID_NOT_MAPPED', `Cannot run as user ${uid}:${gid}: this build has no such id`, {
+      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
+      cause,
+    });
+  }
+}
+
 const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
 
 interface StepOutcome {
@@ -83,6 +98,7 @@ interface StepOutcome {
 /** Follows one step thread: kills the step's PID 1 when the step has ended or is to be cancelled, and waits for the end. */
 class StepControl {
   stubs: Stubs = { mounted: [], created: [] };
+  isStarted = false;
   readonly #worker: Worker;
   readonly #signal: AbortSignal;
   #init: number | undefined;
@@ -95,6 +111,7 @@ class StepControl {
   }
 
   async run(order: StepOrder): Promise<StepOutcome> {
+    this.isStarted = true;
     const kill = () => this.#kill();
     this.#signal.addEventListener('abort', kill);
     try {

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { BuildError } from '../../errors.ts';
-import type { Mount } from '../../layers/snapshot.ts';
+import type { Mount } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { chdir, detach, mount } from './syscalls.ts';
 
