@@ -13,7 +13,7 @@ import type {
 import { readLogicalLines } from './lines.ts';
 
 /**
- * Text to syntax tree. Grammar and meaning are BuildKit's (docs/containerfile.md), without its limit on the length of
+ * Text to syntax tree. Grammar and meaning are BuildKit's, without its limit on the length of
  * a line. Throws BuildError with a range: E_PARSE, E_UNKNOWN_INSTRUCTION, E_UNKNOWN_FLAG, E_UNSUPPORTED.
  */
 export function parseContainerfile(source: SourceFile): Containerfile {
