@@ -22,7 +22,9 @@ await build({
   target: 'node20.18',
   external: ['koffi'], // native; loaded only where system calls are needed
   define: { TSBUILD_VERSION: JSON.stringify(version) },
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
   legalComments: 'none',
   logLevel: 'warning',
 });

@@ -52,6 +52,8 @@ export type BuildEvent =
       readonly range?: SourceRange;
       readonly hint?: string;
     }
+  /** The same command now runs again inside the user namespace and says everything from here on. */
+  | { readonly type: 'delegated' }
   | { readonly type: 'info'; readonly message: string }
   | { readonly type: 'debug'; readonly scope: string; readonly message: string };
 

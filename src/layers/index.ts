@@ -7,7 +7,9 @@
 export { openIfArchive } from './archive.ts';
 export { type CompressionKind, decompress, detectCompression, MAGIC_BYTES } from './compression.ts';
 export { type GzipOptions, gzip } from './compression-gzip.ts';
+export { readXattrs } from './attributes.ts';
 export { DirectorySnapshotter } from './directory.ts';
+export { type FlatEntry, flattenLayers } from './flatten.ts';
 export { LayerDirectories } from './layer-directories.ts';
 export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';
 export { LayerWorkers } from './layer-workers.ts';
@@ -33,3 +35,4 @@ export {
   SystemCallError,
 } from './syscalls.ts';
 export * from './tar/index.ts';
+export { type UnpackOptions, unpackTree } from './unpack-tree.ts';

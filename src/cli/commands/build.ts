@@ -1,0 +1,168 @@
+import { statSync } from 'node:fs';
+import { Command } from 'commander';
+import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
+import { writeIdFile } from '../id-file.ts';
+import { parseOutput } from '../output-option.ts';
+import { progressMode } from '../render/create.ts';
+import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
+import { readAll } from '../stdin.ts';
+import { nearest, usageError } from '../usage.ts';
+import {
+  choice,
+  collect,
+  parseBoolean,
+  parseBuildArgs,
+  parseJobs,
+  parseLabels,
+  parseSourceDateEpoch,
+  singlePlatform,
+} from '../values.ts';
+import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+
+interface Flags {
+  readonly tag?: readonly string[];
+  readonly file?: string;
+  readonly target?: string;
+  readonly buildArg?: readonly string[];
+  readonly cache: boolean;
+  readonly pull?: boolean;
+  readonly platform?: string;
+  readonly network: string;
+  readonly jobs?: string;
+  readonly label?: readonly string[];
+  readonly iidfile?: string;
+  readonly quiet?: boolean;
+  readonly progress: string;
+  readonly tlsVerify: string;
+  readonly authfile?: string;
+  readonly output?: readonly string[];
+  readonly format: string;
+  readonly print?: string;
+}
+
+/** The command `build`, which is also what runs without a command's name. */
+export function buildCommand({ context, setExitCode }: Registrar): Command {
+  const command = new Command('build')
+    .description('build an image from a Containerfile; prints the image ID')
+    .argument('[context]', 'directory that COPY and ADD read from', '.')
+    .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
+    .option(
+      '-f, --file <path>',
+      'the Containerfile; "-" reads it from stdin (default: Containerfile or Dockerfile in the context)',
+    )
+    .option('--target <stage>', 'build this stage instead of the last')
+    .option(
+      '--build-arg <name[=value]>',
+      'value of an ARG; without a value taken from the environment (repeatable)',
+      collect,
+    )
+    .option('--label <name=value>', 'label of the image (repeatable)', collect)
+    .option('--no-cache', 'run every step again')
+    .option('--pull', 'ask the registry for newer base images')
+    .option('--platform <os/arch>', "platform to build for (default: this machine's)")
+    .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option('--jobs <number>', 'steps at once (default: number of processors)')
+    .option(
+      '-o, --output <spec>',
+      'type=oci|docker|local|tar,dest=PATH|-; a bare DIR means type=local (repeatable)',
+      collect,
+    )
+    .option('--format <format>', 'manifest format: oci or docker', 'oci')
+    .option('--iidfile <file>', 'write the image ID to this file after success')
+    .option('-q, --quiet', 'print the image ID only')
+    .addOption(progressOption())
+    .option('--print <what>', 'graph: print the build graph and run nothing')
+    .addOption(tlsVerifyOption())
+    .addOption(authfileOption());
+  withExamples(command, [
+    'tsbuild -t image0 -f Containerfile .',
+    'tsbuild build --target test --build-arg VERSION=1.2 .',
+    'tsbuild -t image0 -o type=oci,dest=image0.oci.tar .',
+    'tsbuild -o type=tar,dest=- . | tar -t',
+  ]);
+  return command.action(async (directory: string, flags: Flags) => {
+    setExitCode(await runBuild(await context(), { directory, flags, globals: globalsOf(command) }));
+  });
+}
+
+interface Request {
+  readonly directory: string;
+  readonly flags: Flags;
+  readonly globals: GlobalOptions;
+}
+
+async function runBuild(context: CommandContext, { directory, flags, globals }: Request): Promise<number> {
+  const { host, operations } = context;
+  rejectMistypedCommand(directory);
+  const progress = flags.quiet ? 'quiet' : progressMode(flags.progress);
+  const outputs = (flags.output ?? []).map(parseOutput);
+  checkStdout(outputs, host.stdout.isTTY === true);
+  const settings = {
+    context: directory,
+    file: flags.file,
+    stdin: flags.file === '-' ? await readAll(host.stdin) : undefined,
+    tags: flags.tag ?? [],
+    target: flags.target,
+    buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env),
+    labels: parseLabels(flags.label ?? []),
+    noCache: !flags.cache,
+    pull: flags.pull === true,
+    platform: singlePlatform(flags.platform),
+    network: choice('--network', flags.network, ['default', 'host', 'none']),
+    jobs: parseJobs(flags.jobs),
+    outputs,
+    format: choice('--format', flags.format, ['oci', 'docker']),
+    sourceDateEpoch: parseSourceDateEpoch(host.env),
+    printGraph: flags.print === undefined ? undefined : choice('--print', flags.print, ['graph']) === 'graph',
+    tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+    authfile: flags.authfile,
+    stdout: host.archiveStdout,
+    self: selfCommand(host),
+  } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
+  return inSession(context, { ...globals, progress }, async (session) => {
+    const result = await operations.build({ ...settings, ...session.options });
+    return report(result, { flags, outputs, session, context });
+  });
+}
+
+interface Reporting {
+  readonly flags: Flags;
+  readonly outputs: readonly OutputSpec[];
+  readonly session: Session;
+  readonly context: CommandContext;
+}
+
+function report(result: BuildResult | Delegated | GraphText, reporting: Reporting): number {
+  const { flags, outputs, session, context } = reporting;
+  switch (result.kind) {
+    case 'delegated':
+      return result.exitCode;
+    case 'graph':
+      context.host.stdout.write(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
+      return 0;
+    case 'built':
+      if (flags.iidfile !== undefined) writeIdFile(flags.iidfile, result.imageId);
+      session.renderer.built({ ...result, title: flags.tag?.[0] ?? result.imageId.slice(0, 'sha256:'.length + 12) });
+      if (!outputs.some(({ dest }) => dest === '-')) context.host.stdout.write(`${result.imageId}\n`);
+      return 0;
+    default:
+      return result satisfies never;
+  }
+}
+
+function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void {
+  const streams = outputs.filter(({ dest }) => dest === '-').length;
+  if (streams > 1) throw usageError('Only one output can go to stdout ("-")');
+  if (streams === 1 && isTerminal) {
+    throw usageError('Cannot write an archive to a terminal', 'redirect stdout or give dest=FILE');
+  }
+}
+
+const COMMAND_NAMES = 'pull push load images tag rmi inspect import login logout prune info version help'.split(' ');
+
+/** `tsbuild imags` would be a build of the context "imags"; where there is no such directory, a command was meant. */
+function rejectMistypedCommand(directory: string): void {
+  const name = nearest(directory, COMMAND_NAMES);
+  if (name === undefined || statSync(directory, { throwIfNoEntry: false }) !== undefined) return;
+  throw usageError(`"${directory}" is neither a command nor a directory`, `did you mean "tsbuild ${name}"?`);
+}

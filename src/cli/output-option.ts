@@ -1,0 +1,42 @@
+import type { OutputSpec } from '../index.ts';
+import { parseCsvRecord } from './csv.ts';
+import { usageError } from './usage.ts';
+
+const TYPES = ['oci', 'docker', 'local', 'tar'] as const;
+const NOT_BUILT_YET = ['image', 'registry', 'cacheonly'];
+const EXAMPLE = 'write type=oci|docker|local|tar and dest=PATH, e.g. -o type=oci,dest=image0.oci.tar';
+
+/** `type=oci,dest=FILE`, or a bare directory as in docker (`-o out` means type=local, `-o -` means type=tar). */
+export function parseOutput(text: string): OutputSpec {
+  const fields = parseCsvRecord(text);
+  if (fields.length === 1 && !text.includes('=')) return bareDestination(fields[0] ?? '');
+  const given = new Map<string, string>();
+  for (const field of fields) {
+    const equals = field.indexOf('=');
+    const key = equals < 0 ? field : field.slice(0, equals);
+    if (equals < 0) throw usageError(`Cannot read output "${text}": "${field}" is not KEY=VALUE`, EXAMPLE);
+    if (key !== 'type' && key !== 'dest') throw usageError(`Unknown key "${key}" in output "${text}"`, EXAMPLE);
+    if (given.has(key)) throw usageError(`Key "${key}" is given twice in output "${text}"`, EXAMPLE);
+    given.set(key, field.slice(equals + 1));
+  }
+  return toSpec(text, given.get('type'), given.get('dest'));
+}
+
+function bareDestination(dest: string): OutputSpec {
+  if (dest === '') throw usageError('The output is empty', EXAMPLE);
+  return dest === '-' ? { type: 'tar', dest } : { type: 'local', dest };
+}
+
+function toSpec(text: string, type: string | undefined, dest: string | undefined): OutputSpec {
+  if (type === undefined) throw usageError(`Output "${text}" has no type`, EXAMPLE);
+  if (NOT_BUILT_YET.includes(type)) {
+    throw usageError(`Output type "${type}" is not built yet`, 'every build is kept in the store; use "tsbuild push"');
+  }
+  const known = TYPES.find((candidate) => candidate === type);
+  if (known === undefined) throw usageError(`Unknown output type "${type}"`, EXAMPLE);
+  if (dest === undefined || dest === '') throw usageError(`Output "${text}" has no destination`, EXAMPLE);
+  if (known === 'local' && dest === '-') {
+    throw usageError('Output type "local" needs a directory, not "-"', 'use type=tar,dest=- for a stream');
+  }
+  return { type: known, dest };
+}

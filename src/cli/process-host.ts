@@ -1,0 +1,76 @@
+import { fstatSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { SignalReceived } from './failure.ts';
+import type { Host } from './host.ts';
+
+/** The real process as a `Host`; installs the handlers of signals and broken pipes. */
+export function createHost(): Host {
+  const { stdin, stdout, stderr } = process;
+  endQuietlyOnBrokenPipe(stdout);
+  endQuietlyOnBrokenPipe(stderr);
+  return {
+    args: process.argv.slice(2),
+    env: process.env,
+    execPath: process.execPath,
+    selfArgs: [...process.execArgv, ...process.argv.slice(1, 2)],
+    stdin: closedStdin() ? emptyInput() : stdin,
+    stdout,
+    archiveStdout: stdout,
+    stderr,
+    signal: signalOfSignals(),
+    now: () => performance.now(),
+    ask,
+  };
+}
+
+/** The first signal asks for an orderly end; the second ends at once. */
+function signalOfSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      const reason = new SignalReceived(name);
+      if (controller.signal.aborted) process.exit(reason.exitCode);
+      controller.abort(reason);
+    });
+  }
+  return controller.signal;
+}
+
+/** `tsbuild images | head -1` is no error: what reads our output has had enough. */
+function endQuietlyOnBrokenPipe(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+    throw error;
+  });
+}
+
+function closedStdin(): boolean {
+  try {
+    fstatSync(0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+async function* emptyInput(): AsyncGenerator<Uint8Array> {}
+
+function ask(question: string, { isSecret }: { readonly isSecret: boolean }): Promise<string> {
+  const { stdin, stderr } = process;
+  stderr.write(question);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: stdin, output: isSecret ? silent : stderr, terminal: true });
+  return new Promise((resolve) => {
+    reader.once('SIGINT', () => {
+      stderr.write('\n');
+      process.exit(130);
+    });
+    reader.once('line', (line) => {
+      if (isSecret) stderr.write('\n');
+      reader.close();
+      resolve(line);
+    });
+    reader.once('close', () => resolve(''));
+  });
+}

@@ -1,0 +1,13 @@
+import type { BuildEvent, SourceRange } from '../../index.ts';
+import { harmless } from './lines.ts';
+import type { Paint } from './paint.ts';
+
+/** `Containerfile:3:5` */
+export const place = ({ source, start }: SourceRange): string =>
+  `${harmless(source.name)}:${start.line}:${start.column}`;
+
+export function warningLines(event: Extract<BuildEvent, { type: 'warning' }>, paint: Paint): string[] {
+  const where = event.range === undefined ? '' : `${place(event.range)}: `;
+  const first = `${paint.warning('warning:')} ${where}${harmless(event.message)}`;
+  return event.hint === undefined ? [first] : [first, `  next: ${harmless(event.hint)}`];
+}

@@ -1,0 +1,73 @@
+import { usageError } from './usage.ts';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** For commander's repeatable options. */
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value];
+}
+
+/** `K=V` gives V; `K` alone takes the value from the environment and is left out where it is unset there. */
+export function parseBuildArgs(texts: readonly string[], env: Environment): Record<string, string> {
+  const pairs = texts.map((text): [string, string | undefined] => {
+    const equals = text.indexOf('=');
+    const name = equals < 0 ? text : text.slice(0, equals);
+    if (name === '') throw usageError(`Build argument "${text}" has no name`, 'write --build-arg NAME=VALUE');
+    return [name, equals < 0 ? env[name] : text.slice(equals + 1)];
+  });
+  return Object.fromEntries(pairs.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
+
+/** `K=V`; `K` alone is an empty value, as in docker. */
+export function parseLabels(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const equals = text.indexOf('=');
+      const name = equals < 0 ? text : text.slice(0, equals);
+      if (name === '') throw usageError(`Label "${text}" has no name`, 'write --label NAME=VALUE');
+      return [name, equals < 0 ? '' : text.slice(equals + 1)];
+    }),
+  );
+}
+
+export function parseJobs(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw usageError(`--jobs "${text}" is not a whole number above 0`);
+  return Number(text);
+}
+
+/** The value if it is one of `allowed`. */
+export function choice<T extends string>(option: string, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((candidate) => candidate === text);
+  if (found !== undefined) return found;
+  throw usageError(`${option} "${text}" is not known`, `choose one of: ${allowed.join(', ')}`);
+}
+
+const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, '1': true, false: false, '0': false };
+
+export function parseBoolean(option: string, text: string): boolean {
+  const value = BOOLEANS[text.toLowerCase()];
+  if (value === undefined) throw usageError(`${option} "${text}" is neither true nor false`);
+  return value;
+}
+
+/** One platform, not a list. */
+export function singlePlatform(text: string | undefined): string | undefined {
+  if (text?.includes(',')) {
+    throw usageError(`Several platforms ("${text}") in one build are not built yet`, 'build once for each platform');
+  }
+  return text;
+}
+
+/** $SOURCE_DATE_EPOCH: seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
+export function parseSourceDateEpoch(env: Environment): number | undefined {
+  const text = env.SOURCE_DATE_EPOCH;
+  if (text === undefined || text === '') return undefined;
+  if (!/^\d{1,12}$/.test(text)) {
+    throw usageError(
+      `SOURCE_DATE_EPOCH "${text}" is not a number of seconds since 1970`,
+      'e.g. git log -1 --format=%ct',
+    );
+  }
+  return Number(text);
+}

@@ -1,0 +1,10 @@
+/**
+ * Whether a test's capability is there. A missing one is named in the output and fails the run under CI=true, so that
+ * nothing is skipped unnoticed. Use: `describe.skipIf(!requires('overlay mounts', probe()))`.
+ */
+export function requires(capability: string, available: boolean): boolean {
+  if (available) return true;
+  if (process.env.CI === 'true') throw new Error(`Missing capability: ${capability}`);
+  process.stderr.write(`Missing capability, tests skipped: ${capability}\n`);
+  return false;
+}
