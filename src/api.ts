@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { EventSink } from './events.ts';
 import type { Digest, ImageFormat } from './oci/index.ts';
 
@@ -7,7 +8,11 @@ export interface SessionOptions {
   readonly root?: string | undefined;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
+  /** The caller's environment: XDG_*, DOCKER_CONFIG, proxies. */
+  readonly env: Environment;
 }
+
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface RegistryAccess {
   /** false: plain http and unverified certificates are allowed. Default true; localhost is tried in plain http anyway. */
@@ -45,6 +50,8 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   readonly sourceDateEpoch?: number | undefined;
   /** Only print the graph, run nothing. */
   readonly printGraph?: boolean | undefined;
+  /** For `dest=-`. */
+  readonly stdout?: Writable | undefined;
   /** How to run this very command again inside the namespace. */
   readonly self: SelfCommand;
 }
@@ -52,7 +59,7 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
 export interface SelfCommand {
   readonly execPath: string;
   readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
 }
 
 export interface BuildResult {

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type * as operations from '../index.ts';
 
 /** The operations that commands call; tests give their own. */
@@ -29,6 +30,8 @@ export interface Host {
   /** Everything else. */
   readonly stderr: OutputStream;
   readonly signal: AbortSignal;
+  /** Standard output as a stream, for `-o dest=-`. */
+  readonly archiveStdout?: Writable | undefined;
   /** Milliseconds, monotonic. */
   now(): number;
   /** Reads a line from the terminal; without echo for secrets. */

@@ -16,6 +16,7 @@ export function createHost(): Host {
     selfArgs: [...process.execArgv, ...process.argv.slice(1, 2)],
     stdin: closedStdin() ? emptyInput() : stdin,
     stdout,
+    archiveStdout: stdout,
     stderr,
     signal: signalOfSignals(),
     now: () => performance.now(),

@@ -1,4 +1,5 @@
 import { pipeline, Readable, type Transform } from 'node:stream';
+import { ReadableStream } from 'node:stream/web';
 import * as zlib from 'node:zlib';
 import { BuildError } from '../errors.ts';
 import type { ByteStream } from '../oci/index.ts';
@@ -109,18 +110,27 @@ function codec<T>(run: () => T): T {
 
 async function* unxz(bytes: ByteStream): ByteStream {
   const { default: xz } = await import('xz-decompress');
+  const source = bytes[Symbol.asyncIterator]();
   let sourceError: unknown;
-  const source = async function* () {
-    try {
-      yield* bytes;
-    } catch (error) {
-      sourceError = error;
-      throw error;
-    }
-  };
+  const input = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        const { done, value } = await source.next();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      } catch (error) {
+        sourceError = error;
+        throw error;
+      }
+    },
+    async cancel() {
+      await source.return?.();
+    },
+  });
   try {
-    yield* new xz.XzReadableStream(Readable.toWeb(Readable.from(source())));
+    yield* new xz.XzReadableStream(input);
   } catch (cause) {
+    await source.return?.();
     throw sourceError ?? new CodecError('The codec refused the data', { cause });
   }
 }

@@ -1,4 +1,38 @@
 /**
- * Directories to tar bytes and back: snapshots, overlay, diff, apply, the tar codec, compression, extended attributes.
+ * Layers: directories to tar bytes and back. Owns the tar codec's use on disk: unpacking (`apply`), whiteouts, extended attributes,
+ * the layer directories of the state directory, snapshots over them (`overlay`, and `directory` where overlay cannot be
+ * mounted), and look-ups in a chain without a mount (`RootView`). Hands `Mount`s to the sandbox and mounts nothing itself.
+ * Hot file work runs synchronously in worker threads (`worker.ts`); files of sub-ids need the namespace.
  */
+export { openIfArchive } from './archive.ts';
+export { type CompressionKind, decompress, detectCompression, MAGIC_BYTES } from './compression.ts';
+export { type GzipOptions, gzip } from './compression-gzip.ts';
+export { readXattrs } from './attributes.ts';
+export { DirectorySnapshotter } from './directory.ts';
+export { type FlatEntry, flattenLayers } from './flatten.ts';
+export { LayerDirectories } from './layer-directories.ts';
+export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';
+export { LayerWorkers } from './layer-workers.ts';
+export type { LayerLibrary } from './library.ts';
+export { OverlaySnapshotter } from './overlay.ts';
+export type { RootEntry, RootView } from './root-view.ts';
+export type {
+  ActiveSnapshot,
+  CommitOptions,
+  CommittedLayer,
+  Mount,
+  Snapshotter,
+  ViewSnapshot,
+} from './snapshot.ts';
+export {
+  checked,
+  type Libc,
+  libc,
+  openat2,
+  RESOLVE_BENEATH,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_SYMLINKS,
+  SystemCallError,
+} from './syscalls.ts';
 export * from './tar/index.ts';
+export { type UnpackOptions, unpackTree } from './unpack-tree.ts';

@@ -1,15 +1,15 @@
 /** Any JSON value. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
-function sorted(value: Json): Json {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value as { readonly [key: string]: Json | undefined })
+/**
+ * One text for one value: keys sorted by UTF-16 code unit at every level, no white space, undefined members left out.
+ * The text is built here because an object cannot hold the order: JavaScript puts keys like `9` and `10` first.
+ */
+export function canonicalJson(value: Json): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  const members = Object.entries(value as { readonly [key: string]: Json | undefined }) // isArray does not narrow readonly arrays away
     .filter((entry): entry is [string, Json] => entry[1] !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-    .map(([key, item]) => [key, sorted(item)] as const);
-  return Object.fromEntries(entries);
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  return `{${members.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
 }
-
-/** One text for one value: keys sorted by UTF-16 code unit at every level, no white space, undefined members left out. */
-export const canonicalJson = (value: Json): string => JSON.stringify(sorted(value));

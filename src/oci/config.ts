@@ -57,6 +57,9 @@ export function parseConfig(raw: Uint8Array): ImageConfig {
     const value: unknown = JSON.parse(Buffer.from(raw).toString('utf8'));
     if (typeof value !== 'object' || value === null) throw new TypeError('not an object');
     const config = value as ImageConfig & { rootfs?: { diff_ids?: readonly string[] } };
+    for (const text of [config.os ?? '', config.architecture ?? '', config.variant ?? '']) {
+      if (typeof text !== 'string') throw new TypeError('the platform is not text');
+    }
     const diffIds = (config.rootfs?.diff_ids ?? []).map(parseDiffId);
     return {
       ...config,

@@ -32,6 +32,12 @@ function checkDescriptor(value: unknown, what: string): void {
   }
   if (!isDigest(d.digest)) throw bad(`${what} has the unsupported digest "${String(d.digest).slice(0, 100)}"`);
   if (!Number.isSafeInteger(d.size) || (d.size ?? -1) < 0) throw bad(`${what} has no valid size`);
+  const urls: unknown = d.urls ?? [];
+  if (!Array.isArray(urls) || urls.some((url) => typeof url !== 'string')) throw bad(`${what} has invalid "urls"`);
+  const { os, architecture, variant } = d.platform ?? { os: '', architecture: '' };
+  if (typeof os !== 'string' || typeof architecture !== 'string' || typeof (variant ?? '') !== 'string') {
+    throw bad(`${what} has an invalid platform`);
+  }
 }
 
 function parseObject(raw: Uint8Array): Record<string, unknown> {

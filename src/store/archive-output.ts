@@ -15,7 +15,7 @@ export type ArchiveDestination = string | Writable;
 /** Writes a tar. A file gets its name when it is complete; the same members give the same bytes. */
 export async function writeArchive(
   destination: ArchiveDestination,
-  members: Iterable<TarMember>,
+  members: Iterable<TarMember> | AsyncIterable<TarMember>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const bytes = abortable(encodeTarStream(members), signal);

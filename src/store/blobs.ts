@@ -1,5 +1,5 @@
 import { createReadStream, type Stats } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import {
@@ -82,16 +82,35 @@ export class DiskContentStore implements ContentStore {
     const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
     const temporary = join(this.#directories.ingest, temporaryName());
     try {
-      await mkdir(this.#directories.ingest, { recursive: true });
-      await mkdir(this.#directories.blobs, { recursive: true });
-      const ingested = await writeHashed(temporary, source, this.#directories.mode ?? 0o444);
-      await rename(temporary, this.#path(ingested.digest));
+      const ingested = await this.#write(temporary, source, expected?.size);
+      await rename(temporary, this.#path(ingested.digest)).catch(failing(temporary));
       return ingested;
     } catch (cause) {
-      const neededBytes = await remaining(temporary, expected);
       await rm(temporary, { force: true });
-      throw storeError({ doing: 'write a blob', path: temporary, neededBytes }, cause);
+      throw cause;
     }
+  }
+
+  /** Errors of the source pass unchanged; those of the file are the store's. */
+  async #write(path: string, bytes: ByteStream, expectedSize: number | undefined): Promise<Ingested> {
+    const { ingest, blobs, mode = 0o444 } = this.#directories;
+    const hash = sha256();
+    let size = 0;
+    const fail = (cause: unknown) => failing(path, expectedSize && Math.max(0, expectedSize - size))(cause);
+    for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true }).catch(fail);
+    const file = await open(path, 'wx', 0o600).catch(fail);
+    try {
+      for await (const chunk of bytes) {
+        hash.update(chunk);
+        await file.writeFile(chunk).catch(fail);
+        size += chunk.byteLength;
+      }
+      await file.chmod(mode).catch(fail);
+      await file.datasync().catch(fail);
+    } finally {
+      await file.close();
+    }
+    return { digest: digestFrom(hash), size };
   }
 
   async delete(digest: Digest): Promise<void> {
@@ -150,33 +169,9 @@ export class DiskContentStore implements ContentStore {
   }
 }
 
-async function writeHashed(path: string, bytes: ByteStream, mode: number): Promise<Ingested> {
-  const hash = sha256();
-  let size = 0;
-  const file = await open(path, 'wx', 0o600);
-  try {
-    for await (const chunk of bytes) {
-      hash.update(chunk);
-      size += chunk.byteLength;
-      await writeAll(file, chunk);
-    }
-    await file.chmod(mode);
-    await file.datasync();
-  } finally {
-    await file.close();
-  }
-  return { digest: digestFrom(hash), size };
-}
-
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < chunk.byteLength; ) {
-    const { bytesWritten } = await file.write(chunk, offset);
-    offset += bytesWritten;
-  }
-}
-
-async function remaining(temporary: string, expected: Expected | undefined): Promise<number | undefined> {
-  if (!expected) return undefined;
-  const written = (await stat(temporary).catch(() => undefined))?.size ?? 0;
-  return Math.max(0, expected.size - written);
-}
+/** For `catch`: the error of a failed system call on `path`. */
+const failing =
+  (path: string, neededBytes?: number) =>
+  (cause: unknown): never => {
+    throw storeError({ doing: 'write a blob', path, neededBytes }, cause);
+  };

@@ -1,10 +1,14 @@
 import type { CacheRecord, DiffId, Digest, LayerIndex } from '../oci/index.ts';
+import type { DiskContentStore } from './blobs.ts';
 import type { ImageRecord } from './image-records.ts';
 
 export interface MarkRoots {
   readonly images: readonly ImageRecord[];
   readonly cache: readonly CacheRecord[];
   readonly layerIndex: LayerIndex;
+  readonly blobs: DiskContentStore;
+  /** Also forms of a layer that its image does not name but that save work (a tar beside its gzip). */
+  readonly keepSpareForms: boolean;
 }
 
 /** Everything that the roots need. */
@@ -13,16 +17,17 @@ export interface Live {
   readonly diffIds: ReadonlySet<DiffId>;
 }
 
-export async function mark({ images, cache, layerIndex }: MarkRoots): Promise<Live> {
-  const diffIds = new Set<DiffId>([
-    ...images.flatMap((image) => image.layers.map((layer) => layer.diffId)),
-    ...cache.flatMap((record) => record.layer?.diffId ?? []),
-  ]);
-  const blobs = new Set<Digest>(
-    images.flatMap((image) => [image.manifest.digest, image.imageId, ...image.layers.map((layer) => layer.digest)]),
-  );
-  for (const diffId of diffIds) {
-    for (const blob of (await layerIndex.get(diffId))?.blobs ?? []) blobs.add(blob.digest);
+export async function mark({ images, cache, layerIndex, blobs, keepSpareForms }: MarkRoots): Promise<Live> {
+  const layers = images.flatMap((image) => image.layers);
+  const live = new Set<Digest>(images.flatMap((image) => [image.manifest.digest, image.imageId]));
+  const cached = cache.flatMap((record) => record.layer?.diffId ?? []);
+  const inAnyForm = new Set<DiffId>(cached);
+  for (const { digest, diffId } of layers) {
+    live.add(digest);
+    if (keepSpareForms || !(await blobs.stat(digest))) inAnyForm.add(diffId);
   }
-  return { blobs, diffIds };
+  for (const diffId of inAnyForm) {
+    for (const blob of (await layerIndex.get(diffId))?.blobs ?? []) live.add(blob.digest);
+  }
+  return { blobs: live, diffIds: new Set([...cached, ...layers.map((layer) => layer.diffId)]) };
 }

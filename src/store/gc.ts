@@ -1,7 +1,15 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
-import { type CacheKey, type CacheRecord, type DiffId, type Digest, isDigest, type LayerSource } from '../oci/index.ts';
+import {
+  type CacheKey,
+  type CacheRecord,
+  type DiffId,
+  type Digest,
+  hexOf,
+  isDigest,
+  type LayerSource,
+} from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
 import { parseCacheRecord } from './cache-index.ts';
 import { mark } from './gc-mark.ts';
@@ -15,7 +23,7 @@ import { readRecord } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
 export interface PruneOptions {
-  /** Also the cache: what remains is what tagged images need. */
+  /** Also the cache, and spare forms of layers: what remains is what tagged images need. */
   readonly all?: boolean;
   /** Untagged images stay (after `rmi`, which frees only what it removed). */
   readonly keepUntagged?: boolean;
@@ -53,7 +61,8 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     const sweep = new Sweep({ cutoff, ingest: deps.paths.ingest, dryRun: options.dryRun ?? false });
     const images = await sweepImages(deps, options, sweep);
     const cache = await sweepCache(deps, options, sweep);
-    const live = await mark({ images, cache, layerIndex: deps.layerIndex });
+    const { layerIndex, blobs } = deps;
+    const live = await mark({ images, cache, layerIndex, blobs, keepSpareForms: !options.all });
     for (const diffId of await layersOf(deps.paths)) {
       if (!live.diffIds.has(diffId)) await sweepLayer(deps, diffId, sweep);
     }
@@ -68,6 +77,11 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
 /** Returns the images that stay. */
 async function sweepImages(deps: PruneDependencies, options: PruneOptions, sweep: Sweep): Promise<ImageRecord[]> {
   const tagged = new Set((await deps.images.tags()).map((tag) => tag.manifest));
+  const recorded = new Set((await deps.images.records()).map((image) => image.manifest.digest));
+  for (const manifest of tagged) {
+    // A named image whose record was lost gets it back; one that cannot be read has nothing to keep.
+    if (!recorded.has(manifest)) await deps.images.open(manifest).catch(() => undefined);
+  }
   const kept: ImageRecord[] = [];
   for (const image of await deps.images.records()) {
     const keep = tagged.has(image.manifest.digest) || options.keepUntagged;
@@ -100,19 +114,20 @@ async function sweepCache(deps: PruneDependencies, options: PruneOptions, sweep:
 async function sweepLayer(deps: PruneDependencies, diffId: DiffId, sweep: Sweep): Promise<void> {
   const { paths, removeLayerDirectory } = deps;
   const record = layerIndexPath(paths, diffId);
-  const directory = join(paths.layers, diffId.slice(7));
+  const directory = join(paths.layers, hexOf(diffId));
   if (await sweep.isRecent(record)) return;
   if (removeLayerDirectory && (await isThere(directory)) && !(await sweep.isRecent(directory))) {
     sweep.count(await removeLayerDirectory(diffId, { dryRun: sweep.dryRun }));
   }
+  await sweep.remove(join(paths.tarIndex, hexOf(diffId)), 'quiet');
   await sweep.remove(record, 'quiet');
 }
 
 async function layersOf(paths: StorePaths): Promise<readonly DiffId[]> {
   const indexed = (await namesIn(paths.layerIndex)).flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? []);
-  const directories = await namesIn(paths.layers);
-  const digests = [...new Set([...indexed, ...directories])].map((hex) => `sha256:${hex}`);
-  // Named by diffID in both directories.
+  const others = [...(await namesIn(paths.layers)), ...(await namesIn(paths.tarIndex))];
+  const digests = [...new Set([...indexed, ...others])].map((hex) => `sha256:${hex}`);
+  // Named by diffID in all three.
   return digests.filter((text): text is Digest => isDigest(text)).map((digest) => digest as string as DiffId);
 }
 

@@ -71,21 +71,29 @@ export class ImageStore implements ImageSource, ImageSink {
 
   /** Layers first, the name last: what is named is complete. */
   async write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
+    await this.add(image, options);
+    for (const name of namesFor(ref)) await this.#tags.set(name, image.descriptor.digest);
+    return image.descriptor;
+  }
+
+  /** Keeps an image without a name. */
+  async add(image: Image, options: TransferOptions = {}): Promise<void> {
     const { blobs } = this.#deps;
     await ingestLayers(image.layers, this.#deps, options.signal);
     await blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, options.signal);
     await blobs.ingest(oneChunk(image.rawManifest), image.descriptor, options.signal);
     await this.#records.add(image);
-    for (const name of namesFor(ref)) await this.#tags.set(name, image.descriptor.digest);
-    return image.descriptor;
   }
 
-  /** An image of the store by its manifest digest. */
+  /** An image of the store by its manifest digest. A lost record of it is written again. */
   async open(manifest: Digest, platform?: Platform): Promise<Image> {
     await this.#records.touch(manifest);
     const record = await this.#records.get(manifest);
     const size = (await this.#deps.blobs.stat(manifest))?.size ?? 0;
-    return readImage(record?.manifest ?? { mediaType: OCI_MANIFEST, digest: manifest, size }, this.#parts(), platform);
+    const root = record?.manifest ?? { mediaType: OCI_MANIFEST, digest: manifest, size };
+    const image = await readImage(root, this.#parts(), platform);
+    if (!record) await this.#records.add(image);
+    return image;
   }
 
   /**

@@ -11,11 +11,12 @@ export {
   type OpenArchiveOptions,
   openArchive,
 } from './archive.ts';
-export type { ArchiveDestination } from './archive-output.ts';
+export { type ArchiveDestination, writeArchive } from './archive-output.ts';
 export { DockerArchiveSink } from './docker-archive.ts';
 export type { Pruned, PruneOptions, RemoveLayerDirectory } from './gc.ts';
 export type { Decompress } from './image-reader.ts';
-export type { ImageListing, Removed } from './images.ts';
+export type { ImageListing, ImageStore, Removed } from './images.ts';
+export type { DiskLayerIndex } from './layer-index.ts';
 export type { Lease } from './leases.ts';
 export { OciArchiveSink } from './oci-archive.ts';
 export { OciLayout, type OciLayoutOptions } from './oci-layout.ts';

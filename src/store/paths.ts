@@ -17,8 +17,10 @@ export interface StorePaths {
   readonly cache: string;
   readonly slots: string;
   readonly layerIndex: string;
-  /** One directory a layer, named by the hex of its diffID. Owned by src/layers. */
+  /** One directory a layer, named by the hex of its diffID; its mtime is its last use. Owned by src/layers. */
   readonly layers: string;
+  /** Tables of contents of layers' tars, by the hex of the diffID. Owned by src/layers; made again where missing. */
+  readonly tarIndex: string;
   /** Snapshots in use. Owned by src/layers. */
   readonly active: string;
   /** Temporary files; what lies here belongs to a running process or is rubbish. */
@@ -37,6 +39,7 @@ export function storePaths(root: string): StorePaths {
     slots: join(root, 'slots'),
     layerIndex: join(root, 'layer-index'),
     layers: join(root, 'layers'),
+    tarIndex: join(root, 'tar-index'),
     active: join(root, 'active'),
     ingest: join(root, 'ingest'),
     leases: join(root, 'leases'),

@@ -116,8 +116,9 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     printGraph: flags.print === undefined ? undefined : choice('--print', flags.print, ['graph']) === 'graph',
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     authfile: flags.authfile,
+    stdout: host.archiveStdout,
     self: selfCommand(host),
-  } satisfies Omit<BuildOptions, 'emit' | 'signal'>;
+  } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
   return inSession(context, { ...globals, progress }, async (session) => {
     const result = await operations.build({ ...settings, ...session.options });
     return report(result, { flags, outputs, session, context });

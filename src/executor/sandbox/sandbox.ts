@@ -1,4 +1,4 @@
-import type { Mount } from '../../layers/snapshot.ts';
+import type { Mount } from '../../layers/index.ts';
 
 export type Availability =
   | { readonly ok: true; readonly detail?: string }
@@ -15,6 +15,12 @@ export interface ProcessSpec {
   readonly groups: readonly number[];
   readonly network: 'host' | 'none';
   readonly hostname: string;
+  /**
+   * Directories that must exist before the process starts (WORKDIR): missing ones are made in the root, with their
+   * missing parents, mode 0755 and this owner; links are followed inside the root; existing ones are not touched.
+   * They are part of the layer.
+   */
+  readonly directories: readonly { readonly path: string; readonly uid: number; readonly gid: number }[];
   /** Extra read-only files (the heredoc script), mode 0755, owner root; their stubs are not in the layer. */
   readonly files: readonly { readonly path: string; readonly content: string }[];
 }

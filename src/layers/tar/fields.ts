@@ -43,8 +43,6 @@ export function textBytes(block: Buffer, field: Field): Buffer {
   return block.subarray(field.at, nul < 0 || nul > end ? end : nul);
 }
 
-const OCTAL = /^[ \0]*([0-7]*)[ \0]*$/;
-
 /**
  * A number as octal digits with blanks or NULs around it, or as GNU base-256: first bit set, then a two's complement
  * big-endian number. undefined: neither, or beyond 2^53.
@@ -52,9 +50,23 @@ const OCTAL = /^[ \0]*([0-7]*)[ \0]*$/;
 export function readNumber(block: Buffer, { at, length }: Field): number | undefined {
   const first = block[at] ?? 0;
   if (first & 0x80) return readBase256(block.subarray(at, at + length));
-  const digits = OCTAL.exec(block.toString('latin1', at, at + length))?.[1];
-  if (digits === undefined) return undefined;
-  return digits === '' ? 0 : Number.parseInt(digits, 8);
+  return readOctal(block, at, at + length);
+}
+
+const isBlank = (byte: number | undefined): boolean => byte === 0x20 || byte === 0;
+
+/** Without a string in between: a header has eight of these. */
+function readOctal(block: Buffer, start: number, end: number): number | undefined {
+  let at = start;
+  while (at < end && isBlank(block[at])) at++;
+  let value = 0;
+  for (; at < end && !isBlank(block[at]); at++) {
+    const digit = (block[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 7) return undefined;
+    value = value * 8 + digit;
+  }
+  while (at < end && isBlank(block[at])) at++;
+  return at === end ? value : undefined;
 }
 
 function readBase256(bytes: Buffer): number | undefined {

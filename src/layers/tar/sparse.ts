@@ -15,10 +15,10 @@ export interface SparseMap {
 }
 
 /** ext4's largest file. A hostile map could otherwise ask for exabytes of zeros. */
-export const MAX_SPARSE_BYTES = 2 ** 44;
+const MAX_SPARSE_BYTES = 2 ** 44;
 
 /** The keywords that say that an entry is sparse, in any of the PAX versions. */
-export interface SparseKeywords {
+interface SparseKeywords {
   readonly version: '0' | '1.0';
   readonly name: Buffer | undefined;
   readonly realSize: number;

@@ -12,7 +12,7 @@ export interface TarIndexEntry {
 }
 
 /** More entries than this are refused: the index is held in memory. The largest layers known have 700,000. */
-export const MAX_INDEX_ENTRIES = 2_000_000;
+const MAX_INDEX_ENTRIES = 2_000_000;
 
 /** Reads the whole archive. Throws `E_BAD_LAYER`. */
 export async function buildTarIndex(bytes: ByteStream): Promise<readonly TarIndexEntry[]> {

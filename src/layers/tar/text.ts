@@ -11,6 +11,8 @@ export const isAscii = (text: string): boolean => ASCII.test(text);
  * call. The error shows them with the odd bytes as `\xNN`.
  */
 export function decodeText(bytes: Buffer, what: string): string {
+  const ascii = bytes.toString('latin1');
+  if (isAscii(ascii) && !ascii.includes('\0')) return ascii;
   try {
     const text = utf8.decode(bytes);
     if (text.includes('\0')) throw damaged(`${what} ${quoted(bytes)} contains a NUL byte`);

@@ -1,0 +1,120 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import { BuildError } from './errors.ts';
+import {
+  BuiltinSandbox,
+  enterNamespace,
+  isInsideNamespace,
+  type MountedRoot,
+  mountView,
+  overlayWorks,
+} from './executor/index.ts';
+import {
+  DirectorySnapshotter,
+  DiskLayerLibrary,
+  decompress,
+  LayerDirectories,
+  type LayerLibrary,
+  LayerWorkers,
+  OverlaySnapshotter,
+} from './layers/index.ts';
+import type { Layer } from './oci/index.ts';
+import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
+import { openStore, type Store } from './store/index.ts';
+
+declare const TSBUILD_VERSION: string | undefined;
+
+/** The concrete rooms of one run, wired together; nothing else knows which classes stand behind the ports. */
+export interface Workspace {
+  readonly root: string;
+  readonly store: Store;
+  readonly library: LayerLibrary;
+  readonly sandbox: BuiltinSandbox;
+  readonly registry: (access: RegistryAccess) => Registry;
+  mountRoot(chain: readonly Layer[]): Promise<MountedRoot>;
+}
+
+export const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** $TSBUILD_ROOT, else $XDG_DATA_HOME/tsbuild; for root /var/lib/tsbuild. */
+export function defaultRoot(env: Environment): string {
+  if (env.TSBUILD_ROOT) return env.TSBUILD_ROOT;
+  if (isRoot()) return '/var/lib/tsbuild';
+  const data = env.XDG_DATA_HOME;
+  return join(data?.startsWith('/') ? data : join(env.HOME ?? homedir(), '.local/share'), 'tsbuild');
+}
+
+/** The user's own id, also inside the namespace, where everybody is root. */
+export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? process.getuid?.() ?? 0);
+
+const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
+
+/** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
+export async function withWorkspace<T>(session: SessionOptions, work: (workspace: Workspace) => Promise<T>): Promise<T> {
+  const root = rootOf(session);
+  const { store, library } = openRooms(root, session.env);
+  using sandbox = new BuiltinSandbox();
+  const workspace: Workspace = {
+    root,
+    store,
+    library,
+    sandbox,
+    registry: (access) => createRegistry(registryOptions(session, access)),
+    mountRoot: (chain) => mountChain(library, chain, root),
+  };
+  return await store.withLease(() => work(workspace));
+}
+
+function openRooms(root: string, env: Environment): { store: Store; library: LayerLibrary } {
+  let library: LayerLibrary | undefined;
+  const store = openStore(root, ({ paths, blobs, layerIndex }) => {
+    const directories = new LayerDirectories(root, new LayerWorkers());
+    // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
+    const hasOverlay = !isInsideNamespace(env) || overlayWorks(paths.active);
+    const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
+    const snapshotter = new Snapshots(directories, layerIndex);
+    const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
+    library = layers;
+    return { layers, decompress, removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options) };
+  });
+  if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
+  return { store, library };
+}
+
+async function mountChain(library: LayerLibrary, chain: readonly Layer[], root: string): Promise<MountedRoot> {
+  const view = await library.snapshotter.view(chain);
+  const mounted = mountView(view.mount, join(root, 'active'));
+  return {
+    path: mounted.path,
+    [Symbol.asyncDispose]: async () => {
+      mounted.dispose();
+      await view[Symbol.asyncDispose]();
+    },
+  };
+}
+
+export function registryOptions(session: SessionOptions, access: RegistryAccess): RegistryOptions {
+  const { env } = session;
+  return {
+    tlsVerify: access.tlsVerify ?? true,
+    credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
+    proxy: {
+      httpProxy: env.http_proxy ?? env.HTTP_PROXY,
+      httpsProxy: env.https_proxy ?? env.HTTPS_PROXY,
+      noProxy: env.no_proxy ?? env.NO_PROXY,
+    },
+    userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
+    decompress,
+  };
+}
+
+/** Runs this very command again inside the user namespace, on the same state directory. */
+export async function delegate(
+  session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
+  extra: Environment = {},
+): Promise<Delegated> {
+  session.emit({ type: 'delegated' });
+  const self = { ...session.self, env: { ...session.self.env, ...extra, TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) } };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin }) };
+}

@@ -1,0 +1,136 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
+import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
+import {
+  assembleImage,
+  type BuildInput,
+  contextRoot,
+  type ExecutorOptions,
+  executeSteps,
+  FileHasher,
+  isInsideNamespace,
+  lookupSteps,
+  openContext,
+  readContainerfile,
+  statCacheName,
+} from './executor/index.ts';
+import { type BuildGraph, dumpGraph, type GraphWarning, type LowerOptions, lower, type Node, stepsOf } from './graph/index.ts';
+import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
+import { writeOutputs } from './outputs.ts';
+import { parseContainerfile } from './parser/index.ts';
+import { resolveBases } from './bases.ts';
+
+/**
+ * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
+ * store and outputs. Throws `BuildError`; the store is intact after any failure.
+ */
+export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
+  const start = performance.now();
+  const context = openContext(options.context);
+  const input = readContainerfile(context, options.file, options.stdin);
+  const file = parseContainerfile(input.containerfile);
+  return withWorkspace(options, async (workspace) => {
+    const lowering = loweringOf(options);
+    const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
+    const graph = lower(file, lowering, bases.configs);
+    if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
+
+    const executor = executorOptions(options, { context, input, workspace, images: bases.images });
+    const { missing } = await lookupSteps(graph.target, executor);
+    if (mustDelegate(graph, missing, options)) return delegate(options, { [PULLED]: '1' });
+
+    announce(graph, [...file.warnings, ...graph.warnings], options);
+    const { results } = await executeSteps(graph.target, executor);
+    const image = assembleImage(graph, results, options);
+    const names = await keep(image, workspace, options);
+    await writeOutputs(image, options, workspace);
+    return summary(image, { names, graph, results, start });
+  });
+}
+
+/** Tells the run inside the namespace that the bases are pulled already. */
+const PULLED = 'TSBUILD_PULLED';
+
+const shouldPull = ({ pull, self }: BuildOptions): boolean => pull && self.env[PULLED] === undefined;
+
+function loweringOf(options: BuildOptions): LowerOptions {
+  return {
+    target: options.target,
+    buildArgs: options.buildArgs,
+    labels: options.labels,
+    platform: options.platform === undefined ? hostPlatform() : parsePlatform(options.platform),
+    buildPlatform: hostPlatform(),
+    network: options.network,
+  };
+}
+
+/**
+ * Steps run in the namespace, and so does reading another stage, which is mounted. An ordinary user's layers belong to
+ * sub-ids, so he also needs it to make any layer, or to read one for an output.
+ */
+function mustDelegate(graph: BuildGraph, missing: readonly Node[], { self, outputs, noCache }: BuildOptions): boolean {
+  if (isInsideNamespace(self.env)) return false;
+  const isRun = ({ op }: Node): boolean => op.kind === 'run';
+  const isMounted = ({ op, inputs }: Node): boolean => op.kind === 'copy' && inputs[1]?.op.kind !== 'context';
+  const pending = noCache ? stepsOf(graph) : missing;
+  if (pending.some((node) => isRun(node) || isMounted(node))) return true;
+  return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
+}
+
+async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: BuildOptions): Promise<string[]> {
+  const names = tags.map(parseLocalName);
+  if (names.length === 0) await store.images.add(image, { emit, signal });
+  for (const name of names) await store.images.write(image, name, { emit, signal });
+  return names.map(formatReference);
+}
+
+interface Rooms {
+  readonly context: string;
+  readonly input: BuildInput;
+  readonly workspace: Workspace;
+  readonly images: ReadonlyMap<string, Image>;
+}
+
+function executorOptions(options: BuildOptions, { context, input, workspace, images }: Rooms): ExecutorOptions {
+  return {
+    library: workspace.library,
+    cache: workspace.store.cache,
+    sandbox: workspace.sandbox,
+    hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
+    baseLayers: (digest) => images.get(digest)?.layers ?? [],
+    context: contextRoot(context, input),
+    mountRoot: (chain) => workspace.mountRoot(chain),
+    emit: options.emit,
+    signal: options.signal,
+    jobs: options.jobs ?? availableParallelism(),
+    noCache: options.noCache,
+    clampMtime: options.sourceDateEpoch,
+    inlineMtime: Math.min(input.mtime, options.sourceDateEpoch ?? input.mtime),
+  };
+}
+
+function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }: BuildOptions): void {
+  for (const warning of warnings) emit({ type: 'warning', ...warning });
+  emit({ type: 'plan', steps: stepsOf(graph).map(({ id, stage, label }) => ({ id, stage, label })) });
+}
+
+interface Outcome {
+  readonly names: readonly string[];
+  readonly graph: BuildGraph;
+  readonly results: ReadonlyMap<string, { readonly isCached: boolean }>;
+  readonly start: number;
+}
+
+function summary(image: Image, { names, graph, results, start }: Outcome): BuildResult {
+  const steps = stepsOf(graph);
+  return {
+    kind: 'built',
+    imageId: image.configDescriptor.digest,
+    manifest: image.descriptor.digest,
+    names,
+    steps: steps.length,
+    cached: steps.filter((step) => results.get(step.id)?.isCached === true).length,
+    durationMs: performance.now() - start,
+  };
+}

@@ -1,0 +1,211 @@
+import { type BigIntStats, readlinkSync } from 'node:fs';
+import { posix } from 'node:path';
+import { BuildError } from '../errors.ts';
+import type { CopyOp, PendingDirectory } from '../graph/index.ts';
+import { readXattrs, type RootView, type TarEntry } from '../layers/index.ts';
+import { stageArchive } from './archive-source.ts';
+import { type ModeChange, parseChmod } from './chmod.ts';
+import { resolveInRoot } from './rootfs-path.ts';
+import type { SelectedSource, SourceEntry } from './selection.ts';
+import { hostPath, type SourceRoot } from './source-root.ts';
+import { StagedView } from './staged-view.ts';
+import { type Body, type TarPlan, writeTar } from './tar-plan.ts';
+import { type Owner, resolveOwner, resolveUser } from './users.ts';
+
+export interface CopyRequest {
+  readonly op: CopyOp;
+  readonly root: SourceRoot;
+  readonly sources: readonly SelectedSource[];
+  /** What is there already. */
+  readonly view: RootView;
+  /** Seconds; for heredoc files: the Containerfile's own time. */
+  readonly inlineMtime: number;
+  /** Seconds; later times are lowered to it. */
+  readonly clampMtime?: number | undefined;
+}
+
+interface CopyState {
+  readonly request: CopyRequest;
+  readonly staged: StagedView;
+  readonly plan: TarPlan;
+  readonly owner: Owner | undefined;
+  readonly chmod: ModeChange | undefined;
+  /** For directories that COPY makes: the newest source's time, so that equal sources give equal bytes. */
+  readonly freshMtime: number;
+}
+
+/** The layer of a COPY or ADD as a tar, written straight from its sources. */
+export async function copyLayer(request: CopyRequest): Promise<AsyncIterable<Uint8Array>> {
+  const { op, view, sources } = request;
+  const staged = new StagedView(view);
+  const state: CopyState = {
+    request,
+    staged,
+    plan: { staged, bodies: new Map(), archives: [], clampMtime: request.clampMtime },
+    owner: op.chown === undefined ? undefined : await resolveOwner(view, op.chown),
+    chmod: op.chmod === undefined ? undefined : parseChmod(op.chmod),
+    freshMtime: Math.max(0, ...sources.map((source) => newestMtime(source, request.inlineMtime))),
+  };
+  await stagePending(staged, op.pending);
+  for (const source of sources) await stageSource(state, source);
+  return writeTar(state.plan);
+}
+
+/** A layer of the directories that WORKDIR promised; undefined when all of them exist. */
+export async function directoriesLayer(
+  view: RootView,
+  pending: readonly PendingDirectory[],
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  const staged = new StagedView(view);
+  const missing = pending.some(({ path }) => resolveInRoot(view, path).entry === undefined);
+  if (!missing) return undefined;
+  await stagePending(staged, pending);
+  return writeTar({ staged, bodies: new Map(), archives: [], clampMtime: undefined });
+}
+
+/** New directories belong to the USER of their WORKDIR and take the time of the directory that they are made in. */
+async function stagePending(staged: StagedView, pending: readonly PendingDirectory[]): Promise<void> {
+  for (const { path, user } of pending) {
+    const target = resolveInRoot(staged, path);
+    if (target.entry?.type === 'directory') continue;
+    const { uid, gid } = await resolveUser(staged, user);
+    if (!staged.stageDirectory(target.path, { uid, gid, mtime: nearestMtime(staged, target.path) })) {
+      throw new BuildError('E_COPY_CONFLICT', `Cannot make the directory "${path}": a file is in the way`, {
+        hint: 'Choose another WORKDIR, or remove the file in an earlier RUN',
+      });
+    }
+  }
+}
+
+function nearestMtime(view: StagedView, path: string): number {
+  for (let at = posix.dirname(path); ; at = posix.dirname(at)) {
+    const entry = view.lstat(at);
+    if (entry !== undefined) return entry.mtime;
+    if (at === '/') return 0;
+  }
+}
+
+const secondsOf = (stat: BigIntStats): number => Math.floor(Number(stat.mtimeMs) / 1000);
+
+function newestMtime(source: SelectedSource, inlineMtime: number): number {
+  if (source.type === 'inline') return inlineMtime;
+  const top = source.entries[0];
+  return top === undefined ? 0 : secondsOf(top.stat);
+}
+
+const conflict = (message: string, hint: string): BuildError => new BuildError('E_COPY_CONFLICT', message, { hint });
+
+async function stageSource(state: CopyState, source: SelectedSource): Promise<void> {
+  try {
+    if (source.type === 'directory') stageTree(state, source.entries);
+    else await stageFile(state, source);
+  } catch (error) {
+    throw error instanceof BuildError && source.type !== 'inline' ? error.at(source.range) : error;
+  }
+}
+
+function makeDirectory(state: CopyState, path: string): void {
+  const fresh = { ...(state.owner ?? { uid: 0, gid: 0 }), mtime: state.freshMtime };
+  if (!state.staged.stageDirectory(path, fresh)) {
+    const name = state.request.op.destination;
+    throw conflict(`Cannot copy to "${name}": "${path}" exists in the image and is not a directory`, 'Choose another destination, or remove the file in an earlier RUN');
+  }
+}
+
+/** A directory's contents go into the destination, which keeps its own attributes where it exists. */
+function stageTree(state: CopyState, entries: readonly SourceEntry[]): void {
+  const { path: destination } = resolveInRoot(state.staged, state.request.op.destination);
+  makeDirectory(state, destination);
+  for (const entry of entries) {
+    if (entry.relative !== '') stageEntry(state, entry, posix.join(destination, entry.relative));
+  }
+}
+
+async function stageFile(state: CopyState, source: Exclude<SelectedSource, { type: 'directory' }>): Promise<void> {
+  const { op, root } = state.request;
+  const entry = source.type === 'inline' ? undefined : source.entries[0];
+  if (op.unpack && entry?.stat.isFile()) {
+    const file = hostPath(root, entry.path);
+    const destination = resolveInRoot(state.staged, op.destination).path;
+    const archive = await stageArchive(file, destination, state.staged, (path) => makeDirectory(state, path));
+    if (archive) {
+      state.plan.archives.push(archive);
+      return;
+    }
+  }
+  const target = fileTarget(state, source.name);
+  makeDirectory(state, posix.dirname(target));
+  if (entry !== undefined) stageEntry(state, entry, target);
+  else if (source.type === 'inline') stageInline(state, source.content, target);
+}
+
+/** Where a single file goes: containerfile-reference 1.7, "Destination rules". */
+function fileTarget(state: CopyState, name: string): string {
+  const { op, sources } = state.request;
+  const { path, entry } = resolveInRoot(state.staged, op.destination);
+  if (op.destination.endsWith('/') || entry?.type === 'directory') return posix.join(path, name);
+  if (sources.length > 1) {
+    throw conflict(
+      `Cannot copy ${sources.length} sources to "${op.destination}": it is not a directory`,
+      `End the destination with "/" to make it a directory: "${op.destination}/"`,
+    );
+  }
+  return path;
+}
+
+function stageInline(state: CopyState, content: string, target: string): void {
+  const bytes = Buffer.from(content);
+  const mode = state.chmod?.(0o644, false) ?? 0o644;
+  const common = { path: target.slice(1), ...(state.owner ?? { uid: 0, gid: 0 }), mtime: state.request.inlineMtime };
+  refuseDirectory(state, target);
+  state.staged.stage(target, { type: 'file', ...common, mode, size: bytes.byteLength });
+  state.plan.bodies.set(target, { type: 'bytes', bytes });
+}
+
+function refuseDirectory(state: CopyState, target: string): void {
+  if (state.staged.lstat(target)?.type === 'directory') {
+    throw conflict(`Cannot replace the directory "${target}" by a file`, 'Choose another destination, or remove the directory in an earlier RUN');
+  }
+}
+
+function stageEntry(state: CopyState, entry: SourceEntry, target: string): void {
+  const { root } = state.request;
+  const file = hostPath(root, entry.path);
+  const staged = toTarEntry(state, entry, target);
+  if (staged.type === 'directory') {
+    const there = state.staged.lstat(target);
+    if (there !== undefined && there.type !== 'directory') {
+      throw conflict(`Cannot copy the directory to "${target}": it exists in the image and is not a directory`, there.type === 'symlink' ? `It is a link to "${there.linkname}"; copy to that path instead` : 'Choose another destination, or remove it in an earlier RUN');
+    }
+  } else refuseDirectory(state, target);
+  state.staged.stage(target, staged);
+  const body: Body | undefined = staged.type === 'file' ? { type: 'host', file, stat: entry.stat } : undefined;
+  if (body) state.plan.bodies.set(target, body);
+  else state.plan.bodies.delete(target);
+}
+
+function toTarEntry(state: CopyState, { path, stat }: SourceEntry, target: string): TarEntry {
+  const { root } = state.request;
+  const file = hostPath(root, path);
+  const isDirectory = stat.isDirectory();
+  const own = Number(stat.mode) & 0o7777;
+  const owner = state.owner ?? (root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 });
+  const xattrs = readXattrs(file);
+  const common = {
+    path: target.slice(1),
+    mode: stat.isSymbolicLink() ? own : (state.chmod?.(own, isDirectory) ?? own),
+    ...owner,
+    mtime: secondsOf(stat),
+    ...(xattrs.size > 0 ? { xattrs } : {}),
+  };
+  if (isDirectory) return { type: 'directory', ...common };
+  if (stat.isSymbolicLink()) return { type: 'symlink', ...common, linkname: readlinkSync(file) };
+  if (stat.isFIFO()) return { type: 'fifo', ...common };
+  if (stat.isFile()) return { type: 'file', ...common, size: Number(stat.size) };
+  return { type: stat.isBlockDevice() ? 'block' : 'char', ...common, ...deviceNumbers(Number(stat.rdev)) };
+}
+
+/** Linux' 64-bit dev_t (sysmacros.h, gnu_dev_major and gnu_dev_minor); Node gives what fits in 32 bits. */
+function deviceNumbers(rdev: number): { devMajor: number; devMinor: number } {
+  return { devMajor: (rdev >>> 8) & 0xfff, devMinor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
+}

@@ -1,0 +1,248 @@
+import { BuildError } from '../errors.ts';
+import type { EventSink } from '../events.ts';
+import { cacheKey, type CopyOp, explainMiss, type Node, type NodeId } from '../graph/index.ts';
+import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
+import { type CacheIndex, type CacheRecord, chainIdOf, type Layer } from '../oci/index.ts';
+import { hashSources } from './content-hash.ts';
+import { copyLayer, directoriesLayer } from './copy-layer.ts';
+import type { FileHasher } from './file-hasher.ts';
+import { runStep } from './ops/run.ts';
+import type { Sandbox } from './sandbox/index.ts';
+import { type SelectedSource, selectSources } from './selection.ts';
+import { Slots } from './slots.ts';
+import type { SourceRoot } from './source-root.ts';
+
+/** A stage's filesystem, readable at `path` until disposed. */
+export interface MountedRoot extends AsyncDisposable {
+  readonly path: string;
+}
+
+export interface ExecutorOptions {
+  readonly library: LayerLibrary;
+  readonly cache: CacheIndex;
+  readonly sandbox: Sandbox;
+  readonly hasher: FileHasher;
+  /** Layers of an image that the graph names, by the digest of its manifest. */
+  readonly baseLayers: (manifestDigest: string) => readonly Layer[];
+  readonly context: SourceRoot;
+  readonly mountRoot: (chain: readonly Layer[]) => Promise<MountedRoot>;
+  readonly emit: EventSink;
+  readonly signal: AbortSignal;
+  readonly jobs: number;
+  readonly noCache: boolean;
+  /** Seconds (SOURCE_DATE_EPOCH). */
+  readonly clampMtime: number | undefined;
+  /** Seconds: the time of files that the Containerfile itself holds. */
+  readonly inlineMtime: number;
+}
+
+export interface StepResult {
+  /** The root after the step, base first. */
+  readonly chain: readonly Layer[];
+  /** RFC 3339: when the step ran; absent for bases. */
+  readonly created?: string;
+  /** The step made a layer (a WORKDIR whose directory existed makes none). */
+  readonly hasLayer: boolean;
+  readonly isCached: boolean;
+}
+
+/** `lookup`: only asks the cache; a step that is not in it, and all that need it, have no result. */
+type Mode = 'lookup' | 'execute';
+
+export interface Execution {
+  readonly results: ReadonlyMap<NodeId, StepResult>;
+  /** Empty after `execute`. */
+  readonly missing: readonly Node[];
+}
+
+/** Asks the cache only: no step runs, nothing is mounted, nothing is said. */
+export const lookupSteps = (target: Node, options: ExecutorOptions): Promise<Execution> =>
+  new Run({ ...options, emit: () => {} }, 'lookup').evaluateAll(target);
+
+/** Runs what the cache does not have; independent steps in parallel. The first failure stops the others. */
+export const executeSteps = (target: Node, options: ExecutorOptions): Promise<Execution> =>
+  new Run(options, 'execute').evaluateAll(target);
+
+interface Step {
+  readonly node: Node;
+  readonly parent: readonly Layer[];
+  /** Root and selection of a COPY whose sources were read for the key. */
+  readonly selected?: { readonly root: SourceRoot; readonly sources: readonly SelectedSource[] };
+  /** Chain that a COPY --from reads. */
+  readonly from?: readonly Layer[];
+}
+
+class Run {
+  readonly #options: ExecutorOptions;
+  readonly #mode: Mode;
+  readonly #slots: Slots;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #promises = new Map<NodeId, Promise<StepResult | undefined>>();
+  readonly #results = new Map<NodeId, StepResult>();
+  readonly #missing: Node[] = [];
+
+  constructor(options: ExecutorOptions, mode: Mode) {
+    this.#options = options;
+    this.#mode = mode;
+    this.#slots = new Slots(options.jobs);
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+  }
+
+  async evaluateAll(target: Node): Promise<Execution> {
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      await this.#evaluate(target);
+    } catch (error) {
+      failure = { error };
+      this.#stop.abort(error);
+    }
+    await Promise.allSettled(this.#promises.values()); // nothing runs on after we return
+    this.#options.hasher.save();
+    if (failure) throw failure.error;
+    return { results: this.#results, missing: this.#missing };
+  }
+
+  #evaluate(node: Node): Promise<StepResult | undefined> {
+    let promise = this.#promises.get(node.id);
+    if (promise === undefined) {
+      promise = this.#step(node).then((result) => {
+        if (result) this.#results.set(node.id, result);
+        return result;
+      });
+      promise.catch((error) => this.#stop.abort(error));
+      this.#promises.set(node.id, promise);
+    }
+    return promise;
+  }
+
+  async #step(node: Node): Promise<StepResult | undefined> {
+    const inputs = await Promise.all(node.inputs.map((input) => this.#evaluate(input)));
+    this.#signal.throwIfAborted();
+    const { op } = node;
+    switch (op.kind) {
+      case 'scratch':
+      case 'context':
+        return { chain: [], hasLayer: false, isCached: true };
+      case 'image':
+        return { chain: this.#options.baseLayers(op.digest), hasLayer: false, isCached: true };
+      case 'run':
+      case 'copy':
+      case 'mkdir':
+        break;
+      default:
+        throw op satisfies never;
+    }
+    const [parent, from] = inputs;
+    if (parent === undefined || (node.inputs.length > 1 && from === undefined)) {
+      this.#missing.push(node);
+      return undefined;
+    }
+    const step = op.kind === 'copy' ? this.#copyStep(node, op, parent.chain, from) : { node, parent: parent.chain };
+    return this.#lookupOrExecute(step);
+  }
+
+  #copyStep(node: Node, op: CopyOp, parent: readonly Layer[], from: StepResult | undefined): Step {
+    const source = node.inputs[1];
+    if (source !== undefined && source.op.kind !== 'context') return { node, parent, from: from?.chain ?? [] };
+    const root = this.#options.context;
+    return { node, parent, selected: { root, sources: selectSources(root, op) } };
+  }
+
+  async #lookupOrExecute(step: Step): Promise<StepResult | undefined> {
+    const { cache, emit, noCache } = this.#options;
+    const { node } = step;
+    const { key, preimage } = this.#key(step);
+    const record = noCache ? undefined : await cache.lookup(key);
+    if (record) {
+      emit({ type: 'step.cached', step: node.id });
+      return this.#resultOf(step, record, true);
+    }
+    if (this.#mode === 'lookup') {
+      this.#missing.push(node);
+      return undefined;
+    }
+    return this.#slots.use(async () => {
+      this.#signal.throwIfAborted();
+      const before = noCache ? undefined : await cache.latest(node.slot);
+      if (before) emit({ type: 'step.miss', step: node.id, reason: explainMiss(before.preimage, preimage) });
+      const layer = await this.#timed(step);
+      const made: CacheRecord = {
+        key,
+        preimage,
+        slot: node.slot,
+        created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+        ...(layer ? { layer: { diffId: layer.diffId, sizeBytes: layer.sizeBytes } } : {}),
+      };
+      await cache.record(made);
+      return this.#resultOf(step, made, false);
+    });
+  }
+
+  #key({ node, parent, selected, from }: Step): ReturnType<typeof cacheKey> {
+    const sources = selected
+      ? hashSources(selected.root, selected.sources, this.#options.hasher)
+      : from && (chainIdOf(from.map((layer) => layer.diffId)) ?? 'scratch');
+    return cacheKey(node.op, {
+      platform: node.platform,
+      parent: chainIdOf(parent.map((layer) => layer.diffId)) ?? null,
+      ...(sources === undefined ? {} : { sources }),
+    });
+  }
+
+  async #resultOf({ parent }: Step, record: CacheRecord, isCached: boolean): Promise<StepResult> {
+    const { created, layer } = record;
+    if (!layer) return { chain: parent, created, hasLayer: false, isCached };
+    const found = await this.#options.library.find(layer.diffId);
+    if (!found) throw new BuildError('E_CORRUPT_STORE', `The layer ${layer.diffId} vanished from the store`, { hint: 'Build again with --no-cache' });
+    return { chain: [...parent, found], created, hasLayer: true, isCached };
+  }
+
+  async #timed(step: Step): Promise<CommittedLayer | undefined> {
+    const { emit } = this.#options;
+    const { id } = step.node;
+    const start = performance.now();
+    emit({ type: 'step.started', step: id });
+    try {
+      const layer = await this.#perform(step);
+      const result = layer ? { diffId: layer.diffId, sizeBytes: layer.sizeBytes } : {};
+      emit({ type: 'step.finished', step: id, durationMs: performance.now() - start, ...result });
+      return layer;
+    } catch (error) {
+      emit({ type: 'step.failed', step: id, durationMs: performance.now() - start });
+      throw error instanceof BuildError ? error.at(step.node.range) : error;
+    }
+  }
+
+  async #perform(step: Step): Promise<CommittedLayer | undefined> {
+    const { node, parent } = step;
+    const { library, sandbox, clampMtime, emit } = this.#options;
+    const { op } = node;
+    if (op.kind === 'run') {
+      const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
+        emit({ type: 'step.output', step: node.id, stream, chunk });
+      return runStep({ node, op, parent, library, sandbox, clampMtime, onOutput, signal: this.#signal });
+    }
+    if (op.kind === 'mkdir') {
+      const tar = await directoriesLayer(await library.view(parent), op.pending);
+      return tar && library.commitTar(tar);
+    }
+    if (op.kind !== 'copy') throw new BuildError('E_INTERNAL', `A ${op.kind} node is not a step`);
+    return this.#copy(step, op);
+  }
+
+  async #copy({ parent, selected, from, node }: Step, op: CopyOp): Promise<CommittedLayer> {
+    const { library, clampMtime, inlineMtime, mountRoot } = this.#options;
+    const view = await library.view(parent);
+    if (selected) return library.commitTar(await copyLayer({ op, ...selected, view, clampMtime, inlineMtime }));
+    await using mounted = await mountRoot(from ?? []);
+    const source = node.inputs[1];
+    const root: SourceRoot = {
+      directory: mounted.path,
+      description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
+      keepsOwners: true,
+    };
+    const sources = selectSources(root, op);
+    return await library.commitTar(await copyLayer({ op, root, sources, view, clampMtime, inlineMtime }));
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * Runs the build graph: cache look-ups, then one op a step (RUN in the sandbox, COPY and ADD straight to a tar), in
+ * parallel where steps are independent; then the image from the results. Knows the store and registries only as ports
+ * (`LayerLibrary`, `CacheIndex`, layers given by `build.ts`). Never prints: it emits events.
+ */
+export { type AssembleOptions, assembleImage, forFormat } from './assemble.ts';
+export { type BuildInput, contextRoot, openContext, readContainerfile } from './context.ts';
+export {
+  type Execution,
+  type ExecutorOptions,
+  executeSteps,
+  lookupSteps,
+  type MountedRoot,
+  type StepResult,
+} from './executor.ts';
+export { FileHasher, statCacheName } from './file-hasher.ts';
+export * from './sandbox/index.ts';
+export type { SourceRoot } from './source-root.ts';

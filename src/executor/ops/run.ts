@@ -1,0 +1,100 @@
+import { BuildError } from '../../errors.ts';
+import type { Node, RunOp } from '../../graph/index.ts';
+import type { CommittedLayer, LayerLibrary, RootView } from '../../layers/index.ts';
+import type { Layer } from '../../oci/index.ts';
+import { OutputTail } from '../output-tail.ts';
+import type { ExitStatus, ProcessSpec, Sandbox } from '../sandbox/index.ts';
+import { resolveUser } from '../users.ts';
+
+/** What a step sees as its host name: constant, so that it cannot make two builds differ. */
+const HOSTNAME = 'tsbuild';
+/** Docker's and BuildKit's default (containerfile-reference section 10). */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export interface RunRequest {
+  readonly node: Node;
+  readonly op: RunOp;
+  readonly parent: readonly Layer[];
+  readonly library: LayerLibrary;
+  readonly sandbox: Sandbox;
+  readonly clampMtime: number | undefined;
+  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a RUN in the sandbox and freezes what it wrote. Throws `E_RUN_*` with the step's place and last lines. */
+export async function runStep(request: RunRequest): Promise<CommittedLayer> {
+  const { op, parent, library, sandbox, signal } = request;
+  const spec = await processSpec(op, await library.view(parent));
+  await using snapshot = await library.snapshotter.prepare(parent);
+  const tail = new OutputTail();
+  const io = {
+    onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array): void => {
+      tail.add(chunk);
+      request.onOutput(stream, chunk);
+    },
+  };
+  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal);
+  signal.throwIfAborted();
+  if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
+  return await snapshot.commit({ exclude: stubs, clampMtime: request.clampMtime });
+}
+
+async function processSpec(op: RunOp, view: RootView): Promise<ProcessSpec> {
+  const user = await resolveUser(view, op.user);
+  const env: Record<string, string> = {
+    PATH: DEFAULT_PATH,
+    HOME: user.home,
+    ...Object.fromEntries(op.proxyEnv),
+    ...Object.fromEntries(op.env),
+  };
+  const directories = await Promise.all(
+    op.pending.map(async ({ path, user: owner }) => ({ path, ...idsOf(await resolveUser(view, owner)) })),
+  );
+  return {
+    argv: op.argv,
+    env,
+    cwd: op.cwd,
+    uid: user.uid,
+    gid: user.gid,
+    groups: user.groups,
+    network: op.network === 'none' ? 'none' : 'host',
+    hostname: HOSTNAME,
+    // a working directory that the base image names but does not have is made too, as OCI runtimes do
+    directories: [...directories, { path: op.cwd, uid: 0, gid: 0 }],
+    files: op.files,
+  };
+}
+
+const idsOf = ({ uid, gid }: { uid: number; gid: number }): { uid: number; gid: number } => ({ uid, gid });
+
+/** A shell's own statuses (POSIX 2.8.2) and what they usually mean in a build. */
+const ADVICE: Readonly<Record<number, string>> = {
+  126: 'The file is there but cannot be executed: check its mode and its "#!" line',
+  127: 'The command is not in the image: install it in an earlier RUN, or check PATH',
+  137: 'The process was killed, often for lack of memory: try --jobs 1, or give the build more memory',
+};
+
+function failure({ node, op }: RunRequest, status: ExitStatus, outputTail: readonly string[]): BuildError {
+  const command = op.argv.at(-1) ?? '';
+  const shown = command.length > 200 ? `${command.slice(0, 200)}...` : command;
+  const common = { range: node.range, outputTail };
+  if (status.kind === 'not-started') {
+    return new BuildError('E_RUN_NOT_STARTED', `Cannot start "${op.argv[0] ?? ''}": ${status.reason}`, {
+      ...common,
+      hint: 'The program must be in the image built so far: check the base image, SHELL and the exec form',
+    });
+  }
+  if (status.kind === 'signaled') {
+    return new BuildError('E_RUN_SIGNALED', `RUN was ended by ${status.signal}: ${shown}`, {
+      ...common,
+      hint: status.signal === 'SIGKILL' ? (ADVICE[137] ?? '') : 'Look at the output above for the cause',
+      fields: { signal: status.signal },
+    });
+  }
+  return new BuildError('E_RUN_FAILED', `RUN failed with exit status ${status.code}: ${shown}`, {
+    ...common,
+    hint: ADVICE[status.code] ?? 'Fix the command; the steps before it are cached and will not run again',
+    fields: { exitStatus: status.code },
+  });
+}

@@ -1,0 +1,12 @@
+/**
+ * The sandbox: runs one process in one root, seeing nothing else of the host. Owns the user namespace that the whole build
+ * runs in (`enterNamespace`), the built-in sandbox over Linux namespaces (`BuiltinSandbox`, one thread a step, entry
+ * `worker.ts`), mounting a root for reading (`mountView`), and finding out what a machine allows (`probeHost`).
+ * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
+ */
+export { enterNamespace, isInsideNamespace, type NamespaceOptions } from './namespace.ts';
+export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
+export type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+export { dieWithParent } from './syscalls.ts';
+export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
+export { type MountedView, mountView } from './view.ts';

@@ -1,0 +1,119 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { Duplex } from 'node:stream';
+import { promisify } from 'node:util';
+import type { SelfCommand } from '../../api.ts';
+import { BuildError } from '../../errors.ts';
+import { formatIdMap, type IdRange } from './id-map.ts';
+import { type IdMaps, lookupHelper, resolveIdMaps } from './id-source.ts';
+import { explainRefusal } from './refusal.ts';
+
+const MARKER = 'TSBUILD_NAMESPACE';
+
+/** Whether a process with this environment was started by `enterNamespace`. */
+export const isInsideNamespace = (env: Readonly<Record<string, string | undefined>>): boolean => env[MARKER] === '1';
+
+export interface NamespaceOptions {
+  /** Given to the inner process as its standard input; absent: it inherits ours. */
+  readonly stdin?: Uint8Array | undefined;
+}
+
+/** Descriptor 3 is the line to the parent: "ready" goes out, and a line comes back when the ids are mapped. */
+const SCRIPT = 'echo ready >&3; read -r answer <&3 || exit 125; exec 3>&-; exec "$@"';
+
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
+
+/**
+ * Runs this command again in a user and mount namespace of its own, as root over the ids of the user, and returns its exit
+ * status (128+n for a signal). The inner process has our standard streams but a session of its own, so that a signal
+ * reaches it exactly once: through us. It has to call `dieWithParent`, which `BuiltinSandbox` does.
+ * Throws `E_NO_SUBUID` or `E_NO_USERNS`.
+ */
+export async function enterNamespace(self: SelfCommand, { stdin }: NamespaceOptions = {}): Promise<number> {
+  const maps = resolveIdMaps(self.env.PATH);
+  const command = ['sh', '-c', SCRIPT, 'sh', self.execPath, ...self.args];
+  const child = spawn('unshare', ['--user', '--mount', '--propagation', 'private', ...command], {
+    env: { ...self.env, [MARKER]: '1' },
+    stdio: [stdin === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit', 'pipe'],
+    detached: true,
+  });
+  const stopForwarding = forwardSignals(child);
+  try {
+    const ended = exitOf(child);
+    await openNamespace(child, maps, ended);
+    if (stdin !== undefined) feed(child, stdin);
+    return await ended;
+  } finally {
+    stopForwarding();
+  }
+}
+
+function forwardSignals(child: ChildProcess): () => void {
+  const forward = (signal: NodeJS.Signals) => void child.kill(signal);
+  for (const name of FORWARDED) process.on(name, forward);
+  return () => {
+    for (const name of FORWARDED) process.off(name, forward);
+  };
+}
+
+function exitOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', (cause) => {
+      const hint = 'Install util-linux, which has the "unshare" command';
+      reject(new BuildError('E_NO_USERNS', 'Cannot start "unshare"', { hint, cause }));
+    });
+    child.once('exit', (code, signal) => resolve(signal ? 128 + constants.signals[signal] : (code ?? 1)));
+  });
+}
+
+async function openNamespace(child: ChildProcess, maps: IdMaps, ended: Promise<number>): Promise<void> {
+  // A `pipe` in stdio is a socket pair, so it goes both ways; the types only know Readable | Writable.
+  const line = child.stdio[3] as Duplex;
+  line.on('error', () => {}); // it ends with the child, whose exit status says more
+  const isReady = await new Promise<boolean>((resolve, reject) => {
+    line.once('data', () => resolve(true));
+    line.once('end', () => resolve(false));
+    ended.catch(reject);
+  });
+  if (!isReady) {
+    const status = await ended;
+    if (status > 128) throw new BuildError('E_CANCELLED', 'Cancelled before the first step');
+    throw explainRefusal();
+  }
+  try {
+    await writeMaps(child.pid ?? 0, maps);
+  } catch (cause) {
+    child.kill('SIGKILL');
+    await ended;
+    throw cause;
+  }
+  line.end('go\n');
+}
+
+async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<void> {
+  try {
+    if (writer === 'self') {
+      writeFileSync(`/proc/${pid}/uid_map`, formatIdMap(uids));
+      writeFileSync(`/proc/${pid}/gid_map`, formatIdMap(gids));
+      return;
+    }
+    const run = promisify(execFile);
+    await run(lookupHelper('newuidmap') ?? 'newuidmap', [String(pid), ...flatten(uids)]);
+    await run(lookupHelper('newgidmap') ?? 'newgidmap', [String(pid), ...flatten(gids)]);
+  } catch (cause) {
+    throw new BuildError('E_NO_SUBUID', 'Cannot map the user ids of the namespace', {
+      hint: 'Check that newuidmap and newgidmap are setuid root, and that /etc/subuid and /etc/subgid name ranges that exist',
+      cause,
+    });
+  }
+}
+
+const flatten = (map: readonly IdRange[]): string[] =>
+  map.flatMap(({ inside, outside, count }) => [inside, outside, count].map(String));
+
+function feed(child: ChildProcess, stdin: Uint8Array): void {
+  // An inner process that ends without reading is no error of ours.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(stdin);
+}

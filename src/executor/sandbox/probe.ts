@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { BuildError } from '../../errors.ts';
+import type { IdRange } from './id-map.ts';
+import { resolveIdMaps } from './id-source.ts';
+import { explainRefusal } from './refusal.ts';
+import { mountRoot } from './root-mount.ts';
+import type { Availability } from './sandbox.ts';
+import { chdir, detach } from './syscalls.ts';
+
+export interface HostFinding {
+  readonly name: string;
+  readonly value: string;
+  readonly hint?: string;
+}
+
+const run = promisify(execFile);
+const total = (ranges: readonly IdRange[]): number => ranges.reduce((sum, { count }) => sum + count, 0);
+
+/** For `tsbuild info`: what this machine allows, each with the way to make it better. Outside of the namespace. */
+export async function probeHost(path?: string): Promise<readonly HostFinding[]> {
+  return [await probeUserNamespace(), probeIds(path), await probeProgram('sh'), await probeProgram('mount'), ...LIMITS];
+}
+
+const LIMITS: readonly HostFinding[] = [
+  { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
+  { name: 'seccomp', value: "steps run without a filter, with the capabilities of Docker's default" },
+];
+
+async function probeUserNamespace(): Promise<HostFinding> {
+  const name = 'user namespaces';
+  try {
+    await run('unshare', ['--user', '--mount', '--propagation', 'private', 'true']);
+    return { name, value: 'available' };
+  } catch (error) {
+    const { message, hint } = explainRefusal();
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (isMissing) return { name, value: 'unavailable: "unshare" is not installed', hint: 'Install util-linux' };
+    return { name, value: `unavailable: ${message}`, ...(hint === undefined ? {} : { hint }) };
+  }
+}
+
+function probeIds(path: string | undefined): HostFinding {
+  const name = 'user ids';
+  try {
+    const { uids, gids, writer } = resolveIdMaps(path);
+    const how = writer === 'self' ? 'written by root' : 'mapped by newuidmap';
+    return { name, value: `${total(uids)} uids and ${total(gids)} gids, ${how}` };
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    return { name, value: `unavailable: ${error.message}`, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+  }
+}
+
+async function probeProgram(program: string): Promise<HostFinding> {
+  try {
+    const { stdout } = await run('sh', ['-c', `command -v ${program}`]);
+    return { name: program, value: stdout.trim() };
+  } catch {
+    // Whatever failed, the sandbox would fail in the same way.
+    return { name: program, value: 'not found', hint: `Install ${program}: the sandbox uses it to start a step` };
+  }
+}
+
+/** Whether this process can set up a step: it needs to be root in a user namespace, with a /proc that it may mount again. */
+export function probeNamespace(): Availability {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const effective = BigInt(`0x${/^CapEff:\s*(\w+)$/m.exec(status)?.[1] ?? '0'}`);
+  const CAP_SYS_ADMIN = 21n;
+  if ((effective >> CAP_SYS_ADMIN) & 1n) return { ok: true, detail: 'namespaces, overlay, capabilities of Docker' };
+  return {
+    ok: false,
+    reason: 'this process may not mount',
+    hint: 'Steps run inside the namespace that enterNamespace makes',
+  };
+}
+
+/**
+ * Mounts a writable overlay in `directory` and writes to it, as a step does. Inside the namespace only. `undefined`: it
+ * works; otherwise why not.
+ */
+export function overlayRefusal(directory: string): string | undefined {
+  const base = mkdtempSync(`${directory}/probe-`);
+  const before = process.cwd();
+  let isMounted = false;
+  try {
+    for (const name of ['lower', 'upper', 'work', 'mnt']) mkdirSync(`${base}/${name}`);
+    const root = {
+      type: 'overlay',
+      source: 'overlay',
+      lower: [`${base}/lower`],
+      upper: `${base}/upper`,
+      work: `${base}/work`,
+    } as const;
+    mountRoot(root, { target: `${base}/mnt`, links: `${base}/links` });
+    isMounted = true;
+    mkdirSync(`${base}/mnt/written`);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    chdir(before);
+    if (isMounted) detach(`${base}/mnt`);
+    rmSync(base, { recursive: true, force: true });
+  }
+}
+
+/** See `overlayRefusal`. */
+export const overlayWorks = (directory: string): boolean => overlayRefusal(directory) === undefined;

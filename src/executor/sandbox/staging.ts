@@ -1,0 +1,103 @@
+import { chmodSync, closeSync, existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import type { ProcessSpec } from './sandbox.ts';
+import { cloneTree, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
+
+/**
+ * Everything is put together in a tmpfs over /sys: that directory is always there, and the thread has its mount namespace
+ * for itself. Nothing in it comes from the root, so plain paths are safe here.
+ */
+const STAGING = '/sys';
+export const STAGED = {
+  root: `${STAGING}/root`,
+  files: `${STAGING}/files`,
+  links: `${STAGING}/lower`,
+  proc: `${STAGING}/proc`,
+  sys: `${STAGING}/tree`,
+  dev: `${STAGING}/dev`,
+} as const;
+
+/** Docker's and BuildKit's lists (containerfile-reference 6.1). */
+const MASKED_PROC = [
+  'acpi',
+  'asound',
+  'interrupts',
+  'kcore',
+  'keys',
+  'latency_stats',
+  'sched_debug',
+  'scsi',
+  'timer_list',
+  'timer_stats',
+];
+const READ_ONLY_PROC = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+const MASKED_SYS = ['firmware', 'devices/virtual/powercap', 'fs/selinux'];
+const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+const DEVICE_LINKS = {
+  fd: '/proc/self/fd',
+  stdin: '/proc/self/fd/0',
+  stdout: '/proc/self/fd/1',
+  stderr: '/proc/self/fd/2',
+  ptmx: 'pts/ptmx',
+} as const;
+
+/** Puts /proc, /sys and /dev of a step under `STAGED`; /proc of the calling thread is that of the step before, and the host's after. */
+export function stageKernelTrees(network: ProcessSpec['network']): void {
+  const devices = DEVICES.filter((name) => existsSync(`/dev/${name}`)).map((name) => ({
+    name,
+    fd: cloneTree(`/dev/${name}`),
+  }));
+  // A sysfs shows the devices of one network namespace, so it has to be mounted in it.
+  if (network === 'none') mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
+  const sys = cloneTree('/sys');
+  mount({ source: 'tmpfs', target: STAGING, type: 'tmpfs', data: 'mode=755' });
+  for (const path of [STAGED.proc, STAGED.sys, STAGED.dev]) mkdirSync(path);
+  moveMount('/proc', STAGED.proc);
+  place(sys, STAGED.sys);
+  stageDevices(devices);
+  restrictProc();
+  MASKED_SYS.map((name) => `${STAGED.sys}/${name}`).forEach(mask);
+  setReadOnly(STAGED.sys);
+}
+
+const SAFE = MS.noSuid | MS.noDev | MS.noExec;
+
+function stageDevices(devices: readonly { readonly name: string; readonly fd: number }[]): void {
+  const { dev } = STAGED;
+  mount({ source: 'tmpfs', target: dev, type: 'tmpfs', flags: MS.noSuid, data: 'mode=755,size=64k' });
+  for (const { name, fd } of devices) {
+    writeFileSync(`${dev}/${name}`, '');
+    place(fd, `${dev}/${name}`);
+  }
+  for (const [name, target] of Object.entries(DEVICE_LINKS)) symlinkSync(target, `${dev}/${name}`);
+  for (const name of ['pts', 'shm', 'mqueue']) mkdirSync(`${dev}/${name}`);
+  const flags = MS.noSuid | MS.noExec;
+  mount({ source: 'devpts', target: `${dev}/pts`, type: 'devpts', flags, data: 'newinstance,ptmxmode=0666,mode=0620' });
+  mount({ source: 'shm', target: `${dev}/shm`, type: 'tmpfs', flags: SAFE, data: 'mode=1777,size=65536k' });
+  mount({ source: 'mqueue', target: `${dev}/mqueue`, type: 'mqueue', flags: SAFE });
+  chmodSync(dev, 0o755);
+}
+
+function restrictProc(): void {
+  MASKED_PROC.map((name) => `${STAGED.proc}/${name}`).forEach(mask);
+  for (const name of READ_ONLY_PROC) {
+    const path = `${STAGED.proc}/${name}`;
+    if (!existsSync(path)) continue;
+    mount({ source: path, target: path, flags: MS.bind | MS.recursive });
+    setReadOnly(path);
+  }
+}
+
+function mask(path: string): void {
+  if (!existsSync(path)) return;
+  if (lstatSync(path).isDirectory())
+    mount({ source: 'tmpfs', target: path, type: 'tmpfs', flags: MS.readOnly, data: 'size=0' });
+  else mount({ source: `${STAGED.dev}/null`, target: path, flags: MS.bind });
+}
+
+function place(tree: number, path: string): void {
+  try {
+    moveMount(tree, path);
+  } finally {
+    closeSync(tree);
+  }
+}

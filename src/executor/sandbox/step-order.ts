@@ -1,0 +1,19 @@
+import type { ErrorCode } from '../../errors.ts';
+import type { RootfsPlan, Stubs } from './rootfs.ts';
+import type { ExitStatus } from './sandbox.ts';
+
+/** What the thread of a step is told. The descriptors are those of the process, which its threads share. */
+export interface StepOrder extends RootfsPlan {
+  readonly stdout: number;
+  readonly stderr: number;
+}
+
+/** What it reports, in this order; `failed` may come at any time and ends it. */
+export type StepReport =
+  /** PID 1 of the step, as seen outside: killing it kills the step. */
+  | { readonly kind: 'init'; readonly pid: number }
+  | { readonly kind: 'built'; readonly stubs: Stubs }
+  | { readonly kind: 'ended'; readonly status: ExitStatus }
+  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined }
+  /** PID 1 has been reaped, and with it everything else. */
+  | { readonly kind: 'gone' };

@@ -1,0 +1,180 @@
+import { closeSync, fchownSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { Worker } from 'node:worker_threads';
+import { BuildError, systemErrorCode } from '../../errors.ts';
+import type { Mount } from '../../layers/index.ts';
+import { hostsFile, resolvConf } from './host-files.ts';
+import { probeNamespace } from './probe.ts';
+import type { Stubs } from './rootfs.ts';
+import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+import type { StepOrder, StepReport } from './step-order.ts';
+import { removeStubs } from './stubs.ts';
+import { closeAllOnExec, createPipe, dieWithParent } from './syscalls.ts';
+
+export interface BuiltinSandboxOptions {
+  /** The bundled `worker.ts`; default: `sandbox-worker.js` beside the bundle. */
+  readonly worker?: URL | undefined;
+}
+
+/**
+ * Runs steps in namespaces of their own, without any other program than the host's `sh` and `mount`. To be used inside
+ * `enterNamespace` only. Each step has a thread for itself; one spare is kept ready, because starting it takes 40 ms.
+ */
+export class BuiltinSandbox implements Sandbox, Disposable {
+  readonly name = 'builtin';
+  readonly #entry: URL;
+  #spare: Worker | undefined;
+
+  constructor(options: BuiltinSandboxOptions = {}) {
+    this.#entry = options.worker ?? new URL('./sandbox-worker.js', import.meta.url);
+  }
+
+  probe(): Promise<Availability> {
+    return Promise.resolve(probeNamespace());
+  }
+
+  async run(spec: ProcessSpec, root: Mount, io: SandboxIo, signal: AbortSignal): Promise<SandboxResult> {
+    if (signal.aborted) throw cancelled();
+    dieWithParent();
+    closeAllOnExec();
+    const worker = this.#takeWorker();
+    const stdout = createPipe();
+    const stderr = createPipe();
+    const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
+    const outputs = { stdout: stdout.write, stderr: stderr.write };
+    const order: StepOrder = { spec, root, resolvConf: resolvConf(), hosts: hostsFile(spec.hostname), ...outputs };
+    const step = new StepControl(worker, signal);
+    try {
+      for (const fd of Object.values(outputs)) giveTo(fd, spec);
+      const outcome = await step.run(order);
+      return { status: outcome.status, stubs: outcome.stubs.mounted };
+    } finally {
+      if (!step.isStarted) await worker.terminate();
+      closeSync(stdout.write);
+      closeSync(stderr.write);
+      await Promise.all(finished);
+      removeStubs(root, step.stubs.created);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    void this.#spare?.terminate();
+    this.#spare = undefined;
+  }
+
+  #takeWorker(): Worker {
+    const worker = this.#spare ?? this.#startWorker();
+    worker.ref();
+    this.#spare = this.#startWorker();
+    this.#spare.unref();
+    return worker;
+  }
+
+  #startWorker(): Worker {
+    return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false });
+  }
+}
+
+/** Else the step's own user could not open /dev/stdout. */
+function giveTo(fd: number, { uid, gid }: ProcessSpec): void {
+  try {
+    fchownSync(fd, uid, gid);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
+    throw new BuildError('E_ID_NOT_MAPPED', `Cannot run as user ${uid}:${gid}: this build has no such id`, {
+      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
+      cause,
+    });
+  }
+}
+
+const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
+
+interface StepOutcome {
+  readonly status: ExitStatus;
+  readonly stubs: Stubs;
+}
+
+/** Follows one step thread: kills the step's PID 1 when the step has ended or is to be cancelled, and waits for the end. */
+class StepControl {
+  stubs: Stubs = { mounted: [], created: [] };
+  isStarted = false;
+  readonly #worker: Worker;
+  readonly #signal: AbortSignal;
+  #init: number | undefined;
+  #status: ExitStatus | undefined;
+  #failure: BuildError | undefined;
+
+  constructor(worker: Worker, signal: AbortSignal) {
+    this.#worker = worker;
+    this.#signal = signal;
+  }
+
+  async run(order: StepOrder): Promise<StepOutcome> {
+    this.isStarted = true;
+    const kill = () => this.#kill();
+    this.#signal.addEventListener('abort', kill);
+    try {
+      await new Promise<void>((resolve) => {
+        this.#worker.on('message', (report: StepReport) => this.#take(report));
+        this.#worker.once('error', (cause) => {
+          this.#failure = new BuildError('E_INTERNAL', 'The thread of the sandbox failed', { cause });
+        });
+        this.#worker.once('exit', () => resolve());
+        this.#worker.postMessage(order);
+      });
+    } finally {
+      this.#signal.removeEventListener('abort', kill);
+    }
+    if (this.#signal.aborted) throw cancelled();
+    if (this.#failure) throw this.#failure;
+    if (!this.#status) throw new BuildError('E_SANDBOX', 'The sandbox ended before the step did');
+    return { status: this.#status, stubs: this.stubs };
+  }
+
+  #take(report: StepReport): void {
+    switch (report.kind) {
+      case 'init':
+        this.#init = report.pid;
+        if (this.#signal.aborted) this.#kill();
+        return;
+      case 'built':
+        this.stubs = report.stubs;
+        return;
+      case 'ended':
+        this.#status = report.status;
+        this.#kill();
+        return;
+      case 'failed':
+        this.#failure = new BuildError(report.code, report.message, { hint: report.hint });
+        this.#kill();
+        return;
+      case 'gone':
+        this.#init = undefined;
+        return;
+      default:
+        report satisfies never;
+    }
+  }
+
+  /** The thread cannot do it: it may have become another user. */
+  #kill(): void {
+    if (this.#init === undefined) return;
+    try {
+      process.kill(this.#init, 'SIGKILL');
+    } catch {
+      // ESRCH: it has ended by itself, which is what we want.
+    }
+    this.#init = undefined;
+  }
+}
+
+/** Resolves when nobody holds the other end any more. */
+function readAll(fd: number, stream: 'stdout' | 'stderr', { onOutput }: SandboxIo): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = new Socket({ fd, readable: true, writable: false });
+    socket.on('data', (chunk: Buffer) => onOutput(stream, chunk));
+    socket.once('error', reject);
+    socket.once('close', () => resolve());
+  });
+}

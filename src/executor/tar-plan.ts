@@ -1,0 +1,136 @@
+import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { BuildError, systemErrorCode } from '../errors.ts';
+import { encodeHeader, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
+import type { StagedArchive } from './archive-source.ts';
+import type { StagedView } from './staged-view.ts';
+
+/** Where a file's bytes come from. */
+export type Body =
+  | { readonly type: 'host'; readonly file: string; readonly stat: BigIntStats }
+  | { readonly type: 'bytes'; readonly bytes: Uint8Array };
+
+/** Everything that a COPY's layer will hold, before a byte of it is written. */
+export interface TarPlan {
+  readonly staged: StagedView;
+  /** By absolute path in the image. */
+  readonly bodies: Map<string, Body>;
+  /** Archives that ADD unpacks: their entries follow the sorted ones, in the archives' order. */
+  readonly archives: StagedArchive[];
+  readonly clampMtime: number | undefined;
+}
+
+/** Chunks of about this size keep memory low and the event loop awake. */
+const CHUNK_BYTES = 1024 * 1024;
+
+/** Collects small pieces into chunks. */
+class Batch {
+  #pieces: Uint8Array[] = [];
+  #size = 0;
+
+  add(piece: Uint8Array): void {
+    this.#pieces.push(piece);
+    this.#size += piece.byteLength;
+  }
+
+  get isFull(): boolean {
+    return this.#size >= CHUNK_BYTES;
+  }
+
+  take(): Uint8Array {
+    const chunk = Buffer.concat(this.#pieces, this.#size);
+    this.#pieces = [];
+    this.#size = 0;
+    return chunk;
+  }
+}
+
+/** Sorted by path, then the archives' entries; deterministic. */
+export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
+  const batch = new Batch();
+  const fromArchives = new Set<TarEntry>(plan.archives.flatMap((archive) => [...archive.entries.values()]));
+  const inodes = new Map<string, string>();
+  for (const [path, entry] of plan.staged.entries()) {
+    if (fromArchives.has(entry)) continue;
+    const body = plan.bodies.get(path);
+    const linked = hardlinkOf(entry, body, inodes);
+    batch.add(encodeHeader(clamped(linked ?? entry, plan.clampMtime)));
+    if (linked === undefined && entry.type === 'file' && body !== undefined) yield* writeBody(batch, entry.size, body);
+    if (batch.isFull) yield batch.take();
+  }
+  for (const archive of plan.archives) yield* writeArchive(batch, archive, plan);
+  batch.add(TAR_END);
+  yield batch.take();
+}
+
+const clamped = (entry: TarEntry, limit: number | undefined): TarEntry =>
+  limit !== undefined && entry.mtime > limit ? { ...entry, mtime: limit } : entry;
+
+/** The second and later names of an inode, in path order. */
+function hardlinkOf(entry: TarEntry, body: Body | undefined, inodes: Map<string, string>): TarEntry | undefined {
+  if (entry.type !== 'file' || body?.type !== 'host' || body.stat.nlink < 2n) return undefined;
+  const inode = `${body.stat.dev}:${body.stat.ino}`;
+  const first = inodes.get(inode);
+  if (first === undefined) {
+    inodes.set(inode, entry.path);
+    return undefined;
+  }
+  const { size: _, ...rest } = entry;
+  return { ...rest, type: 'hardlink', linkname: first };
+}
+
+function* writeBody(batch: Batch, size: number, body: Body): Iterable<Uint8Array> {
+  if (body.type === 'bytes') batch.add(body.bytes);
+  else yield* readHost(batch, size, body);
+  batch.add(paddingAfter(size));
+}
+
+const changed = (file: string): BuildError =>
+  new BuildError('E_CONTEXT', `Cannot copy "${file}": it changed while it was read`, {
+    hint: 'Stop what writes the file, or name it in .containerignore',
+  });
+
+function* readHost(batch: Batch, size: number, { file, stat }: Extract<Body, { type: 'host' }>): Iterable<Uint8Array> {
+  const fd = openHost(file);
+  try {
+    const now = fstatSync(fd, { bigint: true });
+    if (now.ino !== stat.ino || now.dev !== stat.dev || now.size !== stat.size) throw changed(file);
+    for (let left = size; left > 0; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK_BYTES));
+      const n = readSync(fd, buffer, 0, buffer.byteLength, null);
+      if (n === 0) throw changed(file);
+      left -= n;
+      batch.add(n === buffer.byteLength ? buffer : buffer.subarray(0, n));
+      if (batch.isFull) yield batch.take();
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openHost(file: string): number {
+  try {
+    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (cause) {
+    throw new BuildError('E_CONTEXT', `Cannot read "${file}": ${systemErrorCode(cause) ?? 'error'}`, {
+      hint: 'Make the file readable for the user who builds, or name it in .containerignore',
+      cause,
+    });
+  }
+}
+
+/** Reads the archive again; an entry that was overwritten later is left out. */
+async function* writeArchive(batch: Batch, archive: StagedArchive, plan: TarPlan): AsyncIterable<Uint8Array> {
+  let ordinal = 0;
+  for await (const { body } of archive.open()) {
+    const entry = archive.entries.get(ordinal++);
+    const isWinner = entry !== undefined && plan.staged.holds(entry);
+    if (isWinner) batch.add(encodeHeader(clamped(entry, plan.clampMtime)));
+    for await (const chunk of body) {
+      if (!isWinner) continue;
+      batch.add(Uint8Array.from(chunk));
+      if (batch.isFull) yield batch.take();
+    }
+    if (isWinner && entry.type === 'file') batch.add(paddingAfter(entry.size));
+    if (batch.isFull) yield batch.take();
+  }
+}

@@ -1,0 +1,103 @@
+import { BuildError } from '../errors.ts';
+import type { RootView } from '../layers/index.ts';
+import { readFileInRoot } from './rootfs-path.ts';
+
+/** BuildKit reads no more of passwd and group either (containerfile-reference 1.7). */
+const MAX_DATABASE_BYTES = 10 * 1024 * 1024;
+/** Linux ids are 32 bits; the last is "no id". */
+const MAX_ID = 4294967294;
+
+export interface ProcessUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  readonly home: string;
+}
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+interface PasswdEntry extends Owner {
+  readonly name: string;
+  readonly home: string;
+}
+
+interface GroupEntry {
+  readonly name: string;
+  readonly gid: number;
+  readonly members: readonly string[];
+}
+
+const parseId = (text: string): number | undefined =>
+  /^\d{1,10}$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined;
+
+async function records(view: RootView, file: string): Promise<string[][]> {
+  const text = (await readFileInRoot(view, file, MAX_DATABASE_BYTES)) ?? '';
+  return text.split('\n').map((line) => line.replace(/\r$/, '').split(':'));
+}
+
+async function passwd(view: RootView): Promise<PasswdEntry[]> {
+  return (await records(view, '/etc/passwd')).flatMap(([name = '', , uid = '', gid = '', , home = '']) => {
+    const [u, g] = [parseId(uid), parseId(gid)];
+    return name === '' || u === undefined || g === undefined ? [] : [{ name, uid: u, gid: g, home }];
+  });
+}
+
+async function groups(view: RootView): Promise<GroupEntry[]> {
+  return (await records(view, '/etc/group')).flatMap(([name = '', , gid = '', members = '']) => {
+    const g = parseId(gid);
+    return name === '' || g === undefined ? [] : [{ name, gid: g, members: members.split(',').filter(Boolean) }];
+  });
+}
+
+function unknown(kind: 'user' | 'group', name: string, what: string): BuildError {
+  const file = kind === 'user' ? '/etc/passwd' : '/etc/group';
+  return new BuildError('E_UNKNOWN_USER', `Cannot ${what}: no ${kind} "${name}" in the image's ${file}`, {
+    hint: `Create the ${kind} in an earlier RUN (useradd, adduser, addgroup), or use a number`,
+  });
+}
+
+async function groupId(view: RootView, group: string, what: string): Promise<number> {
+  const found = (await groups(view)).find((entry) => entry.name === group)?.gid ?? parseId(group);
+  if (found === undefined) throw unknown('group', group, what);
+  return found;
+}
+
+/**
+ * USER's value (`''` is root): `user[:group]`, names or numbers, from the root's own passwd and group. Without a group:
+ * the primary group and the supplementary groups; with one: only that group. Throws `E_UNKNOWN_USER`.
+ */
+export async function resolveUser(view: RootView, spec: string): Promise<ProcessUser> {
+  const [user = '', group] = spec.split(':', 2);
+  const wanted = user === '' ? '0' : user;
+  const users = await passwd(view);
+  const byName = users.find((entry) => entry.name === wanted);
+  const uid = byName?.uid ?? parseId(wanted);
+  if (uid === undefined) throw unknown('user', user, `run as "${spec}"`);
+  const entry = byName ?? users.find((candidate) => candidate.uid === uid);
+  const home = entry?.home || '/';
+  if (group !== undefined && group !== '') {
+    return { uid, gid: await groupId(view, group, `run as "${spec}"`), groups: [], home };
+  }
+  const gid = entry?.gid ?? 0;
+  const name = entry?.name;
+  const extra = name === undefined ? [] : (await groups(view)).filter((g) => g.members.includes(name)).map((g) => g.gid);
+  return { uid, gid, groups: [...new Set([gid, ...extra])].sort((a, b) => a - b), home };
+}
+
+/**
+ * `--chown`: a number alone is uid and gid; a name alone is the user with the primary group. Throws `E_UNKNOWN_USER`
+ * (BuildKit silently takes root; containerfile-reference section 9).
+ */
+export async function resolveOwner(view: RootView, spec: string): Promise<Owner> {
+  const [user = '', group] = spec.split(':', 2);
+  const what = `change the owner to "${spec}"`;
+  const number = parseId(user);
+  const entry = number === undefined && user !== '' ? (await passwd(view)).find((e) => e.name === user) : undefined;
+  if (user !== '' && number === undefined && entry === undefined) throw unknown('user', user, what);
+  const uid = number ?? entry?.uid ?? 0;
+  if (group !== undefined && group !== '') return { uid, gid: await groupId(view, group, what) };
+  return { uid, gid: entry?.gid ?? (number === undefined ? 0 : number) };
+}

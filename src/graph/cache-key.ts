@@ -1,0 +1,44 @@
+import {
+  type CacheKey,
+  type ChainId,
+  cacheKeyFrom,
+  canonicalJson,
+  formatPlatform,
+  type Json,
+  type Platform,
+} from '../oci/index.ts';
+import { definitionOf } from './nodes.ts';
+import type { Op, RunOp } from './op.ts';
+
+/** What a step's result depends on besides its op. */
+export interface CacheInputs {
+  readonly platform: Platform;
+  /** The layers that the step works on; null: none (`scratch`). */
+  readonly parent: ChainId | null;
+  /** COPY and ADD: digest over the selected source files, as the executor read them: names, owners, modes, bytes. */
+  readonly sources?: string;
+}
+
+/** Sorts before every other member. A change of meaning takes a new number: old records then miss. */
+export const SCHEMA = { $schema: 'tsbuild/step/1' } as const;
+
+/** Env as the process sees it: one value a name, order of no importance; proxies left out. */
+function runDefinition({ proxyEnv: _notPartOfTheKey, ...op }: RunOp): Json {
+  return { ...op, env: Object.fromEntries(op.env) } as unknown as Json; // an op is plain data
+}
+
+/**
+ * The key of a step's result, and the canonical JSON that it is the hash of (kept, to explain a later miss). Covers every
+ * field of the op but proxy variables and source positions.
+ */
+export function cacheKey(op: Op, inputs: CacheInputs): { readonly key: CacheKey; readonly preimage: string } {
+  const preimage = canonicalJson({
+    ...SCHEMA,
+    op: op.kind === 'run' ? runDefinition(op) : definitionOf(op),
+    platform: formatPlatform(inputs.platform),
+    osVersion: inputs.platform['os.version'],
+    parent: inputs.parent,
+    sources: inputs.sources,
+  });
+  return { key: cacheKeyFrom(preimage), preimage };
+}

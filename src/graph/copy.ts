@@ -1,0 +1,65 @@
+import { posix } from 'node:path';
+import { BuildError } from '../errors.ts';
+import { type AddInstruction, type CopyInstruction, type CopySource, remoteSource } from '../parser/index.ts';
+import type { CopyOp, CopyOpSource } from './op.ts';
+import { type StageState, withHistory, withStep } from './stage-state.ts';
+import { addStep, expandIn, heredocContent, type StepContext } from './step-context.ts';
+
+type CopyLike = CopyInstruction | AddInstruction;
+
+/** Absolute and clean; a directory (`x/`, `.`, `x/..`, nothing) ends in `/`. */
+export function destinationPath(written: string, workdir: string): string {
+  const path = posix.resolve('/', workdir, written);
+  const isDirectory = written === '' || /(?:^|\/)\.{0,2}$/.test(written);
+  return isDirectory && path !== '/' ? `${path}/` : path;
+}
+
+function lowerSource(source: CopySource, state: StageState, context: StepContext): CopyOpSource {
+  switch (source.type) {
+    case 'heredoc': {
+      const { heredoc } = source;
+      return { type: 'inline', file: { name: heredoc.name, content: heredocContent(heredoc, state, context) } };
+    }
+    case 'path': {
+      const { range } = source.path;
+      const path = expandIn(source.path, state, context);
+      if (remoteSource(path) !== undefined) {
+        throw new BuildError('E_UNSUPPORTED', `Cannot copy from "${path}": remote sources are not supported`, {
+          hint: 'Fetch it in a RUN step, or put the file into the context',
+          range,
+        });
+      }
+      // BuildKit: a source that expands to nothing is the whole context.
+      return { type: 'path', path: path === '' ? '.' : path, range };
+    }
+  }
+}
+
+const sourceText = (source: CopyOpSource): string => (source.type === 'path' ? source.path : `<<${source.file.name}`);
+
+function historyText(instruction: CopyLike, op: CopyOp, written: string): string {
+  const from = instruction.kind === 'COPY' ? instruction.from?.text : undefined;
+  const flags = [
+    ...(from === undefined ? [] : [`--from=${from}`]),
+    ...(op.chown === undefined ? [] : [`--chown=${op.chown}`]),
+    ...(op.chmod === undefined ? [] : [`--chmod=${op.chmod}`]),
+  ];
+  return [instruction.kind, ...flags, ...op.sources.map(sourceText), written].join(' ');
+}
+
+export function lowerCopy(instruction: CopyLike, state: StageState, context: StepContext): StageState {
+  const { chown, chmod, destination, range } = instruction;
+  const written = expandIn(destination, state, context);
+  const op: CopyOp = {
+    kind: 'copy',
+    sources: instruction.sources.map((source) => lowerSource(source, state, context)),
+    destination: destinationPath(written, state.config.WorkingDir || '/'),
+    ...(chown === undefined ? {} : { chown: expandIn(chown, state, context) }),
+    ...(chmod === undefined ? {} : { chmod: expandIn(chmod, state, context) }),
+    unpack: instruction.kind === 'ADD',
+    pending: state.pending,
+  };
+  const from = context.copyInput(instruction.kind === 'COPY' ? instruction.from : undefined, range);
+  const node = addStep(op, { instruction, inputs: [state.node, from], platform: state.platform }, context);
+  return withHistory(withStep(state, node), historyText(instruction, op, written), node);
+}

@@ -1,0 +1,87 @@
+import { canonicalJson, type Json } from '../oci/index.ts';
+
+type Members = { readonly [key: string]: Json | undefined };
+
+const isMembers = (value: Json | undefined): value is Members =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function parsePreimage(text: string): Members | undefined {
+  try {
+    const value = JSON.parse(text) as Json; // JSON.parse gives JSON
+    return isMembers(value) ? value : undefined;
+  } catch {
+    return undefined; // an older or damaged record: said in words by the caller
+  }
+}
+
+const members = (value: Json | undefined): Members => (isMembers(value) ? value : {});
+const differs = (a: Json | undefined, b: Json | undefined): boolean =>
+  canonicalJson(a ?? null) !== canonicalJson(b ?? null);
+const show = (value: Json | undefined): string =>
+  typeof value === 'string' ? `"${value}"` : JSON.stringify(value ?? null);
+
+function environmentChange(before: Members, after: Members): string | undefined {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  const name = names.find((candidate) => before[candidate] !== after[candidate]);
+  if (name === undefined) return undefined;
+  if (before[name] === undefined) return `environment ${name} was added with value ${show(after[name])}`;
+  if (after[name] === undefined) return `environment ${name} was removed`;
+  return `environment ${name} changed from ${show(before[name])} to ${show(after[name])}`;
+}
+
+/** Members of an op in the order in which a reader looks for the cause, with their names in prose. */
+const FIELDS: readonly (readonly [string, string])[] = [
+  ['argv', 'command'],
+  ['files', 'script'],
+  ['cwd', 'working directory'],
+  ['user', 'user'],
+  ['network', 'network'],
+  ['destination', 'destination'],
+  ['chown', 'owner (--chown)'],
+  ['chmod', 'mode (--chmod)'],
+  ['unpack', 'COPY or ADD'],
+  ['pending', 'directories of WORKDIR'],
+  ['reference', 'image'],
+  ['digest', 'image content'],
+];
+/** Long, or structured: the fact is enough. */
+const WITHOUT_VALUES: ReadonlySet<string> = new Set(['argv', 'files', 'unpack', 'pending']);
+
+function fieldChange(before: Members, after: Members): string | undefined {
+  const field = FIELDS.find(([key]) => differs(before[key], after[key]));
+  if (!field) return undefined;
+  const [key, name] = field;
+  if (WITHOUT_VALUES.has(key)) return `${name} changed`;
+  if (before[key] === undefined) return `${name} was set to ${show(after[key])}`;
+  if (after[key] === undefined) return `${name} was removed`;
+  return `${name} changed from ${show(before[key])} to ${show(after[key])}`;
+}
+
+function sourcesChange(before: Members, after: Members): string | undefined {
+  if (!differs(before.sources, after.sources)) return undefined;
+  return 'list of sources or inline content changed';
+}
+
+/**
+ * In words, the first difference between two preimages of `cacheKey`: what the author changed comes before what only
+ * follows from an earlier step. Values of the environment are shown as they are: they are in the image's history, too.
+ */
+export function explainMiss(oldPreimage: string, newPreimage: string): string {
+  const before = parsePreimage(oldPreimage);
+  const after = parsePreimage(newPreimage);
+  if (!before || !after || differs(before.$schema, after.$schema)) return 'it was built by another version of tsbuild';
+  const oldOp = members(before.op);
+  const newOp = members(after.op);
+  if (oldOp.kind !== newOp.kind) return 'another instruction was here';
+  const reason =
+    fieldChange(oldOp, newOp) ??
+    environmentChange(members(oldOp.env), members(newOp.env)) ??
+    sourcesChange(oldOp, newOp) ??
+    (differs(before.sources, after.sources) ? 'copied files changed' : undefined) ??
+    (differs(before.platform, after.platform)
+      ? `platform changed from ${show(before.platform)} to ${show(after.platform)}`
+      : undefined);
+  if (reason !== undefined) return reason;
+  if (differs(before.parent, after.parent)) return 'the step before it has another result';
+  return differs(before, after) ? 'its definition changed' : 'nothing changed, but its result is no longer stored';
+}

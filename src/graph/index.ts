@@ -1,0 +1,16 @@
+/**
+ * The build graph: what a Containerfile means. Owns stages and their names, the scope of ARG and ENV, the image config
+ * and history that instructions add up to, the ops that make or need a filesystem, and the keys of their results.
+ * Pure and synchronous, no I/O: images are resolved by the caller (`requiredImages`, until nothing is missing), then
+ * `lower` gives the graph of the target. Only RUN, COPY, ADD and a trailing WORKDIR are steps; everything else folds
+ * into the config, which is computed anew on every build.
+ */
+export { type CacheInputs, cacheKey } from './cache-key.ts';
+export { dumpGraph } from './dump.ts';
+export { explainMiss } from './explain-miss.ts';
+export * from './graph.ts';
+export { lower } from './lower.ts';
+export { isStep, nodesInOrder, stepsOf } from './nodes.ts';
+export * from './op.ts';
+export { type BaseImage, type BaseImages, imageKey, type LowerOptions, type RequiredImage } from './options.ts';
+export { requiredImages } from './required-images.ts';

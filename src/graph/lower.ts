@@ -1,0 +1,181 @@
+import { BuildError, type SourceRange } from '../errors.ts';
+import type { Platform } from '../oci/index.ts';
+import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
+import type { BuildGraph } from './graph.ts';
+import { lowerInstruction } from './lower-instruction.ts';
+import { NodeTable } from './nodes.ts';
+import { triggersOf } from './onbuild.ts';
+import type { Node } from './op.ts';
+import type { BaseImage, BaseImages, LowerOptions } from './options.ts';
+import { formatEnv } from './scope.ts';
+import { imageState, inheritedState, type StageState, scratchState, withConfig, withHistory } from './stage-state.ts';
+import { keyOf, type Origin, StageTable } from './stages.ts';
+import type { StepContext } from './step-context.ts';
+import { unusedBuildArgs, Warnings } from './warnings.ts';
+
+type ImageOrigin = Extract<Origin, { type: 'image' }>;
+
+/** Positions count these only: an ENV put in between does not rename the steps after it. */
+const makesLayer = ({ kind }: StageInstruction): boolean => kind === 'RUN' || kind === 'COPY' || kind === 'ADD';
+
+/** One lowering: stages are lowered when something needs them, once. */
+class Lowering {
+  readonly warnings = new Warnings();
+  readonly table: StageTable;
+  readonly triggers: StageInstruction[] = [];
+  readonly #file: Containerfile;
+  readonly #options: LowerOptions;
+  readonly #images: BaseImages;
+  readonly #nodes = new NodeTable();
+  readonly #stages = new Map<number, StageState>();
+
+  constructor(file: Containerfile, options: LowerOptions, images: BaseImages) {
+    this.#file = file;
+    this.#options = options;
+    this.#images = images;
+    this.table = new StageTable(file, options, this.warnings.add);
+  }
+
+  /** A stage with all of its files: what its last WORKDIR promised included. */
+  finished(index: number): StageState {
+    const state = this.#stage(index);
+    if (state.pending.length === 0) return state;
+    const at = state.history.findLastIndex(({ entry }) => entry.created_by?.startsWith('WORKDIR ') === true);
+    const { from } = this.table.syntax(index);
+    const workdir = this.table.syntax(index).instructions.findLast(({ kind }) => kind === 'WORKDIR') ?? from;
+    const stage = this.table.name(index);
+    const node = this.#nodes.add({
+      op: { kind: 'mkdir', pending: state.pending },
+      inputs: [state.node],
+      range: workdir.range,
+      label: workdir.raw,
+      stage,
+      slot: `${stage}/end/WORKDIR`,
+      platform: state.platform,
+    });
+    const history = state.history.map((planned, position) => {
+      if (position !== at) return planned;
+      const { empty_layer: _decidedByTheStep, ...entry } = planned.entry;
+      return { entry, node: node.id };
+    });
+    return { ...state, node, history, pending: [] };
+  }
+
+  #stage(index: number): StageState {
+    const known = this.#stages.get(index);
+    if (known) return known;
+    const state = this.#lowerStage(index);
+    this.#stages.set(index, state);
+    return state;
+  }
+
+  #lowerStage(index: number): StageState {
+    const origin = this.table.origin(index);
+    const { from, instructions } = this.table.syntax(index);
+    const base = origin.type === 'image' ? this.#image(origin) : undefined;
+    const triggers = triggersOf(origin, this.table, { base, file: this.#file });
+    this.triggers.push(...triggers);
+    const first = this.#firstState(index, origin, from.range);
+    const all = [...triggers, ...instructions];
+    return all.reduce((state, instruction, at) => {
+      const position = all.slice(0, at).filter(makesLayer).length;
+      return lowerInstruction(instruction, state, this.#context(index, position));
+    }, first);
+  }
+
+  #firstState(index: number, origin: Origin, range: SourceRange): StageState {
+    switch (origin.type) {
+      case 'stage':
+        return inheritedState(this.#stage(origin.index));
+      case 'scratch': {
+        const platform = this.table.platform(index);
+        return scratchState(this.#source({ kind: 'scratch' }, { platform, range, index }), platform);
+      }
+      case 'image':
+        return imageState(this.#imageNode(origin, index), origin.platform, this.#image(origin).config);
+    }
+  }
+
+  #image(origin: ImageOrigin): BaseImage {
+    const image = this.#images.get(keyOf(origin));
+    if (!image)
+      throw new BuildError('E_INTERNAL', `The image "${origin.name}" was not resolved`, { range: origin.range });
+    return image;
+  }
+
+  #imageNode(origin: ImageOrigin, index: number): Node {
+    const { platform, range } = origin;
+    const { reference, digest } = this.#image(origin);
+    return this.#source({ kind: 'image', reference, digest, platform }, { platform, range, index });
+  }
+
+  #source(op: Node['op'], { platform, range, index }: { platform: Platform; range: SourceRange; index: number }): Node {
+    const stage = this.table.name(index);
+    const label = op.kind === 'image' ? op.reference : op.kind;
+    return this.#nodes.add({ op, inputs: [], range, label, stage, slot: `${stage}/source/${label}`, platform });
+  }
+
+  #copyInput(from: Word | undefined, range: SourceRange, index: number): Node {
+    const platform = this.table.platform(index);
+    if (!from)
+      return this.#source({ kind: 'context', name: 'context' }, { platform: this.#options.platform, range, index });
+    const origin = this.table.copyOrigin(from, index);
+    switch (origin.type) {
+      case 'stage':
+        return this.finished(origin.index).node;
+      case 'scratch':
+        return this.#source({ kind: 'scratch' }, { platform, range, index });
+      case 'image':
+        return this.#imageNode(origin, index);
+    }
+  }
+
+  #context(index: number, position: number): StepContext {
+    const stage = this.table.name(index);
+    return {
+      options: this.#options,
+      global: this.table.global,
+      escape: this.#file.directives.escape,
+      warn: this.warnings.add,
+      nodes: this.#nodes,
+      stage,
+      place: `${stage}/${position}`,
+      copyInput: (from, range) => this.#copyInput(from, range, index),
+    };
+  }
+}
+
+/** `--label`s come last, as one instruction, as in buildah. */
+function withLabels(state: StageState, labels: LowerOptions['labels']): StageState {
+  const pairs = Object.entries(labels);
+  if (pairs.length === 0) return state;
+  const text = pairs.map(([name, value]) => `${name}=${value}`).join(' ');
+  return withHistory(withConfig(state, { Labels: { ...state.config.Labels, ...labels } }), `LABEL ${text}`);
+}
+
+/** As in buildah: an image of nothing at all still says where it comes from. */
+function withSomeHistory(state: StageState, from: string): StageState {
+  return state.history.length + state.baseHistory.length > 0 ? state : withHistory(state, `FROM ${from}`);
+}
+
+/**
+ * The graph of the target stage. `images` must hold what `requiredImages` asks for. Stages that the target does not need
+ * are absent. Throws `E_UNKNOWN_STAGE`, `E_EXPANSION`, `E_PARSE` (bad port, bad signal), `E_UNSUPPORTED`.
+ */
+export function lower(file: Containerfile, options: LowerOptions, images: BaseImages): BuildGraph {
+  const lowering = new Lowering(file, options, images);
+  const { table } = lowering;
+  const labelled = withLabels(lowering.finished(table.target), options.labels);
+  const state = withSomeHistory(labelled, table.syntax(table.target).from.image.text);
+  for (const warning of unusedBuildArgs(file, lowering.triggers, options.buildArgs)) lowering.warnings.add(warning);
+  return {
+    target: state.node,
+    platform: state.platform,
+    config: { ...state.config, Env: formatEnv(state.scope) },
+    ...(state.author === undefined ? {} : { author: state.author }),
+    baseHistory: state.baseHistory,
+    history: state.history,
+    ...(state.baseCreated === undefined ? {} : { baseCreated: state.baseCreated }),
+    warnings: lowering.warnings.list(),
+  };
+}

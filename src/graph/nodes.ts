@@ -1,0 +1,50 @@
+import { canonicalJson, digestOf, type Json } from '../oci/index.ts';
+import type { CopyOpSource, Node, NodeId, Op } from './op.ts';
+
+/** An op without source positions: what identity and keys are made of. */
+export function definitionOf(op: Op): Json {
+  if (op.kind !== 'copy') return op as unknown as Json; // ops are plain data
+  return { ...op, sources: op.sources.map(sourceDefinition) } as unknown as Json; // as above
+}
+
+const sourceDefinition = (source: CopyOpSource): Json =>
+  source.type === 'path' ? { path: source.path } : { name: source.file.name, content: source.file.content };
+
+/** All nodes of one build. Equal work is one node, so that it runs once. */
+export class NodeTable {
+  readonly #nodes = new Map<NodeId, Node>();
+
+  /** The node for this op over these inputs; the first caller's range, label and slot stay. */
+  add(node: Omit<Node, 'id'>): Node {
+    const inputs = node.inputs.map((input) => input.id);
+    const definition = { op: definitionOf(node.op), inputs, platform: { ...node.platform } };
+    const id = digestOf(canonicalJson(definition)) as string as NodeId; // the brand's only source
+    const known = this.#nodes.get(id);
+    if (known) return known;
+    const added: Node = { ...node, id };
+    this.#nodes.set(id, added);
+    return added;
+  }
+}
+
+/** Makes or may make a layer: everything but sources. */
+export const isStep = ({ op }: Node): boolean => op.kind === 'run' || op.kind === 'copy' || op.kind === 'mkdir';
+
+/** Every node once, inputs before users. */
+export function nodesInOrder(target: Node): readonly Node[] {
+  const order = new Set<Node>();
+  const stack: { readonly node: Node; readonly isOpened: boolean }[] = [{ node: target, isOpened: false }];
+  for (let top = stack.pop(); top; top = stack.pop()) {
+    if (order.has(top.node)) continue;
+    if (top.isOpened) {
+      order.add(top.node);
+      continue;
+    }
+    stack.push({ node: top.node, isOpened: true });
+    for (const input of top.node.inputs.toReversed()) stack.push({ node: input, isOpened: false });
+  }
+  return [...order];
+}
+
+/** The steps of a graph (RUN, COPY, ADD, a trailing WORKDIR) in an order in which they can run one by one. */
+export const stepsOf = ({ target }: { readonly target: Node }): readonly Node[] => nodesInOrder(target).filter(isStep);

@@ -1,0 +1,39 @@
+import type { SourceRange } from '../errors.ts';
+import { formatPlatform, formatReference, type ImageConfig, type Platform, parseReference } from '../oci/index.ts';
+
+/** What the caller wants built, as far as it changes the graph. */
+export interface LowerOptions {
+  /** Name or index of a stage; absent: the last one. */
+  readonly target?: string | undefined;
+  readonly buildArgs: Readonly<Record<string, string>>;
+  /** `--label`: win over LABEL. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly platform: Platform;
+  readonly buildPlatform: Platform;
+  /** For RUN without `--network`. */
+  readonly network: 'default' | 'host' | 'none';
+}
+
+/** A resolved image that a stage starts from or copies from. */
+export interface BaseImage {
+  /** Normalised. */
+  readonly reference: string;
+  /** Of the manifest. */
+  readonly digest: string;
+  readonly config: ImageConfig;
+}
+
+/** By `imageKey`. */
+export type BaseImages = ReadonlyMap<string, BaseImage>;
+
+export interface RequiredImage {
+  /** As the user wrote it, variables expanded. */
+  readonly name: string;
+  readonly platform: Platform;
+  /** Where it is asked for. */
+  readonly range: SourceRange;
+}
+
+/** One key for all spellings of an image: `alpine` and `docker.io/library/alpine:latest`. Throws `E_BAD_REFERENCE`. */
+export const imageKey = (name: string, platform: Platform): string =>
+  `${formatReference(parseReference(name))} ${formatPlatform(platform)}`;

@@ -1,0 +1,211 @@
+import { BuildError, type SourceRange } from '../errors.ts';
+import { type Platform, parsePlatform } from '../oci/index.ts';
+import {
+  type Containerfile,
+  type ExpandOptions,
+  expand,
+  type StageSyntax,
+  suggest,
+  type Word,
+} from '../parser/index.ts';
+import type { GraphWarning } from './graph.ts';
+import { imageKey, type LowerOptions } from './options.ts';
+import { argValue, lookupVariable, predefinedScope, type Scope, variableNames, withArg } from './scope.ts';
+
+/** Where a stage's or a COPY's files come from. */
+export type Origin =
+  | { readonly type: 'stage'; readonly index: number }
+  | { readonly type: 'image'; readonly name: string; readonly platform: Platform; readonly range: SourceRange }
+  | { readonly type: 'scratch' };
+
+/** The key of an image origin in `BaseImages`. Throws `E_BAD_REFERENCE` with its place. */
+export function keyOf({ name, platform, range }: Extract<Origin, { type: 'image' }>): string {
+  try {
+    return imageKey(name, platform);
+  } catch (error) {
+    throw error instanceof BuildError ? error.at(range) : error;
+  }
+}
+
+export interface ExpandSettings {
+  readonly scope: Scope;
+  readonly escape: '\\' | '`';
+  readonly warn: (warning: GraphWarning) => void;
+}
+
+const SHORTEST_TO_CORRECT = 3;
+
+export const expandWord = (word: Word, settings: ExpandSettings): string =>
+  expand(word.text, expansionOf(word.range, settings));
+
+/** Options for the parser's expansion functions: an undefined variable is empty, and a warning. */
+export function expansionOf(range: SourceRange, settings: ExpandSettings): ExpandOptions {
+  const { scope, warn } = settings;
+  return {
+    scope: (name: string) => lookupVariable(scope, name),
+    escape: settings.escape,
+    range,
+    onUndefined: (name: string) => {
+      // One wrong letter in a short name is another name.
+      const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
+      warn({
+        message: `Variable "${name}" is not set here and expands to nothing`,
+        range,
+        hint:
+          near === undefined
+            ? `Declare it with ARG ${name} in this stage, or set it with ENV`
+            : `Did you mean "${near}"?`,
+      });
+    },
+  };
+}
+
+function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']): Scope {
+  return file.globalArgs
+    .flatMap((instruction) => instruction.args)
+    .reduce((scope, { name, default: word }) => {
+      const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape, warn }));
+      const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
+      return withArg(scope, name, value);
+    }, predefinedScope(options));
+}
+
+/** Names, indexes and origins of the stages. */
+export class StageTable {
+  readonly global: Scope;
+  readonly target: number;
+  readonly #file: Containerfile;
+  readonly #options: LowerOptions;
+  readonly #warn: ExpandSettings['warn'];
+  readonly #origins = new Map<number, Origin>();
+
+  constructor(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']) {
+    this.#file = file;
+    this.#options = options;
+    this.#warn = warn;
+    this.global = globalScope(file, options, warn);
+    this.target = this.#findTarget(options.target);
+  }
+
+  syntax(index: number): StageSyntax {
+    const stage = this.#file.stages[index];
+    if (!stage) throw new BuildError('E_INTERNAL', `There is no stage ${index}`);
+    return stage;
+  }
+
+  /** Name, or index for a stage without one. */
+  name(index: number): string {
+    return this.syntax(index).from.name ?? String(index);
+  }
+
+  origin(index: number): Origin {
+    const known = this.#origins.get(index);
+    if (known) return known;
+    const origin = this.#resolveFrom(index);
+    this.#origins.set(index, origin);
+    return origin;
+  }
+
+  /** The platform of a stage: its own, or that of the stage it starts from. */
+  platform(index: number): Platform {
+    const origin = this.origin(index);
+    switch (origin.type) {
+      case 'stage':
+        return this.platform(origin.index);
+      case 'image':
+        return origin.platform;
+      case 'scratch':
+        return this.#requestedPlatform(index);
+    }
+  }
+
+  /** What `COPY --from` in stage `index` names: an earlier stage, else an image. Throws `E_UNKNOWN_STAGE`. */
+  copyOrigin(from: Word, index: number): Origin {
+    const { text: name, range } = from;
+    if (name.includes('$')) {
+      throw new BuildError('E_EXPANSION', `Cannot use variables in --from=${name}`, {
+        hint: 'Give the image a stage of its own, "FROM <image> AS source", and write --from=source',
+        range,
+      });
+    }
+    const earlier = this.#lookup(name, index);
+    if (earlier !== undefined) return { type: 'stage', index: earlier };
+    if (/^\d+$/.test(name) || this.#lookup(name, this.#file.stages.length) !== undefined)
+      throw this.#notBefore(from, index);
+    if (name === 'scratch') return { type: 'scratch' };
+    return { type: 'image', name, platform: this.platform(index), range };
+  }
+
+  /** The last stage of that name (or that index) before `end`. */
+  #lookup(name: string, end: number): number | undefined {
+    const wanted = name.toLowerCase();
+    const named = this.#file.stages.slice(0, end).findLastIndex((stage) => stage.from.name === wanted);
+    if (named >= 0) return named;
+    return /^\d+$/.test(name) && Number(name) < end ? Number(name) : undefined;
+  }
+
+  #names(end: number): string[] {
+    return this.#file.stages.slice(0, end).flatMap(({ from }) => from.name ?? []);
+  }
+
+  #notBefore({ text, range }: Word, index: number): BuildError {
+    const isSelf = this.#lookup(text, index + 1) === index;
+    const why = isSelf ? 'a stage cannot copy from itself' : 'no stage before this one has that name or number';
+    const names = this.#names(index);
+    const near = suggest(text, names);
+    const hint =
+      near === undefined ? `Stages that can be copied from: ${names.join(', ') || 'none'}` : `Did you mean "${near}"?`;
+    return new BuildError('E_UNKNOWN_STAGE', `Cannot copy from stage "${text}": ${why}`, { hint, range });
+  }
+
+  #findTarget(target: string | undefined): number {
+    const { stages } = this.#file;
+    if (stages.length === 0) {
+      throw new BuildError('E_PARSE', `${this.#file.source.name} has no FROM instruction`, {
+        hint: 'Begin a stage with FROM <image>, or FROM scratch',
+      });
+    }
+    if (target === undefined || target === '') return stages.length - 1;
+    const index = this.#lookup(target, stages.length);
+    if (index !== undefined) return index;
+    const names = this.#names(stages.length);
+    const near = suggest(target, names);
+    throw new BuildError('E_UNKNOWN_STAGE', `Cannot build stage "${target}": there is no such stage`, {
+      hint:
+        near === undefined
+          ? `Stages of this file: ${names.join(', ') || `0 to ${stages.length - 1}`}`
+          : `Did you mean "${near}"?`,
+    });
+  }
+
+  #resolveFrom(index: number): Origin {
+    const { image } = this.syntax(index).from;
+    const name = this.#expand(image);
+    if (name === '') {
+      throw new BuildError('E_EXPANSION', `The image name "${image.text}" expands to nothing`, {
+        hint: 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
+        range: image.range,
+      });
+    }
+    const wanted = name.toLowerCase();
+    const stage = this.#file.stages.slice(0, index).findLastIndex(({ from }) => from.name === wanted);
+    if (stage >= 0) return { type: 'stage', index: stage };
+    if (name === 'scratch') return { type: 'scratch' };
+    return { type: 'image', name, platform: this.#requestedPlatform(index), range: image.range };
+  }
+
+  #requestedPlatform(index: number): Platform {
+    const { platform } = this.syntax(index).from;
+    if (!platform) return this.#options.platform;
+    const text = this.#expand(platform);
+    try {
+      return text === '' ? this.#options.platform : parsePlatform(text);
+    } catch (error) {
+      throw error instanceof BuildError ? error.at(platform.range) : error;
+    }
+  }
+
+  #expand(word: Word): string {
+    return expandWord(word, { scope: this.global, escape: this.#file.directives.escape, warn: this.#warn });
+  }
+}

@@ -1,0 +1,38 @@
+import { type Containerfile, type StageInstruction, suggest } from '../parser/index.ts';
+import type { GraphWarning } from './graph.ts';
+import { isPredefined } from './scope.ts';
+
+/** Collects warnings, each place and text once (ranges of shared stages would repeat them). */
+export class Warnings {
+  readonly #byText = new Map<string, GraphWarning>();
+
+  readonly add = (warning: GraphWarning): void => {
+    const { start, source } = warning.range ?? {};
+    const key = JSON.stringify([warning.message, source?.name, start?.line, start?.column]);
+    if (!this.#byText.has(key)) this.#byText.set(key, warning);
+  };
+
+  list(): readonly GraphWarning[] {
+    return [...this.#byText.values()];
+  }
+}
+
+const declared = (instruction: StageInstruction): string[] =>
+  instruction.kind === 'ARG' ? instruction.args.map(({ name }) => name) : [];
+
+/** A `--build-arg` that no ARG of the file (nor of a trigger that ran) declares changes nothing: say so. */
+export function unusedBuildArgs(
+  file: Containerfile,
+  triggers: readonly StageInstruction[],
+  buildArgs: Readonly<Record<string, string>>,
+): readonly GraphWarning[] {
+  const instructions = [...file.globalArgs, ...file.stages.flatMap((stage) => stage.instructions), ...triggers];
+  const names = new Set(instructions.flatMap(declared));
+  return Object.keys(buildArgs)
+    .filter((name) => !names.has(name) && !isPredefined(name))
+    .map((name) => {
+      const near = suggest(name, names);
+      const hint = near === undefined ? `Declare it with ARG ${name} where it is needed` : `Did you mean "${near}"?`;
+      return { message: `Build argument "${name}" is not used: no ARG declares it`, hint };
+    });
+}

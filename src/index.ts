@@ -1,0 +1,21 @@
+/**
+ * The public interface: one function an operation, plain data in and out, `BuildError` thrown. The command line uses
+ * nothing else.
+ */
+export type * from './api.ts';
+export { defaultRoot } from './assembly.ts';
+export { build } from './build.ts';
+export {
+  BuildError,
+  type BuildErrorOptions,
+  EXIT_CODES,
+  type ErrorCode,
+  type SourceRange,
+  systemErrorCode,
+} from './errors.ts';
+export type { BuildEvent, EventSink, StepSummary } from './events.ts';
+export { importRootfs, inspectImage, listImages, load, pull, push, removeImages, tagImage } from './images.ts';
+export { info } from './info.ts';
+export { login, logout } from './logins.ts';
+export { codeFrame } from './parser/index.ts';
+export { prune } from './prune.ts';

@@ -1,0 +1,79 @@
+import { chmodSync, fchmodSync, fchownSync, futimesSync, lchownSync, lutimesSync } from 'node:fs';
+import { systemErrorCode } from '../errors.ts';
+import { lgetxattr, llistxattr, lsetxattr } from './syscalls.ts';
+import type { TarEntry } from './tar/entry.ts';
+import { isOverlayXattr } from './whiteout.ts';
+
+/**
+ * The attributes that are part of a layer: capabilities and what users set themselves. SELinux labels, integrity hashes, ACLs
+ * inherited from the host's directories and `trusted` ones belong to the machine: two machines would give two images.
+ */
+export const isLayerXattr = (name: string): boolean =>
+  name === 'security.capability' || (name.startsWith('user.') && !isOverlayXattr(name));
+
+const NONE: ReadonlyMap<string, Uint8Array> = new Map();
+
+/** A file's attributes that belong into a layer; empty for most files. */
+export function readXattrs(path: string): ReadonlyMap<string, Uint8Array> {
+  const names = llistxattr(path);
+  if (names.length === 0) return NONE;
+  const found = new Map<string, Uint8Array>();
+  for (const name of names) {
+    const value = isLayerXattr(name) ? lgetxattr(path, name) : undefined;
+    if (value) found.set(name, value);
+  }
+  return found;
+}
+
+/** Node takes a negative number for "now"; a Date keeps it. */
+const timeOf = (seconds: number): number | Date => (seconds < 0 ? new Date(seconds * 1000) : seconds);
+
+export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xattrs'>;
+
+/** Tells of an attribute that could not be set here. */
+export type OnSkippedXattr = (name: string, reason: string) => void;
+
+/** Owner before mode (chown clears setuid), mode before attributes (chown clears capabilities), time last. `path` names the same file as `fd`. */
+export function setOpenAttributes(fd: number, path: string, attributes: Attributes, onSkipped: OnSkippedXattr): void {
+  fchownSync(fd, attributes.uid, attributes.gid);
+  fchmodSync(fd, attributes.mode);
+  setXattrs(path, attributes.xattrs, onSkipped);
+  setOpenTime(fd, attributes.mtime);
+}
+
+export function setOpenTime(fd: number, mtime: number): void {
+  const time = timeOf(mtime);
+  futimesSync(fd, time, time);
+}
+
+/** Sets both times of whatever is there, a symlink itself. */
+export function setPathTime(path: string, mtime: number): void {
+  const time = timeOf(mtime);
+  lutimesSync(path, time, time);
+}
+
+/** For what cannot be opened: symlinks, devices, fifos. The file must be one that we just made. */
+export function setPathAttributes(path: string, entry: TarEntry, onSkipped: OnSkippedXattr): void {
+  lchownSync(path, entry.uid, entry.gid);
+  if (entry.type !== 'symlink') chmodSync(path, entry.mode);
+  setXattrs(path, entry.xattrs, onSkipped);
+  setPathTime(path, entry.mtime);
+}
+
+function setXattrs(path: string, xattrs: TarEntry['xattrs'], onSkipped: OnSkippedXattr): void {
+  for (const [name, value] of xattrs ?? NONE) {
+    if (!isLayerXattr(name)) onSkipped(name, 'it belongs to a machine, not to an image');
+    else setXattr(path, [name, value], onSkipped);
+  }
+}
+
+function setXattr(path: string, [name, value]: readonly [string, Uint8Array], onSkipped: OnSkippedXattr): void {
+  try {
+    lsetxattr(path, name, value);
+  } catch (error) {
+    const code = systemErrorCode(error);
+    // Some filesystems have no attributes at all; `user` ones exist on files and directories only (xattr(7)).
+    if (code !== 'ENOTSUP' && !(code === 'EPERM' && name.startsWith('user.'))) throw error;
+    onSkipped(name, code);
+  }
+}

@@ -1,0 +1,127 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { BuildError } from '../errors.ts';
+import { type DiffId, diffIdFrom, sha256 } from '../oci/index.ts';
+import { readMeta } from './layer-meta.ts';
+import { type LayerMember, walkLayer } from './layer-walk.ts';
+import { nextData } from './syscalls.ts';
+import { encodeHeader, paddingAfter, TAR_END } from './tar/encode.ts';
+
+const CHUNK = 256 * 1024;
+const { O_NOFOLLOW, O_RDONLY } = constants;
+
+/**
+ * The tar of a layer directory, in chunks that stay valid (each is a buffer of its own). Synchronous: for a worker thread.
+ * Holes are not read. Throws `E_BAD_LAYER` where a file changes meanwhile or no tar can hold it.
+ */
+export function* tarOf(root: string, implicit: ReadonlySet<string>): Generator<Uint8Array> {
+  const chunks = new ChunkBuffer();
+  for (const member of walkLayer(root, implicit)) {
+    yield* chunks.add(encodeHeader(member.entry));
+    yield* contentOf(member, chunks);
+  }
+  yield* chunks.add(TAR_END);
+  yield* chunks.rest();
+}
+
+/** The same for a directory with `fs` and `meta.json`. */
+export const tarOfLayer = (layer: string): Generator<Uint8Array> =>
+  tarOf(join(layer, 'fs'), new Set(readMeta(layer).implicit));
+
+export interface TarIdentity {
+  readonly diffId: DiffId;
+  readonly tarSize: number;
+}
+
+/** Hashes the tar without keeping it. */
+export function identifyTar(root: string, implicit: ReadonlySet<string>): TarIdentity {
+  const hash = sha256();
+  let tarSize = 0;
+  for (const chunk of tarOf(root, implicit)) {
+    hash.update(chunk);
+    tarSize += chunk.byteLength;
+  }
+  return { diffId: diffIdFrom(hash), tarSize };
+}
+
+function* contentOf({ entry, source }: LayerMember, chunks: ChunkBuffer): Generator<Uint8Array> {
+  if (entry.type !== 'file' || source === undefined || entry.size === 0) return;
+  const fd = openSync(source, O_RDONLY | O_NOFOLLOW);
+  try {
+    let at = 0;
+    for (const { end, isHole } of extentsOf(fd, entry.size)) {
+      while (at < end) {
+        const space = yield* chunks.space();
+        const wanted = Math.min(space.byteLength, end - at);
+        const got = isHole ? fillZeros(space, wanted) : readSync(fd, space, 0, wanted, at);
+        if (got === 0) throw changed(entry.path);
+        chunks.advance(got);
+        at += got;
+      }
+    }
+  } finally {
+    closeSync(fd);
+  }
+  yield* chunks.add(paddingAfter(entry.size));
+}
+
+const fillZeros = (space: Uint8Array, length: number): number => {
+  space.fill(0, 0, length);
+  return length;
+};
+
+interface FileExtent {
+  readonly end: number;
+  readonly isHole: boolean;
+}
+
+/** Data and holes of a file in turn, up to `size`. */
+function* extentsOf(fd: number, size: number): Generator<FileExtent> {
+  const isSparse = size >= CHUNK && fstatSync(fd).blocks * 512 < size;
+  for (let at = 0; isSparse && at < size; ) {
+    const data = nextData(fd, at);
+    yield { end: Math.min(data?.start ?? size, size), isHole: true };
+    if (data) yield { end: Math.min(data.end, size), isHole: false };
+    at = data?.end ?? size;
+  }
+  yield { end: size, isHole: false };
+}
+
+const changed = (path: string): BuildError =>
+  new BuildError('E_BAD_LAYER', `Cannot read "/${path}" for its layer: it became shorter meanwhile`, {
+    hint: 'Something outside of the build changes files of the state directory; run the build again',
+  });
+
+/** Collects bytes into chunks of one size. */
+class ChunkBuffer {
+  #buffer = Buffer.allocUnsafeSlow(CHUNK);
+  #used = 0;
+
+  *add(bytes: Uint8Array): Generator<Uint8Array> {
+    for (let at = 0; at < bytes.byteLength; ) {
+      const space = yield* this.space();
+      const part = bytes.subarray(at, at + space.byteLength);
+      space.set(part);
+      this.advance(part.byteLength);
+      at += part.byteLength;
+    }
+  }
+
+  /** Free bytes of the current chunk, at least one; gives the chunk away when it is full. */
+  *space(): Generator<Uint8Array, Uint8Array> {
+    if (this.#used === CHUNK) {
+      yield this.#buffer;
+      this.#buffer = Buffer.allocUnsafeSlow(CHUNK);
+      this.#used = 0;
+    }
+    return this.#buffer.subarray(this.#used);
+  }
+
+  advance(bytes: number): void {
+    this.#used += bytes;
+  }
+
+  *rest(): Generator<Uint8Array> {
+    if (this.#used > 0) yield this.#buffer.subarray(0, this.#used);
+  }
+}

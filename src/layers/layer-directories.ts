@@ -1,0 +1,149 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemErrorCode } from '../errors.ts';
+import { chainIdOf, type DiffId, hexOf, type Layer } from '../oci/index.ts';
+import { type LayerMeta, readMeta, writeMeta } from './layer-meta.ts';
+import type { LayerWorkers } from './layer-workers.ts';
+import { isOwnerGone, newOwnedName } from './owner.ts';
+
+/**
+ * The layers that lie unpacked in the state directory: `layers/HEX` by diffID, `chains/HEX` by chainID (what a chain needs beside its
+ * layers), `active/` for what is being made. Everything is made in `active` and renamed when it is whole; where another
+ * process was faster, its result is used.
+ */
+export class LayerDirectories {
+  readonly workers: LayerWorkers;
+  readonly #root: string;
+  readonly #running = new Map<string, Promise<string>>();
+
+  constructor(root: string, workers: LayerWorkers) {
+    this.#root = root;
+    this.workers = workers;
+  }
+
+  pathOf(diffId: DiffId): string {
+    return join(this.#root, 'layers', hexOf(diffId));
+  }
+
+  /** undefined: the layer is not unpacked. */
+  lookup(diffId: DiffId): { readonly path: string; readonly meta: LayerMeta } | undefined {
+    const path = this.pathOf(diffId);
+    return existsSync(join(path, 'meta.json')) ? { path, meta: readMeta(path) } : undefined;
+  }
+
+  /** The directories of a chain, topmost first; those that are missing are unpacked in parallel. Hidden ones are left out. */
+  async materialize(chain: readonly Layer[]): Promise<readonly string[]> {
+    const paths = (await Promise.all(chain.map((layer) => this.#apply(layer)))).reverse();
+    const cut = paths.findIndex((path) => readMeta(path).opaqueRoot);
+    return cut < 0 ? paths : paths.slice(0, cut + 1);
+  }
+
+  /** What must be mounted on top of the chain's layers, if anything (see DirectoryChain.complete). */
+  async completion(chain: readonly Layer[], layers: readonly string[]): Promise<string | undefined> {
+    const chainId = chainIdOf(chain.map(({ diffId }) => diffId));
+    const isWhole = layers.every((path) => {
+      const { implicit, links } = readMeta(path);
+      return implicit.length === 0 && links.length === 0;
+    });
+    if (chainId === undefined || isWhole) return undefined;
+    const path = join(this.#root, 'chains', hexOf(chainId));
+    await this.#once(path, async (target) => {
+      await this.workers.run<'complete'>({ kind: 'complete', layers, target: join(target, 'fs') });
+    });
+    return existsSync(join(path, 'fs')) ? join(path, 'fs') : undefined;
+  }
+
+  /** A fresh directory of this process, for something to be made in. */
+  async createActive(): Promise<string> {
+    const path = join(this.#root, 'active', newOwnedName());
+    await mkdir(path, { recursive: true, mode: 0o700 });
+    return path;
+  }
+
+  /** Keeps a finished `fs` and its meta as the layer's directory. */
+  async keep(directory: string, diffId: DiffId, meta: LayerMeta): Promise<void> {
+    writeMeta(directory, meta);
+    await this.#publish(directory, this.pathOf(diffId));
+  }
+
+  async remove(paths: readonly string[]): Promise<void> {
+    if (paths.length > 0) await this.workers.run<'remove'>({ kind: 'remove', paths });
+  }
+
+  /**
+   * Removes an unpacked layer and returns the bytes that it held on disk; only measures them on a dry run. Files belong to sub-ids, so
+   * this has to run inside the namespace. No process may have it mounted.
+   */
+  async removeLayer(diffId: DiffId, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
+    const path = this.pathOf(diffId);
+    if (!existsSync(path)) return 0;
+    const bytes = await this.workers.run<'measure'>({ kind: 'measure', path });
+    // Completions are small and made again when needed; nobody counts which chains the layer was part of.
+    if (!dryRun) await this.remove([path, join(this.#root, 'chains')]);
+    return bytes;
+  }
+
+  /** All unpacked layers, as hex digits of their diffIDs. */
+  async list(): Promise<readonly string[]> {
+    return namesIn(join(this.#root, 'layers'));
+  }
+
+  /** Removes what processes that are gone have left behind. Returns how many. Only inside the namespace. */
+  async removeStale(): Promise<number> {
+    const active = join(this.#root, 'active');
+    const stale = (await namesIn(active)).filter(isOwnerGone).map((name) => join(active, name));
+    await this.remove(stale);
+    return stale.length;
+  }
+
+  async #apply(layer: Layer): Promise<string> {
+    const path = this.pathOf(layer.diffId);
+    return this.#once(path, async (directory) => {
+      const fs = join(directory, 'fs');
+      await mkdir(fs, { mode: 0o755 });
+      const meta = await this.workers.feed({ kind: 'apply', directory: fs }, layer.uncompressed());
+      writeMeta(directory, { kind: 'applied', ...meta });
+    });
+  }
+
+  /** Makes the directory `path` unless it is there; at the same time only once in this process. */
+  async #once(path: string, make: (directory: string) => Promise<void>): Promise<string> {
+    if (existsSync(path)) return path;
+    const running = this.#running.get(path) ?? this.#make(path, make).finally(() => this.#running.delete(path));
+    this.#running.set(path, running);
+    return running;
+  }
+
+  async #make(path: string, make: (directory: string) => Promise<void>): Promise<string> {
+    const directory = await this.createActive();
+    try {
+      await make(directory);
+      await this.#publish(directory, path);
+      return path;
+    } catch (error) {
+      await this.remove([directory]);
+      throw error;
+    }
+  }
+
+  async #publish(directory: string, path: string): Promise<void> {
+    await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
+    try {
+      await rename(directory, path);
+    } catch (error) {
+      const code = systemErrorCode(error);
+      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+      await this.remove([directory]);
+    }
+  }
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(directory)).sort();
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

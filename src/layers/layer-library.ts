@@ -1,0 +1,174 @@
+import { join } from 'node:path';
+import { BuildError } from '../errors.ts';
+import {
+  asDigest,
+  type ByteStream,
+  type Compression,
+  type ContentStore,
+  type Descriptor,
+  type DiffId,
+  type Layer,
+  type LayerIndex,
+  type LayerRecord,
+  layerCompression,
+  layerType,
+  OCI_LAYER,
+  verifyDiffId,
+} from '../oci/index.ts';
+import { ChainView } from './chain-view.ts';
+import { decompress } from './compression.ts';
+import { gzip } from './compression-gzip.ts';
+import { DirectoryTree } from './directory-tree.ts';
+import type { LayerDirectories } from './layer-directories.ts';
+import type { LayerTree } from './layer-tree.ts';
+import type { LayerLibrary } from './library.ts';
+import { MergedTree } from './merged-tree.ts';
+import type { RootView } from './root-view.ts';
+import type { CommittedLayer, Snapshotter } from './snapshot.ts';
+import { TarIndexer } from './tar/index.ts';
+import { TarIndexes } from './tar-indexes.ts';
+import { TarTree } from './tar-tree.ts';
+
+export interface LayerLibraryParts {
+  /** The state directory. */
+  readonly root: string;
+  readonly store: ContentStore;
+  readonly index: LayerIndex;
+  readonly directories: LayerDirectories;
+  readonly snapshotter: Snapshotter;
+}
+
+type LayerBlob = LayerRecord['blobs'][number];
+
+/** The layers of a state directory: blobs that came or were written, and directories that steps left. */
+export class DiskLayerLibrary implements LayerLibrary {
+  readonly snapshotter: Snapshotter;
+  readonly #parts: LayerLibraryParts;
+  readonly #indexes: TarIndexes;
+  readonly #compressing = new Map<string, Promise<Layer>>();
+
+  constructor(parts: LayerLibraryParts) {
+    this.snapshotter = parts.snapshotter;
+    this.#parts = parts;
+    this.#indexes = new TarIndexes(parts.root);
+  }
+
+  async find(diffId: DiffId): Promise<Layer | undefined> {
+    const tar = await this.#tarOf(diffId);
+    if (!tar) return undefined;
+    const size = (await this.#parts.index.get(diffId))?.tarSize ?? (await this.#measure(diffId, tar));
+    const descriptor: Descriptor = { mediaType: OCI_LAYER, digest: asDigest(diffId), size };
+    const open = (signal?: AbortSignal): ByteStream => abortable(verifyDiffId(tar(), diffId), signal);
+    return { diffId, descriptor, compressed: open, uncompressed: open };
+  }
+
+  async commitTar(tar: ByteStream): Promise<CommittedLayer> {
+    const indexer = new TarIndexer();
+    const { digest, size } = await this.#parts.store.ingest(through(tar, indexer));
+    const entries = indexer.finish();
+    const diffId = digest as string as DiffId; // The blob is the tar: the same bytes' hash.
+    await this.#indexes.keep(diffId, entries);
+    await this.#parts.index.add({ diffId, tarSize: size, blobs: [{ compression: 'none', digest, size }] });
+    return { diffId, sizeBytes: size, isEmpty: entries.length === 0 };
+  }
+
+  async compressed(layer: Layer, compression: Compression): Promise<Layer> {
+    if (layerCompression(layer.descriptor.mediaType) === compression) return layer;
+    const key = `${layer.diffId} ${compression}`;
+    const running =
+      this.#compressing.get(key) ?? this.#compress(layer, compression).finally(() => this.#compressing.delete(key));
+    this.#compressing.set(key, running);
+    return running;
+  }
+
+  async view(chain: readonly Layer[]): Promise<RootView> {
+    const trees = await Promise.all(chain.map((layer) => this.#treeOf(layer)));
+    return new ChainView(new MergedTree(trees.reverse()));
+  }
+
+  async #treeOf(layer: Layer): Promise<LayerTree> {
+    const directory = this.#parts.directories.lookup(layer.diffId);
+    if (directory) return new DirectoryTree(join(directory.path, 'fs'), directory.meta);
+    return new TarTree(layer, await this.#indexes.of(layer));
+  }
+
+  /** How to open the tar; undefined: no form of the layer is here. The cheapest form first. */
+  async #tarOf(diffId: DiffId): Promise<(() => ByteStream) | undefined> {
+    const { index, store } = this.#parts;
+    const blobs = (await index.get(diffId))?.blobs ?? [];
+    const present: LayerBlob[] = [];
+    for (const blob of blobs) if (await store.has(blob.digest)) present.push(blob);
+    const plain = present.find(({ compression }) => compression === 'none');
+    if (plain) return () => store.open(plain);
+    const [packed] = present;
+    const directory = await this.#tarDirectory(diffId, packed !== undefined);
+    if (directory !== undefined) return () => this.#parts.directories.workers.stream({ kind: 'tar', layer: directory });
+    return packed && (() => decompress(store.open(packed), packed.compression));
+  }
+
+  /** A directory whose tar is the layer's: one that a step left, or at need an unpacked one that gives the same bytes. */
+  async #tarDirectory(diffId: DiffId, hasBlob: boolean): Promise<string | undefined> {
+    const { directories } = this.#parts;
+    const found = directories.lookup(diffId);
+    if (!found || found.meta.kind === 'frozen') return found?.path;
+    if (hasBlob) return undefined;
+    const actual = await directories.workers.run<'identify'>({ kind: 'identify', layer: found.path });
+    return actual === diffId ? found.path : undefined;
+  }
+
+  async #measure(diffId: DiffId, tar: () => ByteStream): Promise<number> {
+    let tarSize = 0;
+    for await (const chunk of verifyDiffId(tar(), diffId)) tarSize += chunk.byteLength;
+    await this.#parts.index.add({ diffId, tarSize, blobs: [] });
+    return tarSize;
+  }
+
+  async #compress(layer: Layer, compression: Compression): Promise<Layer> {
+    const blob = (await this.#knownBlob(layer.diffId, compression)) ?? (await this.#makeBlob(layer, compression));
+    const mediaType = layerType('oci', compression) ?? OCI_LAYER;
+    const descriptor: Descriptor = { mediaType, digest: blob.digest, size: blob.size };
+    const { store } = this.#parts;
+    return {
+      diffId: layer.diffId,
+      descriptor,
+      compressed: (signal) => abortable(store.open(descriptor), signal),
+      uncompressed: (signal) => layer.uncompressed(signal),
+    };
+  }
+
+  async #knownBlob(diffId: DiffId, wanted: Compression): Promise<LayerBlob | undefined> {
+    const { index, store } = this.#parts;
+    for (const blob of (await index.get(diffId))?.blobs ?? []) {
+      if (blob.compression === wanted && (await store.has(blob.digest))) return blob;
+    }
+    return undefined;
+  }
+
+  async #makeBlob(layer: Layer, compression: Compression): Promise<LayerBlob> {
+    if (compression === 'zstd') {
+      throw new BuildError('E_UNSUPPORTED', 'Cannot compress layers with zstd', {
+        hint: 'Use gzip, or no compression',
+      });
+    }
+    const bytes = compression === 'gzip' ? gzip(layer.uncompressed()) : layer.uncompressed();
+    const { digest, size } = await this.#parts.store.ingest(bytes);
+    const blob: LayerBlob = { compression, digest, size };
+    await this.#parts.index.add({ diffId: layer.diffId, blobs: [blob] });
+    return blob;
+  }
+}
+
+/** Shows every chunk to the indexer on its way. */
+async function* through(bytes: ByteStream, indexer: TarIndexer): ByteStream {
+  for await (const chunk of bytes) {
+    indexer.push(chunk);
+    yield chunk;
+  }
+}
+
+async function* abortable(bytes: ByteStream, signal: AbortSignal | undefined): ByteStream {
+  for await (const chunk of bytes) {
+    signal?.throwIfAborted();
+    yield chunk;
+  }
+}

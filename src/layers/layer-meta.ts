@@ -1,0 +1,38 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** What a layer directory cannot say by itself: `meta.json` beside its `fs`. Paths are relative and clean; the root is `''`. */
+export interface LayerMeta {
+  /** applied: unpacked from a tar. frozen: what a step left; its tar can be made from it again, byte for byte. */
+  readonly kind: 'applied' | 'frozen';
+  /** Directories that the tar does not have: made because something lies in them. Below them a chain's real attributes count. */
+  readonly implicit: readonly string[];
+  /** The layer hides everything below it. (Overlay ignores the attribute on a lower directory's root.) */
+  readonly opaqueRoot: boolean;
+  /** Hard links to files of layers below: filled in where a chain is put together. */
+  readonly links: readonly LowerLink[];
+  /** What could not be made here, with the reason: devices in a user namespace, attributes that a filesystem has not. */
+  readonly skipped: readonly Skipped[];
+  readonly tarSize: number;
+}
+
+export interface LowerLink {
+  readonly path: string;
+  readonly linkname: string;
+}
+
+export interface Skipped {
+  readonly path: string;
+  readonly what: string;
+  readonly reason: string;
+}
+
+const fileOf = (layerDirectory: string): string => join(layerDirectory, 'meta.json');
+
+export const writeMeta = (layerDirectory: string, meta: LayerMeta): void =>
+  writeFileSync(fileOf(layerDirectory), JSON.stringify(meta), { mode: 0o600 });
+
+export function readMeta(layerDirectory: string): LayerMeta {
+  // Our own file, written before the directory got its name.
+  return JSON.parse(readFileSync(fileOf(layerDirectory), 'utf8')) as LayerMeta;
+}

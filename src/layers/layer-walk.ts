@@ -1,0 +1,99 @@
+import { lstatSync, readdirSync, type Stats } from 'node:fs';
+import { BuildError } from '../errors.ts';
+import { entryAt } from './file-entry.ts';
+import type { TarEntry } from './tar/entry.ts';
+import { isOpaque, isWhiteout, opaqueName, refuseLiteralMarker, whiteoutName } from './whiteout.ts';
+
+/** One member of a layer's tar; `source` is where a file's bytes lie. */
+export interface LayerMember {
+  readonly entry: TarEntry;
+  readonly source?: string;
+}
+
+const REPLACEMENT = '\uFFFD';
+
+/** Names in a directory. Throws `E_BAD_LAYER` for a name that is not UTF-8: a string cannot carry its bytes. */
+export function namesIn(directory: string, path: string): readonly string[] {
+  const names = readdirSync(directory);
+  if (names.some((name) => name.includes(REPLACEMENT))) {
+    const odd = readdirSync(directory, { encoding: 'buffer' }).find(
+      (name) => !Buffer.from(name.toString()).equals(name),
+    );
+    if (odd) {
+      throw new BuildError(
+        'E_BAD_LAYER',
+        `Cannot put a file of "/${path}" into a layer: its name ${quoted(odd)} is not UTF-8`,
+        {
+          hint: 'Remove or rename it in the step that makes it',
+        },
+      );
+    }
+  }
+  return names;
+}
+
+const quoted = (name: Buffer): string =>
+  `"${name.toString('latin1').replace(/[^ -~]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
+
+interface Child {
+  readonly at: string;
+  readonly path: string;
+  readonly stats: Stats;
+  /** The last part of the path in the tar. */
+  readonly shown: string;
+  readonly isWhiteout: boolean;
+}
+
+function childrenOf(directory: string, path: string): Child[] {
+  const children = namesIn(directory, path).map((name): Child => {
+    const at = `${directory}/${name}`;
+    const stats = lstatSync(at);
+    const gone = isWhiteout(at, stats);
+    const full = path === '' ? name : `${path}/${name}`;
+    if (!gone) refuseLiteralMarker(full, name);
+    return { at, path: full, stats, shown: gone ? whiteoutName(name) : name, isWhiteout: gone };
+  });
+  return children.sort((a, b) => (a.shown < b.shown ? 1 : -1));
+}
+
+const marker = (path: string): TarEntry => ({ type: 'file', path, mode: 0o644, uid: 0, gid: 0, mtime: 0, size: 0 });
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/') + 1);
+
+/**
+ * The members of a layer directory in their order: a directory, its opaque marker, then what is in it by name. A function of
+ * the directory alone. Of a file with several names the first is the file, the others are hard links to it.
+ */
+export function* walkLayer(root: string, implicit: ReadonlySet<string>): Generator<LayerMember> {
+  const firstNames = new Map<string, string>();
+  const pending: Child[] = [{ at: root, path: '', stats: lstatSync(root), shown: '', isWhiteout: false }];
+  for (let child = pending.pop(); child; child = pending.pop()) {
+    if (child.isWhiteout) {
+      yield { entry: marker(`${parentOf(child.path)}${child.shown}`) };
+      continue;
+    }
+    const entry = entryAt(child.at, child.path, child.stats);
+    if (!entry) continue;
+    if (entry.type === 'directory') {
+      if (!implicit.has(child.path)) yield { entry };
+      if (child.path !== '' && isOpaque(child.at)) yield { entry: marker(`${child.path}/${opaqueName()}`) };
+      for (const below of childrenOf(child.at, child.path)) pending.push(below);
+      continue;
+    }
+    const first = child.stats.nlink > 1 ? firstNameOf(child, firstNames) : child.path;
+    if (first !== child.path) yield { entry: { ...withoutSize(entry), type: 'hardlink', linkname: first } };
+    else yield { entry, ...(entry.type === 'file' ? { source: child.at } : {}) };
+  }
+}
+
+function firstNameOf(child: Child, firstNames: Map<string, string>): string {
+  // Inode numbers may exceed what a double holds.
+  const { dev, ino } = lstatSync(child.at, { bigint: true });
+  const key = `${dev}:${ino}`;
+  const first = firstNames.get(key) ?? child.path;
+  firstNames.set(key, first);
+  return first;
+}
+
+/** What a hard link repeats of its file. */
+const withoutSize = ({ path, mode, uid, gid, mtime }: TarEntry) => ({ path, mode, uid, gid, mtime });

@@ -1,0 +1,68 @@
+import { availableParallelism } from 'node:os';
+import type { ByteStream } from '../oci/index.ts';
+import type { JobKind, JobOf, JobOutput } from './jobs.ts';
+import { WorkerThread } from './worker-thread.ts';
+
+/** More threads than this only wait for the disk. */
+const MAX_THREADS = 4;
+
+/** The worker threads of the layers: started when there is work (about 40 ms each), then kept for more. */
+export class LayerWorkers {
+  readonly #idle: WorkerThread[] = [];
+  readonly #waiting: ((thread: WorkerThread) => void)[] = [];
+  readonly #limit: number;
+  #count = 0;
+
+  constructor(limit = Math.max(2, Math.min(MAX_THREADS, availableParallelism()))) {
+    this.#limit = limit;
+  }
+
+  async run<Kind extends JobKind>(job: JobOf<Kind>): Promise<JobOutput<Kind>> {
+    const output = await this.#use((thread) => thread.run(job));
+    return output as JobOutput<Kind>; // The worker's answer to this kind of job (run-job.ts).
+  }
+
+  async feed(job: JobOf<'apply'>, bytes: ByteStream): Promise<JobOutput<'apply'>> {
+    const output = await this.#use((thread) => thread.feed(job, bytes));
+    return output as JobOutput<'apply'>; // as above
+  }
+
+  async *stream(job: JobOf<'tar'>): ByteStream {
+    const thread = await this.#take();
+    try {
+      yield* thread.stream(job);
+    } finally {
+      this.#release(thread);
+    }
+  }
+
+  async #use<T>(work: (thread: WorkerThread) => Promise<T>): Promise<T> {
+    const thread = await this.#take();
+    try {
+      return await work(thread);
+    } finally {
+      this.#release(thread);
+    }
+  }
+
+  async #take(): Promise<WorkerThread> {
+    const idle = this.#idle.pop();
+    if (idle) return idle;
+    if (this.#count < this.#limit) {
+      this.#count++;
+      return new WorkerThread();
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #release(thread: WorkerThread): void {
+    const next = this.#waiting.shift();
+    if (thread.isDead) this.#count--;
+    if (!next) {
+      if (!thread.isDead) this.#idle.push(thread);
+      return;
+    }
+    if (thread.isDead) this.#count++;
+    next(thread.isDead ? new WorkerThread() : thread);
+  }
+}

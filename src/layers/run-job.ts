@@ -1,0 +1,69 @@
+import { lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DirectoryChain } from './chain.ts';
+import { copyChain } from './copy-chain.ts';
+import { finishDirectory } from './copy-node.ts';
+import { diffInto } from './diff-walk.ts';
+import { identifyTar } from './dir-tar.ts';
+import { freeze } from './freeze.ts';
+import type { Job, JobKind, JobOf, JobOutput } from './jobs.ts';
+import { type LayerMeta, readMeta } from './layer-meta.ts';
+import { implicitDirectory } from './layer-tree.ts';
+
+/** Jobs without a stream. */
+export function runJob(job: Job): JobOutput<JobKind> {
+  switch (job.kind) {
+    case 'complete':
+      return new DirectoryChain(job.layers).complete(job.target);
+    case 'prepare':
+      return prepare(job);
+    case 'freeze':
+      return freezeLayer(job);
+    case 'identify':
+      return identifyTar(join(job.layer, 'fs'), new Set(readMeta(job.layer).implicit)).diffId;
+    case 'copy':
+      return copyChain(new DirectoryChain(job.layers), job.target);
+    case 'diff':
+      return diffInto(new DirectoryChain(job.layers).tree, job);
+    case 'measure':
+      return diskUsage(job.path);
+    case 'remove':
+      for (const path of job.paths) rmSync(path, { recursive: true, force: true });
+      return undefined;
+    case 'apply':
+    case 'tar':
+      throw new TypeError(`${job.kind} is a stream`);
+    default:
+      return job satisfies never;
+  }
+}
+
+function prepare({ layers, directory }: JobOf<'prepare'>): undefined {
+  const root = new DirectoryChain(layers).tree.lookup('')?.entry ?? implicitDirectory('');
+  mkdirSync(join(directory, 'work'));
+  mkdirSync(join(directory, 'upper'));
+  // A mounted root shows the attributes of the upper directory.
+  finishDirectory(join(directory, 'upper'), root);
+}
+
+function freezeLayer({ upper, layers, exclude, clampMtime }: JobOf<'freeze'>): JobOutput<'freeze'> {
+  const implicit = freeze(upper, new DirectoryChain(layers).tree, { exclude, clampMtime });
+  const { diffId, tarSize } = identifyTar(upper, new Set(implicit));
+  const meta: LayerMeta = { kind: 'frozen', implicit, opaqueRoot: false, links: [], skipped: [], tarSize };
+  return { diffId, meta };
+}
+
+/** As du counts: a file with several names once. */
+function diskUsage(root: string): number {
+  const seen = new Set<string>();
+  const pending = [root];
+  let blocks = 0;
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const stats = lstatSync(path);
+    const key = `${stats.dev}:${stats.ino}`;
+    if (stats.nlink === 1 || !seen.has(key)) blocks += stats.blocks;
+    if (stats.isDirectory()) for (const name of readdirSync(path)) pending.push(`${path}/${name}`);
+    else if (stats.nlink > 1) seen.add(key);
+  }
+  return blocks * 512;
+}

@@ -1,0 +1,167 @@
+import { createRequire } from 'node:module';
+import { getSystemErrorName } from 'node:util';
+import type { LibraryHandle } from 'koffi';
+
+type Koffi = typeof import('koffi');
+
+/** The C library of this very process, for declaring further calls (`library.func('int unshare(int)')`), and koffi for `errno()`. */
+export interface Libc {
+  readonly koffi: Koffi;
+  readonly library: LibraryHandle;
+}
+
+let loaded: Libc | undefined;
+
+/** Loads koffi at first use (about 10 ms), so that runs which need no system call never pay for it. */
+export function libc(): Libc {
+  if (loaded) return loaded;
+  // koffi ships CommonJS with a native part and stays outside the bundle; `require` is untyped, hence the annotation.
+  const koffi: Koffi = createRequire(import.meta.url)('koffi');
+  loaded = { koffi, library: koffi.load(null) };
+  return loaded;
+}
+
+/** An error as node:fs throws them: `code` is `ENOENT`, ... */
+export class SystemCallError extends Error {
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+
+  constructor(syscall: string, errno: number, subject: string) {
+    const code = getSystemErrorName(-errno);
+    super(`${code}: ${syscall} ${JSON.stringify(subject)}`);
+    this.code = code;
+    this.errno = errno;
+    this.syscall = syscall;
+  }
+}
+
+/** Returns `result`, or throws what errno says when it is negative. To be called right after the system call. */
+export function checked(syscall: string, result: number, subject: string): number {
+  if (result < 0) throw new SystemCallError(syscall, libc().koffi.errno(), subject);
+  return result;
+}
+
+/** Numbers of linux/include/uapi/asm-generic/unistd.h (arm64, riscv64) and arch/x86/entry/syscalls/syscall_64.tbl. */
+const NUMBERS = process.arch === 'x64' ? { mknodat: 259, openat2: 437 } : { mknodat: 33, openat2: 437 };
+const AT_FDCWD = -100;
+
+interface Calls {
+  readonly llistxattr: (path: string, list: Uint8Array, size: number) => number;
+  readonly lgetxattr: (path: string, name: string, value: Uint8Array, size: number) => number;
+  readonly lsetxattr: (path: string, name: string, value: Uint8Array, size: number, flags: number) => number;
+  readonly lremovexattr: (path: string, name: string) => number;
+  readonly lseek: (fd: number, offset: number, whence: number) => number;
+  readonly mknodat: (call: number, dirfd: number, path: string, mode: number, dev: number) => number;
+  readonly openat2: (call: number, dirfd: number, path: string, how: Uint8Array, size: number) => number;
+}
+
+let declared: Calls | undefined;
+
+function calls(): Calls {
+  if (declared) return declared;
+  const { library } = libc();
+  declared = {
+    llistxattr: library.func('long llistxattr(const char *path, _Out_ uint8_t *list, size_t size)'),
+    lgetxattr: library.func('long lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)'),
+    lsetxattr: library.func(
+      'int lsetxattr(const char *path, const char *name, const uint8_t *value, size_t size, int flags)',
+    ),
+    lremovexattr: library.func('int lremovexattr(const char *path, const char *name)'),
+    lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
+    // By number: glibc before 2.33 has no mknod symbol, and openat2 has none at all.
+    mknodat: library.func('syscall', 'long', ['long', 'long', 'const char *', 'unsigned long', 'unsigned long']),
+    openat2: library.func('syscall', 'long', ['long', 'long', 'const char *', 'const uint8_t *', 'size_t']),
+  };
+  return declared;
+}
+
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX of linux/limits.h. */
+const XATTR_MAX = 65536;
+const buffer = Buffer.alloc(XATTR_MAX);
+
+/** Names of a file's extended attributes; a symlink's own. Filesystems without them have none. */
+export function llistxattr(path: string): readonly string[] {
+  const length = calls().llistxattr(path, buffer, XATTR_MAX);
+  if (length === 0) return [];
+  if (length < 0) {
+    const error = new SystemCallError('llistxattr', libc().koffi.errno(), path);
+    if (error.code === 'ENOTSUP') return [];
+    throw error;
+  }
+  return buffer
+    .toString('utf8', 0, length - 1)
+    .split('\0')
+    .sort();
+}
+
+/** undefined: the file has no such attribute, or its filesystem none at all. */
+export function lgetxattr(path: string, name: string): Uint8Array | undefined {
+  const length = calls().lgetxattr(path, name, buffer, XATTR_MAX);
+  if (length >= 0) return Uint8Array.from(buffer.subarray(0, length));
+  const error = new SystemCallError('lgetxattr', libc().koffi.errno(), path);
+  if (error.code === 'ENODATA' || error.code === 'ENOTSUP') return undefined;
+  throw error;
+}
+
+export function lsetxattr(path: string, name: string, value: Uint8Array): void {
+  checked('lsetxattr', calls().lsetxattr(path, name, value, value.byteLength, 0), path);
+}
+
+export function lremovexattr(path: string, name: string): void {
+  checked('lremovexattr', calls().lremovexattr(path, name), path);
+}
+
+/** dev_t as the kernel takes it from user space (new_encode_dev in linux/kdev_t.h). */
+const encodeDevice = (major: number, minor: number): number =>
+  ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
+
+/** Makes a device, fifo or socket. `mode` has the type (S_IFCHR, ...) and the permission bits, which the umask cuts. */
+export function mknod(path: string, mode: number, device: { readonly major: number; readonly minor: number }): void {
+  const dev = encodeDevice(device.major, device.minor);
+  checked('mknod', calls().mknodat(NUMBERS.mknodat, AT_FDCWD, path, mode, dev), path);
+}
+
+/** linux/openat2.h */
+export const RESOLVE_NO_SYMLINKS = 0x04;
+export const RESOLVE_BENEATH = 0x08;
+export const RESOLVE_IN_ROOT = 0x10;
+
+export interface OpenHow {
+  readonly flags: number;
+  readonly mode?: number;
+  /** RESOLVE_* bits. */
+  readonly resolve: number;
+}
+
+/**
+ * Opens `path` relative to a directory, resolving every link inside it (RESOLVE_IN_ROOT: the directory is the root). Returns
+ * a file descriptor with O_CLOEXEC. ENOSYS before Linux 5.6.
+ */
+export function openat2(directoryFd: number, path: string, { flags, mode = 0, resolve }: OpenHow): number {
+  const O_CLOEXEC = 0o2000000;
+  const how = Buffer.alloc(24); // struct open_how: three u64
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(mode), 8);
+  how.writeBigUInt64LE(BigInt(resolve), 16);
+  return checked('openat2', calls().openat2(NUMBERS.openat2, directoryFd, path, how, how.length), path);
+}
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+
+export interface Extent {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The next stretch of data of a sparse file at or after `offset`; undefined: only a hole is left. */
+export function nextData(fd: number, offset: number): Extent | undefined {
+  const start = calls().lseek(fd, offset, SEEK_DATA);
+  if (start < 0) {
+    const error = new SystemCallError('lseek', libc().koffi.errno(), String(fd));
+    if (error.code === 'ENXIO') return undefined;
+    throw error;
+  }
+  return { start, end: checked('lseek', calls().lseek(fd, start, SEEK_HOLE), String(fd)) };
+}

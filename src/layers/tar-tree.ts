@@ -1,0 +1,194 @@
+import { BuildError } from '../errors.ts';
+import type { Layer } from '../oci/index.ts';
+import { refused } from './directory-cursor.ts';
+import { readName } from './entry-name.ts';
+import { implicitDirectory, join, type LayerNode, type LayerTree } from './layer-tree.ts';
+import type { RootEntry } from './root-view.ts';
+import { decodeTar, type TarEntry, type TarIndexEntry } from './tar/index.ts';
+
+/** As in DirectoryCursor. */
+const MAX_LINKS = 40;
+
+interface Place {
+  readonly node: LayerNode;
+  /** Where a file's bytes begin in the tar; absent for a sparse file. */
+  readonly offset?: number | undefined;
+  /** The entry that has the bytes: the file that a hard link names. */
+  readonly archived: string;
+  readonly names: Set<string>;
+}
+
+/** A layer that lies in a tar, by its index: the same tree that unpacking it would give. */
+export class TarTree implements LayerTree {
+  readonly #layer: Layer;
+  readonly #places = new Map<string, Place>();
+  #isOpaqueRoot = false;
+
+  constructor(layer: Layer, index: readonly TarIndexEntry[]) {
+    this.#layer = layer;
+    this.#put('', { node: directoryNode(implicitDirectory(''), { isImplicit: true }), archived: '' });
+    for (const { entry, offset } of index) this.#add(entry, offset);
+  }
+
+  get isOpaqueRoot(): boolean {
+    return this.#isOpaqueRoot;
+  }
+
+  lookup(path: string): LayerNode | undefined {
+    return this.#places.get(path)?.node;
+  }
+
+  list(path: string): readonly string[] {
+    return [...(this.#places.get(path)?.names ?? [])];
+  }
+
+  /** Reads the layer up to the file; what lies in the store was verified when it came there. */
+  async readFile(path: string): Promise<Uint8Array> {
+    const place = this.#places.get(path);
+    if (place?.node.kind !== 'entry' || place.node.entry.type !== 'file') throw missing(path);
+    const { size } = place.node.entry;
+    return place.offset === undefined
+      ? this.#readMember(place.archived)
+      : readRange(this.#layer, { start: place.offset, end: place.offset + size });
+  }
+
+  /** The last member of the name counts. */
+  async #readMember(path: string): Promise<Uint8Array> {
+    let found: Uint8Array | undefined;
+    for await (const { entry, body } of decodeTar(this.#layer.uncompressed())) {
+      if (entry.path !== path || entry.type !== 'file') continue;
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body) chunks.push(Uint8Array.from(chunk));
+      found = Buffer.concat(chunks);
+    }
+    if (!found) throw missing(path);
+    return found;
+  }
+
+  #add(entry: TarEntry, offset: number | undefined): void {
+    const place = readName(entry.path);
+    if (!place) return;
+    const parent = this.#directory(place.directory, true) ?? '';
+    const path = join(parent, place.name);
+    const known = this.#places.get(path)?.node;
+    switch (place.marker?.kind) {
+      case 'opaque':
+        this.#makeOpaque(parent);
+        return;
+      case 'whiteout': {
+        const hidden = join(parent, place.marker.name);
+        const own = this.#places.get(hidden)?.node;
+        if (!own) this.#put(hidden, { node: { kind: 'whiteout' }, archived: '' });
+        else if (own.kind === 'entry' && own.entry.type === 'directory') this.#makeOpaque(hidden);
+        return;
+      }
+      case 'ignored':
+        return;
+      case undefined:
+        if (entry.type === 'hardlink') this.#link(path, entry.linkname);
+        else if (entry.type === 'directory') this.#addDirectory({ ...entry, path }, known);
+        else {
+          this.#remove(path);
+          this.#put(path, { node: fileNode({ ...entry, path }), offset, archived: entry.path });
+        }
+        return;
+      default:
+        place.marker satisfies never;
+    }
+  }
+
+  #addDirectory(entry: RootEntry, known: LayerNode | undefined): void {
+    const wasDirectory = known?.kind === 'entry' && known.entry.type === 'directory';
+    const isOpaque = known?.kind === 'whiteout' || (wasDirectory && known.isOpaque);
+    this.#put(entry.path, { node: directoryNode(entry, { isOpaque }), archived: entry.path });
+  }
+
+  #link(path: string, linkname: string): void {
+    const link = readName(linkname);
+    const parent = link && this.#directory(link.directory, false);
+    const target = parent === undefined || !link ? undefined : this.#places.get(join(parent, link.name));
+    if (target?.node.kind === 'entry') {
+      if (target.node.entry.type === 'directory') throw refused(path, `its link target "${linkname}" is a directory`);
+      this.#put(path, { ...target, node: fileNode({ ...target.node.entry, path }) });
+    } else if (target?.node.kind === 'link') this.#put(path, { node: target.node, archived: '' });
+    else this.#put(path, { node: { kind: 'link', linkname }, archived: '' });
+  }
+
+  /** The real path of a directory, links followed inside the layer; undefined: missing, and not to be made. */
+  #directory(path: string, make: boolean): string | undefined {
+    let rest = path === '' ? [] : path.split('/');
+    let at = '';
+    let links = 0;
+    for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
+      if (name === '' || name === '.') continue;
+      if (name === '..') {
+        at = at.slice(0, Math.max(0, at.lastIndexOf('/')));
+        continue;
+      }
+      const next = join(at, name);
+      const node = this.#places.get(next)?.node;
+      if (node?.kind === 'entry' && node.entry.type === 'symlink') {
+        if (++links > MAX_LINKS) throw refused(path, 'its symbolic links form a loop');
+        const { linkname } = node.entry;
+        if (linkname.startsWith('/')) at = '';
+        rest = [...linkname.split('/'), ...rest];
+        continue;
+      }
+      if (node?.kind !== 'entry' && !make) return undefined;
+      if (node?.kind === 'entry' && node.entry.type !== 'directory')
+        throw refused(path, `"${next}" is not a directory`);
+      if (node?.kind !== 'entry') {
+        const isOpaque = node?.kind === 'whiteout';
+        this.#put(next, { node: directoryNode(implicitDirectory(next), { isImplicit: true, isOpaque }), archived: '' });
+      }
+      at = next;
+    }
+    return at;
+  }
+
+  #makeOpaque(path: string): void {
+    if (path === '') this.#isOpaqueRoot = true;
+    const place = this.#places.get(path);
+    if (place?.node.kind === 'entry') this.#put(path, { ...place, node: { ...place.node, isOpaque: path !== '' } });
+  }
+
+  #put(path: string, place: Omit<Place, 'names'>): void {
+    this.#places.set(path, { ...place, names: this.#places.get(path)?.names ?? new Set() });
+    if (path === '') return;
+    const slash = path.lastIndexOf('/');
+    this.#places.get(slash < 0 ? '' : path.slice(0, slash))?.names.add(path.slice(slash + 1));
+  }
+
+  #remove(path: string): void {
+    for (const name of this.#places.get(path)?.names ?? []) this.#remove(join(path, name));
+    this.#places.delete(path);
+  }
+}
+
+const fileNode = (entry: RootEntry): LayerNode => ({ kind: 'entry', entry, isImplicit: false, isOpaque: false });
+
+const directoryNode = (
+  entry: RootEntry,
+  { isImplicit = false, isOpaque = false }: { readonly isImplicit?: boolean; readonly isOpaque?: boolean },
+): LayerNode => ({ kind: 'entry', entry, isImplicit, isOpaque });
+
+const missing = (path: string): BuildError =>
+  new BuildError('E_STORE', `Cannot read "/${path}" of a layer: its index does not fit the tar`, {
+    hint: 'Remove the state directory\'s "tar-index" directory; it is made again',
+  });
+
+async function readRange(
+  layer: Layer,
+  { start, end }: { readonly start: number; readonly end: number },
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let at = 0;
+  if (start === end) return new Uint8Array();
+  for await (const chunk of layer.uncompressed()) {
+    const part = chunk.subarray(Math.max(0, start - at), Math.max(0, end - at));
+    if (part.byteLength > 0) chunks.push(Uint8Array.from(part));
+    at += chunk.byteLength;
+    if (at >= end) break;
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,147 @@
+import { Worker } from 'node:worker_threads';
+import type { BuildError } from '../errors.ts';
+import type { ByteStream } from '../oci/index.ts';
+import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type ToWorker } from './jobs.ts';
+import { fromSent } from './worker-errors.ts';
+
+/** Beside the bundle; where the sources run as they are (tests), the one that the last build made. */
+const workerFile = (): URL =>
+  import.meta.url.endsWith('.ts')
+    ? new URL('../../dist/layers-worker.js', import.meta.url)
+    : new URL('./layers-worker.js', import.meta.url);
+
+/** One thread; does one job at a time. While it is idle it does not keep the process alive. */
+export class WorkerThread {
+  readonly #worker = new Worker(workerFile());
+  readonly #messages: FromWorker[] = [];
+  #wake: () => void = () => undefined;
+  #isDead = false;
+
+  constructor() {
+    this.#worker.on('message', (message: FromWorker) => this.#add(message));
+    this.#worker.on('error', (error: unknown) => this.#die(error));
+    this.#worker.on('exit', () => this.#die(new Error('the thread ended')));
+    this.#worker.unref();
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  /** A job without a stream. */
+  async run(job: Job): Promise<unknown> {
+    return this.#busy(async () => {
+      this.#send({ type: 'start', job });
+      return this.#outcome();
+    });
+  }
+
+  /** A job that eats a stream. When the stream fails, the job is given up and the stream's error thrown. */
+  async feed(job: Job, bytes: ByteStream): Promise<unknown> {
+    return this.#busy(async () => {
+      this.#send({ type: 'start', job });
+      let onTheWay = 0;
+      try {
+        for await (const chunk of bytes) {
+          this.#send({ type: 'chunk', bytes: chunk });
+          for (onTheWay++; onTheWay >= CHUNKS_ON_THE_WAY; onTheWay--) await this.#credit();
+        }
+      } catch (error) {
+        if (!(error instanceof JobFailed)) await this.#giveUp();
+        throw error instanceof JobFailed ? error.reason : error;
+      }
+      this.#send({ type: 'end' });
+      return this.#outcome();
+    });
+  }
+
+  /** A job that makes a stream. Leaving the stream early gives the job up. */
+  async *stream(job: Job): ByteStream {
+    this.#worker.ref();
+    this.#send({ type: 'start', job });
+    let isOver = false;
+    try {
+      for (;;) {
+        const message = await this.#next();
+        if (message.type === 'chunk') {
+          yield message.bytes;
+          this.#send({ type: 'credit' });
+          continue;
+        }
+        isOver = message.type === 'done' || message.type === 'failed';
+        if (message.type === 'failed') throw fromSent(message.error);
+        if (isOver) return;
+      }
+    } finally {
+      if (!isOver) await this.#giveUp();
+      this.#worker.unref();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  async #busy<T>(work: () => Promise<T>): Promise<T> {
+    this.#worker.ref();
+    try {
+      return await work();
+    } finally {
+      this.#worker.unref();
+    }
+  }
+
+  async #outcome(): Promise<unknown> {
+    for (;;) {
+      const message = await this.#next();
+      if (message.type === 'done') return message.output;
+      if (message.type === 'failed') throw fromSent(message.error);
+    }
+  }
+
+  async #credit(): Promise<void> {
+    const message = await this.#next();
+    if (message.type === 'failed') throw new JobFailed(fromSent(message.error));
+  }
+
+  async #giveUp(): Promise<void> {
+    this.#send({ type: 'abort' });
+    await this.#outcome().catch(() => undefined); // The cause is already on its way to the caller.
+  }
+
+  async #next(): Promise<FromWorker> {
+    for (;;) {
+      const message = this.#messages.shift();
+      if (message) return message;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #send(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #add(message: FromWorker): void {
+    this.#messages.push(message);
+    this.#wake();
+  }
+
+  #die(cause: unknown): void {
+    if (this.#isDead) return;
+    this.#isDead = true;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    this.#add({ type: 'failed', error: { code: 'E_INTERNAL', message: `The layers thread failed: ${why}` } });
+  }
+}
+
+/** Tells the job's own failure from the stream's. */
+class JobFailed extends Error {
+  readonly reason: BuildError;
+
+  constructor(reason: BuildError) {
+    super(reason.message);
+    this.reason = reason;
+  }
+}

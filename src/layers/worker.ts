@@ -1,0 +1,97 @@
+/**
+ * Entry point of the layers' worker thread (scripts/build.mjs makes dist/layers-worker.js of it). One job at a time; bytes pass
+ * in chunks, with at most CHUNKS_ON_THE_WAY unanswered ones, so that neither side can fill the memory.
+ */
+import { parentPort } from 'node:worker_threads';
+import { BuildError } from '../errors.ts';
+import { LayerWriter } from './apply.ts';
+import { tarOfLayer } from './dir-tar.ts';
+import { IdMap } from './id-map.ts';
+import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type JobOf, type ToWorker } from './jobs.ts';
+import { runJob } from './run-job.ts';
+import { TarDecoder } from './tar/index.ts';
+import { explain, toSent } from './worker-errors.ts';
+
+const port = parentPort;
+if (!port) throw new BuildError('E_INTERNAL', 'The layers worker was started as a program');
+
+const send = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void =>
+  port.postMessage(message, [...transfer]);
+const fail = (job: Job, error: unknown): void => send({ type: 'failed', error: toSent(explain(job.kind, error)) });
+const aborted = new BuildError('E_CANCELLED', 'The layer was given up');
+
+/** What the running job does with further messages. */
+let receive: (message: ToWorker) => void = () => undefined;
+
+port.on('message', (message: ToWorker) => {
+  if (message.type !== 'start') return receive(message);
+  const { job } = message;
+  if (job.kind === 'apply') return startApply(job);
+  if (job.kind === 'tar') return void streamTar(job).catch((error: unknown) => fail(job, error));
+  try {
+    send({ type: 'done', output: runJob(job) });
+  } catch (error) {
+    fail(job, error);
+  }
+});
+
+function startApply(job: JobOf<'apply'>): void {
+  let writer: LayerWriter | undefined;
+  let tarSize = 0;
+  const stop = (error: unknown): void => {
+    receive = () => undefined;
+    writer?.close();
+    fail(job, error);
+  };
+  const attempt = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      stop(error);
+    }
+  };
+  attempt(() => {
+    const target = new LayerWriter(job.directory, IdMap.ofThisProcess());
+    writer = target;
+    const decoder = new TarDecoder({
+      entry: (entry) => target.entry(entry),
+      data: (bytes) => target.data(bytes),
+      hole: (size) => target.hole(size),
+      end: () => undefined,
+    });
+    receive = (message) =>
+      attempt(() => {
+        if (message.type === 'abort') throw aborted;
+        if (message.type === 'chunk') {
+          tarSize += message.bytes.byteLength;
+          decoder.push(message.bytes);
+          send({ type: 'credit' });
+        } else if (message.type === 'end') {
+          decoder.finish();
+          const output = { ...target.end(), tarSize };
+          receive = () => undefined;
+          target.close();
+          send({ type: 'done', output });
+        }
+      });
+  });
+}
+
+async function streamTar(job: JobOf<'tar'>): Promise<void> {
+  let onTheWay = 0;
+  let isAborted = false;
+  let wake: () => void = () => undefined;
+  receive = (message) => {
+    if (message.type === 'credit') onTheWay--;
+    if (message.type === 'abort') isAborted = true;
+    wake();
+  };
+  for (const bytes of tarOfLayer(job.layer)) {
+    // Every chunk is a buffer of its own, made with allocUnsafeSlow: it may be given away.
+    send({ type: 'chunk', bytes }, bytes.buffer instanceof ArrayBuffer ? [bytes.buffer] : []);
+    onTheWay++;
+    while (onTheWay >= CHUNKS_ON_THE_WAY && !isAborted) await new Promise<void>((resolve) => (wake = resolve));
+    if (isAborted) throw aborted;
+  }
+  send({ type: 'done', output: undefined });
+}

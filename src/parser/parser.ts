@@ -1,0 +1,107 @@
+import { BuildError, type SourceFile, type SourceRange } from '../errors.ts';
+import { readDirectives } from './directives.ts';
+import { notATrigger, parseInstruction } from './instruction.ts';
+import type {
+  ArgInstruction,
+  Containerfile,
+  FromInstruction,
+  Instruction,
+  ParseWarning,
+  StageInstruction,
+  StageSyntax,
+} from './instructions.ts';
+import { readLogicalLines } from './lines.ts';
+
+/**
+ * Text to syntax tree. Grammar and meaning are BuildKit's, without its limit on the length of
+ * a line. Throws BuildError with a range: E_PARSE, E_UNKNOWN_INSTRUCTION, E_UNKNOWN_FLAG, E_UNSUPPORTED.
+ */
+export function parseContainerfile(source: SourceFile): Containerfile {
+  const { directives, lastLine } = readDirectives(source);
+  const { lines, warnings } = readLogicalLines(source, { escape: directives.escape, directiveLines: lastLine });
+  if (lines.length === 0) {
+    throw new BuildError('E_PARSE', `"${source.name}" has no instructions`, {
+      hint: 'Begin with FROM',
+      range: fileStart(source),
+    });
+  }
+  const instructions = lines.map((line) => parseInstruction(line, { escape: directives.escape }));
+  return {
+    source,
+    directives,
+    ...splitStages(instructions, source),
+    warnings: [...warnings, ...instructions.flatMap(warningsOf)],
+  };
+}
+
+/**
+ * One ONBUILD trigger as a base image's config stores it. `sourceName` names it in errors, e.g. `ONBUILD of alpine:3`.
+ */
+export function parseTrigger(
+  trigger: string,
+  sourceName: string,
+  escapeCharacter: '\\' | '`' = '\\',
+): StageInstruction {
+  const source = { name: sourceName, text: trigger };
+  const { lines } = readLogicalLines(source, { escape: escapeCharacter });
+  const [line] = lines;
+  if (!line || lines.length > 1) {
+    throw new BuildError('E_PARSE', `ONBUILD trigger must be one instruction, but has ${lines.length}`, {
+      hint: 'Use another base image, or have it built again',
+      range: fileStart(source),
+    });
+  }
+  const instruction = parseInstruction(line, { escape: escapeCharacter });
+  if (instruction.kind === 'FROM' || instruction.kind === 'ONBUILD' || instruction.kind === 'MAINTAINER') {
+    throw notATrigger({ keyword: { text: instruction.kind, range: instruction.range } });
+  }
+  return instruction;
+}
+
+/** What BuildKit builds without a word although it has no effect, or a surprising one. */
+function warningsOf(instruction: Instruction): ParseWarning[] {
+  const { range } = instruction;
+  if (instruction.kind === 'FROM' && (instruction.name === 'scratch' || instruction.name === 'context')) {
+    return [{ message: `Stage name "${instruction.name}" is reserved: choose another one`, range }];
+  }
+  if (instruction.kind === 'HEALTHCHECK' && !instruction.command && /^\S+\s+--/.test(instruction.raw)) {
+    return [{ message: 'Options of HEALTHCHECK NONE have no effect', range }];
+  }
+  return [];
+}
+
+type Stages = Pick<Containerfile, 'globalArgs' | 'stages'>;
+
+function splitStages(instructions: readonly Instruction[], source: SourceFile): Stages {
+  const globalArgs: ArgInstruction[] = [];
+  const stages: StageSyntax[] = [];
+  let from: FromInstruction | undefined;
+  let body: StageInstruction[] = [];
+  for (const instruction of instructions) {
+    if (instruction.kind === 'FROM') {
+      if (from) stages.push({ from, instructions: body });
+      from = instruction;
+      body = [];
+    } else if (from) body.push(instruction);
+    else if (instruction.kind === 'ARG') globalArgs.push(instruction);
+    else throw beforeFrom(instruction);
+  }
+  if (!from) {
+    throw new BuildError('E_PARSE', `"${source.name}" has no FROM`, {
+      hint: 'Add FROM IMAGE after the ARG instructions',
+      range: fileStart(source),
+    });
+  }
+  return { globalArgs, stages: [...stages, { from, instructions: body }] };
+}
+
+function beforeFrom(instruction: StageInstruction): BuildError {
+  return new BuildError('E_PARSE', `${instruction.kind} stands before the first FROM`, {
+    hint: 'Only ARG may stand before FROM: begin with FROM IMAGE',
+    range: instruction.range,
+  });
+}
+
+function fileStart(source: SourceFile): SourceRange {
+  return { source, start: { line: 1, column: 1 }, end: { line: 1, column: 1 } };
+}

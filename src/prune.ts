@@ -1,0 +1,19 @@
+import type { Delegated, PruneResult, SelfCommand, SessionOptions } from './api.ts';
+import { delegate, isRoot, withWorkspace } from './assembly.ts';
+import { isInsideNamespace } from './executor/index.ts';
+
+export interface PruneSettings {
+  /** Also the cache and everything that no named image needs. */
+  readonly all: boolean;
+  /** The caller has asked already. */
+  readonly force?: boolean | undefined;
+}
+
+/** Removes what nothing needs. Layer directories of an ordinary user belong to sub-ids: that is done in the namespace. */
+export async function prune(
+  settings: PruneSettings,
+  options: SessionOptions & { readonly self: SelfCommand },
+): Promise<PruneResult | Delegated> {
+  if (!isRoot() && !isInsideNamespace(options.self.env)) return delegate(options);
+  return withWorkspace(options, async ({ store }) => store.prune({ all: settings.all }));
+}

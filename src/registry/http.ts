@@ -1,0 +1,180 @@
+import { Readable } from 'node:stream';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import type { Agent, Dispatcher, ProxyAgent } from 'undici';
+import type { ByteStream } from '../oci/index.ts';
+import { describeCertificate } from './certificate.ts';
+import { cancelled, connectionFailure, isCertificateError } from './failures.ts';
+import { type ProxySettings, proxyFor } from './proxy.ts';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Opened anew each time that the request is sent. */
+  readonly body?: Uint8Array | (() => ByteStream) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  /** Of the request that was answered, after redirects. */
+  readonly url: URL;
+  /** The first value of a header, by its lower-case name. */
+  header(name: string): string | undefined;
+  headers(name: string): readonly string[];
+  /** Once. Breaks throw `E_UNAVAILABLE`. */
+  readonly body: ByteStream;
+  /** Ends the body unread. */
+  discard(): Promise<void>;
+}
+
+/** Milliseconds without progress. */
+export interface Timeouts {
+  readonly connect: number;
+  /** From the last byte sent to the first one received. */
+  readonly headers: number;
+  readonly body: number;
+}
+
+/** A registry hashes a large blob before it answers an upload, hence minutes. */
+export const DEFAULT_TIMEOUTS: Timeouts = { connect: 15_000, headers: 180_000, body: 60_000 };
+
+export interface HttpOptions {
+  readonly tlsVerify: boolean;
+  /** PEM, trusted beside the built-in ones. */
+  readonly caCertificates: readonly string[];
+  readonly proxy: ProxySettings;
+  readonly userAgent: string;
+  readonly timeouts: Timeouts;
+}
+
+interface Undici {
+  readonly direct: Agent;
+  readonly tunnel: (proxy: URL) => ProxyAgent;
+  readonly close: () => Promise<void>;
+}
+
+interface Route {
+  readonly dispatcher: Dispatcher;
+  readonly origin: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** One exchange at a time over undici: no retries, no redirects, no credentials of its own. */
+export class HttpClient {
+  readonly #options: HttpOptions;
+  #undici: Promise<Undici> | undefined;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `E_UNAVAILABLE`, `E_TLS`, `E_CANCELLED`, or whatever the request's body throws. */
+  async send(request: HttpRequest): Promise<HttpResponse> {
+    const { method, signal, url } = request;
+    if (signal?.aborted) throw cancelled(signal.reason);
+    const route = await this.#route(url);
+    try {
+      const response = await route.dispatcher.request({
+        origin: route.origin,
+        path: route.path,
+        method,
+        headers: { ...request.headers, ...route.headers, 'user-agent': this.#options.userAgent },
+        body: openBody(request.body),
+        headersTimeout: this.#options.timeouts.headers,
+        bodyTimeout: this.#options.timeouts.body,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return wrap(response, request);
+    } catch (cause) {
+      if (signal?.aborted) throw cancelled(cause);
+      const failure = connectionFailure(cause, request);
+      throw isCertificateError(failure.cause) ? await describeCertificate(failure, url) : failure;
+    }
+  }
+
+  async close(): Promise<void> {
+    const undici = await this.#undici;
+    await undici?.close();
+  }
+
+  async #route(url: URL): Promise<Route> {
+    this.#undici ??= this.#load();
+    const { direct, tunnel } = await this.#undici;
+    const proxy = proxyFor(url, this.#options.proxy);
+    const path = `${url.pathname}${url.search}`;
+    if (proxy === undefined) return { dispatcher: direct, origin: url.origin, path, headers: {} };
+    if (url.protocol === 'https:') return { dispatcher: tunnel(proxy), origin: url.origin, path, headers: {} };
+    // RFC 9112 section 3.2.2: plain http goes to the proxy in absolute form; many proxies refuse CONNECT to port 80.
+    const headers = { host: url.host, ...proxyAuthorization(proxy) };
+    return { dispatcher: direct, origin: proxy.origin, path: `${url.origin}${path}`, headers };
+  }
+
+  /** Loading undici costs 60 ms: only who talks to a registry pays. */
+  async #load(): Promise<Undici> {
+    const { Agent, ProxyAgent } = await import('./undici.ts');
+    const { tlsVerify, caCertificates, timeouts } = this.#options;
+    const tls = { rejectUnauthorized: tlsVerify, timeout: timeouts.connect, ...trust(caCertificates) };
+    const tunnels = new Map<string, ProxyAgent>();
+    const direct = new Agent({ connect: tls });
+    return {
+      direct,
+      async close() {
+        await Promise.all([direct, ...tunnels.values()].map((agent) => agent.close()));
+      },
+      tunnel(proxy) {
+        const known = tunnels.get(proxy.href);
+        if (known !== undefined) return known;
+        const made = new ProxyAgent({ uri: proxy.href, requestTls: tls, proxyTls: tls });
+        tunnels.set(proxy.href, made);
+        return made;
+      },
+    };
+  }
+}
+
+function trust(caCertificates: readonly string[]): { readonly secureContext?: SecureContext } {
+  if (caCertificates.length === 0) return {};
+  const secureContext = createSecureContext();
+  // addCACert adds to the built-in roots and NODE_EXTRA_CA_CERTS, where the `ca` option would replace them.
+  for (const pem of caCertificates) secureContext.context.addCACert(pem);
+  return { secureContext };
+}
+
+function proxyAuthorization(proxy: URL): Readonly<Record<string, string>> {
+  if (proxy.username === '') return {};
+  const userinfo = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
+  return { 'proxy-authorization': `Basic ${Buffer.from(userinfo).toString('base64')}` };
+}
+
+function openBody(body: HttpRequest['body']): Readable | Uint8Array | null {
+  if (body === undefined) return null;
+  return typeof body === 'function' ? Readable.from(body()) : body;
+}
+
+function wrap(response: Dispatcher.ResponseData, request: HttpRequest): HttpResponse {
+  const all = (name: string): readonly string[] => {
+    const value = response.headers[name];
+    return value === undefined ? [] : typeof value === 'string' ? [value] : value;
+  };
+  return {
+    status: response.statusCode,
+    url: request.url,
+    headers: all,
+    header: (name) => all(name)[0],
+    body: readBody(response.body, request),
+    async discard() {
+      await response.body.dump({ limit: 128 * 1024 }).catch(() => undefined);
+    },
+  };
+}
+
+async function* readBody(body: Readable, request: HttpRequest): ByteStream {
+  try {
+    for await (const chunk of body) yield chunk;
+  } catch (cause) {
+    if (request.signal?.aborted) throw cancelled(cause);
+    throw connectionFailure(cause, request);
+  }
+}

@@ -1,0 +1,82 @@
+import { BuildError } from '../errors.ts';
+import {
+  type ByteStream,
+  type Descriptor,
+  type Digest,
+  formatReference,
+  type Image,
+  isForeignLayer,
+} from '../oci/index.ts';
+import { pushScope } from './authenticator.ts';
+import type { RegistryCall } from './host.ts';
+import { forEachLimited } from './slots.ts';
+import { checkStored, type Push, type PushedBlob, pushBlob } from './upload.ts';
+
+/** As many at once as containerd sends to one registry. */
+const UPLOADS_AT_ONCE = 4;
+
+/** Each digest once; layers that nobody may redistribute stay where they are (their manifest entry has URLs). */
+function layerBlobs(image: Image): readonly PushedBlob[] {
+  const blobs = new Map<Digest, PushedBlob>();
+  for (const layer of image.layers) {
+    const { descriptor } = layer;
+    if (isForeignLayer(descriptor.mediaType) && (descriptor.urls?.length ?? 0) > 0) continue;
+    blobs.set(descriptor.digest, { descriptor, open: (signal) => layer.compressed(signal) });
+  }
+  return [...blobs.values()];
+}
+
+async function* once(bytes: Uint8Array): ByteStream {
+  yield bytes;
+}
+
+async function putManifest(
+  push: Push,
+  image: Image,
+  common: Pick<RegistryCall, 'onRetry' | 'onWarning'>,
+): Promise<void> {
+  const { host, ref, signal } = push;
+  const { descriptor, rawManifest } = image;
+  const response = await host.send({
+    ...common,
+    method: 'PUT',
+    target: `/v2/${ref.repository}/manifests/${ref.tag ?? descriptor.digest}`,
+    action: `write the manifest of "${formatReference(ref)}"`,
+    access: { repository: ref.repository, scopes: [pushScope(ref.repository)] },
+    headers: { 'content-type': descriptor.mediaType },
+    body: rawManifest,
+    expected: [200, 201, 202],
+    signal,
+  });
+  checkStored(response, descriptor.digest, 'the manifest');
+  await response.discard();
+}
+
+/** Layers in parallel, then the config, then the manifest: whoever can see the name can fetch all of it. */
+export async function pushImage(image: Image, push: Push): Promise<Descriptor> {
+  const { ref, emit, signal } = push;
+  if (ref.digest !== undefined && ref.digest !== image.descriptor.digest) {
+    throw new BuildError(
+      'E_USAGE',
+      `Cannot push as "${formatReference(ref)}": the image is ${image.descriptor.digest}`,
+      {
+        hint: 'Push to a tag, or leave the digest out',
+      },
+    );
+  }
+  const warned = new Set<string>();
+  const common = {
+    onRetry: (note: string) => emit?.({ type: 'info', message: note }),
+    onWarning(text: string) {
+      if (!warned.has(text)) emit?.({ type: 'warning', message: `"${ref.registry}" says: ${text}` });
+      warned.add(text);
+    },
+  };
+  await forEachLimited(layerBlobs(image), { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
+    pushBlob({ ...push, signal: stop, onWarning: common.onWarning }, blob),
+  );
+  const config = { descriptor: image.configDescriptor, open: () => once(image.rawConfig) };
+  await pushBlob({ ...push, onWarning: common.onWarning }, config);
+  await putManifest(push, image, common);
+  return image.descriptor;
+}

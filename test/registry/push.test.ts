@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { BuildEvent } from '../../src/events.ts';
+import { parseReference, readAll } from '../../src/oci/index.ts';
+import { fakeClock, imageOf, layerOf, testClient } from '../support/registry-images.ts';
+import { type RegistryServer, type RegistryServerOptions, startRegistry } from '../support/registry-server.ts';
+
+const content = randomBytes(200_000);
+
+const servers: RegistryServer[] = [];
+async function start(options: RegistryServerOptions = {}): Promise<RegistryServer> {
+  const server = await startRegistry(options);
+  servers.push(server);
+  return server;
+}
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+});
+
+const isUpload = (path: string): boolean => path.includes('/blobs/uploads/session');
+
+async function push(server: RegistryServer, name = 'me/app:1'): Promise<BuildEvent[]> {
+  const events: BuildEvent[] = [];
+  const image = imageOf([layerOf(content)]);
+  const written = await testClient().write(image, parseReference(`${server.host}/${name}`), {
+    emit: (event) => events.push(event),
+  });
+  expect(written).toEqual(image.descriptor);
+  expect(server.manifests.get(name)?.body.equals(Buffer.from(image.rawManifest))).toBe(true);
+  for (const { descriptor } of image.layers) expect(server.blobs.get(descriptor.digest)?.length).toBe(descriptor.size);
+  return events;
+}
+
+const states = (events: BuildEvent[]): string[] =>
+  events.flatMap((event) => (event.type === 'transfer' ? [event.state] : []));
+
+describe('pushing an image', () => {
+  it('sends layers, then the config, then the manifest, and nothing twice', async () => {
+    const server = await start();
+    const events = await push(server);
+    const writes = server.requests.filter(({ method }) => method === 'PUT').map(({ path }) => path);
+    expect(writes).toHaveLength(3);
+    expect(writes.at(-1)).toBe('/v2/me/app/manifests/1');
+    expect(states(events)).toContain('done');
+    const before = server.requests.length;
+    const again = await push(server);
+    expect(states(again).filter((state) => state === 'exists')).toHaveLength(2);
+    const methods = server.requests.slice(before).map(({ method }) => method);
+    expect(methods.filter((method) => method === 'POST')).toEqual([]);
+  });
+
+  it('declares the length and keeps the query of the Location as it is', async () => {
+    const server = await start();
+    await push(server);
+    const put = server.requests.find(({ method, path }) => method === 'PUT' && isUpload(path));
+    expect(put?.headers['content-length']).toBe(String(put?.body.length));
+    expect(put?.headers['transfer-encoding']).toBeUndefined();
+    expect(put?.query.get('_state')).toBe('a+b=');
+  });
+
+  it('mounts a blob that another repository of the registry has', async () => {
+    const server = await start();
+    const layer = layerOf(content);
+    server.addBlob('base/app', Buffer.from(await readAll(layer.compressed(), 1_000_000)));
+    const client = testClient({
+      distributionSources: (registry, digest) =>
+        registry === server.host && digest === layer.descriptor.digest ? ['base/app'] : [],
+    });
+    const events: BuildEvent[] = [];
+    const emit = (event: BuildEvent): void => void events.push(event);
+    await client.write(imageOf([layer]), parseReference(`${server.host}/me/app:1`), { emit });
+    expect(states(events)).toContain('mounted');
+    expect(server.linked.has(`me/app@${layer.descriptor.digest}`)).toBe(true);
+    expect(server.requests.filter(({ method, path }) => method === 'PUT' && isUpload(path))).toHaveLength(1);
+  });
+
+  it('uploads after all where the mount is not granted', async () => {
+    const server = await start({
+      fault: ({ query }) => (query.has('mount') ? { status: 403 } : undefined),
+    });
+    const client = testClient({ distributionSources: () => ['base/app'] });
+    await client.write(imageOf([layerOf(content)]), parseReference(`${server.host}/me/app:1`));
+    expect(server.manifests.has('me/app:1')).toBe(true);
+  });
+
+  it.each([
+    ['503', { status: 503 }],
+    ['429', { status: 429, headers: { 'retry-after': '2' } }],
+    ['an expired session', { status: 404, body: '{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}' }],
+    ['an invalid session', { status: 400, body: '{"errors":[{"code":"BLOB_UPLOAD_INVALID"}]}' }],
+    ['a connection that breaks', { dropAfter: 0 }],
+  ] as const)('sends a blob again in a new session after %s', async (_name, fault) => {
+    let faults = 0;
+    const server = await start({
+      fault: ({ method, path }) => (method === 'PUT' && isUpload(path) && faults++ < 2 ? fault : undefined),
+    });
+    const events = await push(server);
+    expect(states(events)).toContain('retrying');
+  });
+
+  it('sends the body again where a 307 leads, without credentials on another host', async () => {
+    const storage = await start({ fault: () => ({ status: 201 }) });
+    const server = await start({
+      auth: { kind: 'basic', username: 'me', password: 'secret' },
+      fault: ({ method, path }) =>
+        method === 'PUT' && isUpload(path)
+          ? { status: 307, headers: { location: `http://localhost:${storage.host.split(':')[1]}/put` } }
+          : undefined,
+    });
+    const credential = { kind: 'password', username: 'me', password: 'secret' } as const;
+    const client = testClient({ credentials: { lookup: async () => ({ credential, origin: 'test' }) } });
+    const layer = layerOf(content);
+    await client.write(imageOf([layer]), parseReference(`${server.host}/me/app:1`));
+    const bodies = storage.requests.map(({ body }) => body.length);
+    expect(bodies).toContain(layer.descriptor.size);
+    expect(storage.requests.every(({ headers }) => headers.authorization === undefined)).toBe(true);
+  });
+
+  it('fails at once with what the registry said, and does not write the manifest', async () => {
+    const clock = fakeClock();
+    const server = await start({
+      fault: ({ method }) =>
+        method === 'POST' ? { status: 403, body: '{"errors":[{"code":"DENIED","message":"read only"}]}' } : undefined,
+    });
+    const image = imageOf([layerOf(content), layerOf('second')]);
+    await expect(testClient({ clock }).write(image, parseReference(`${server.host}/me/app:1`))).rejects.toMatchObject({
+      code: 'E_DENIED',
+      message: expect.stringContaining('DENIED: read only'),
+    });
+    expect(clock.sleeps).toEqual([]);
+    expect(server.manifests.size).toBe(0);
+  });
+
+  it('gives up after five tries', async () => {
+    const server = await start({ fault: ({ method }) => (method === 'PUT' ? { status: 500 } : undefined) });
+    const image = imageOf([layerOf(content)]);
+    await expect(testClient().write(image, parseReference(`${server.host}/me/app:1`))).rejects.toMatchObject({
+      code: 'E_UNAVAILABLE',
+    });
+    expect(server.requests.filter(({ method }) => method === 'PUT')).toHaveLength(5);
+  });
+
+  it('notices that the registry stored something else', async () => {
+    const digest = `sha256:${'0'.repeat(64)}`;
+    const server = await start({
+      fault: ({ method, path }) =>
+        method === 'PUT' && path.includes('/manifests/')
+          ? { status: 201, headers: { 'docker-content-digest': digest } }
+          : undefined,
+    });
+    const image = imageOf([layerOf(content)]);
+    await expect(testClient().write(image, parseReference(`${server.host}/me/app:1`))).rejects.toMatchObject({
+      code: 'E_DIGEST_MISMATCH',
+    });
+  });
+
+  it('passes on what the registry warns of, once', async () => {
+    const server = await start({ headers: { warning: '299 - "this registry closes in \\"May\\""' } });
+    const events = await push(server);
+    const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+    expect(warnings).toEqual([`"${server.host}" says: this registry closes in "May"`]);
+  });
+
+  it('keeps the error of the stream that it sends', async () => {
+    const server = await start();
+    const layer = layerOf(content);
+    const broken = {
+      ...layer,
+      // biome-ignore lint/correctness/useYield: it fails before its first byte
+      async *compressed() {
+        throw new Error('the disk is gone');
+      },
+    };
+    await expect(testClient().write(imageOf([broken]), parseReference(`${server.host}/me/app:1`))).rejects.toThrow(
+      'the disk is gone',
+    );
+  });
+});
