@@ -9,16 +9,17 @@ export function createHost(): Host {
   const { stdin, stdout, stderr } = process;
   endQuietlyOnBrokenPipe(stdout);
   endQuietlyOnBrokenPipe(stderr);
+  const signal = signalOfSignals();
   return {
     args: process.argv.slice(2),
     env: process.env,
     execPath: process.execPath,
     selfArgs: [...process.execArgv, ...process.argv.slice(1, 2)],
-    stdin: closedStdin() ? emptyInput() : stdin,
+    stdin: closedStdin() ? emptyInput() : abortable(stdin, signal),
     stdout,
     archiveStdout: stdout,
     stderr,
-    signal: signalOfSignals(),
+    signal,
     now: () => performance.now(),
     ask,
   };
@@ -52,6 +53,13 @@ function closedStdin(): boolean {
   } catch {
     return true;
   }
+}
+
+/** Ends a wait for input at once when a signal comes. */
+function abortable(stdin: NodeJS.ReadStream, signal: AbortSignal): NodeJS.ReadStream {
+  stdin.on('error', () => {}); // a reader gets it as well; without one it matters to nobody
+  signal.addEventListener('abort', () => stdin.destroy(new Error('Interrupted')), { once: true });
+  return stdin;
 }
 
 async function* emptyInput(): AsyncGenerator<Uint8Array> {}

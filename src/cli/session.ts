@@ -34,7 +34,10 @@ export async function inSession(
 ): Promise<number> {
   const renderer = await createRenderer(host, settings);
   try {
-    return await work({ options: { root: settings.root, emit: renderer.emit, signal: host.signal, env: host.env }, renderer });
+    return await work({
+      options: { root: settings.root, emit: renderer.emit, signal: host.signal, env: host.env },
+      renderer,
+    });
   } catch (error) {
     const failure = toBuildError(error, host.signal);
     renderer.failed(failure);
