@@ -11,11 +11,11 @@ const CHUNK = 256 * 1024;
 const { O_NOFOLLOW, O_RDONLY } = constants;
 
 /**
- * The tar of a layer directory, in chunks that stay valid (each is a buffer of its own). Synchronous: for a worker thread.
+ * The tar of a layer directory, in chunks that stay valid (each is a buffer of its own), or with `reuse` only until the next. Synchronous: for a worker thread.
  * Holes are not read. Throws `E_BAD_LAYER` where a file changes meanwhile or no tar can hold it.
  */
-export function* tarOf(root: string, implicit: ReadonlySet<string>): Generator<Uint8Array> {
-  const chunks = new ChunkBuffer();
+export function* tarOf(root: string, implicit: ReadonlySet<string>, reuse = false): Generator<Uint8Array> {
+  const chunks = new ChunkBuffer(reuse);
   for (const member of walkLayer(root, implicit)) {
     yield* chunks.add(encodeHeader(member.entry));
     yield* contentOf(member, chunks);
@@ -37,7 +37,7 @@ export interface TarIdentity {
 export function identifyTar(root: string, implicit: ReadonlySet<string>): TarIdentity {
   const hash = sha256();
   let tarSize = 0;
-  for (const chunk of tarOf(root, implicit)) {
+  for (const chunk of tarOf(root, implicit, true)) {
     hash.update(chunk);
     tarSize += chunk.byteLength;
   }
@@ -96,6 +96,11 @@ const changed = (path: string): BuildError =>
 class ChunkBuffer {
   #buffer = Buffer.allocUnsafeSlow(CHUNK);
   #used = 0;
+  readonly #reuse: boolean;
+
+  constructor(reuse: boolean) {
+    this.#reuse = reuse;
+  }
 
   *add(bytes: Uint8Array): Generator<Uint8Array> {
     for (let at = 0; at < bytes.byteLength; ) {
@@ -111,7 +116,7 @@ class ChunkBuffer {
   *space(): Generator<Uint8Array, Uint8Array> {
     if (this.#used === CHUNK) {
       yield this.#buffer;
-      this.#buffer = Buffer.allocUnsafeSlow(CHUNK);
+      if (!this.#reuse) this.#buffer = Buffer.allocUnsafeSlow(CHUNK);
       this.#used = 0;
     }
     return this.#buffer.subarray(this.#used);

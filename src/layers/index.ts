@@ -5,9 +5,9 @@
  * Hot file work runs synchronously in worker threads (`worker.ts`); files of sub-ids need the namespace.
  */
 export { openIfArchive } from './archive.ts';
+export { readXattrs } from './attributes.ts';
 export { type CompressionKind, decompress, detectCompression, MAGIC_BYTES } from './compression.ts';
 export { type GzipOptions, gzip } from './compression-gzip.ts';
-export { readXattrs } from './attributes.ts';
 export { DirectorySnapshotter } from './directory.ts';
 export { type FlatEntry, flattenLayers } from './flatten.ts';
 export { LayerDirectories } from './layer-directories.ts';

@@ -34,5 +34,5 @@ export const writeMeta = (layerDirectory: string, meta: LayerMeta): void =>
 
 export function readMeta(layerDirectory: string): LayerMeta {
   // Our own file, written before the directory got its name.
-  return JSON.parse(readFileSync(fileOf(layerDirectory), 'utf8')) as LayerMeta;
+  return JSON.parse(readFileSync(fileOf(layerDirectory), 'utf8')) as LayerMeta; // see above
 }

@@ -43,7 +43,9 @@ export class WorkerThread {
       let onTheWay = 0;
       try {
         for await (const chunk of bytes) {
-          this.#send({ type: 'chunk', bytes: chunk });
+          // Our own copy is given away: cloning a view would clone all of the buffer that it looks into.
+          const bytes = new Uint8Array(chunk);
+          this.#send({ type: 'chunk', bytes }, [bytes.buffer]);
           for (onTheWay++; onTheWay >= CHUNKS_ON_THE_WAY; onTheWay--) await this.#credit();
         }
       } catch (error) {
@@ -119,8 +121,8 @@ export class WorkerThread {
     }
   }
 
-  #send(message: ToWorker): void {
-    this.#worker.postMessage(message);
+  #send(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
   }
 
   #add(message: FromWorker): void {
