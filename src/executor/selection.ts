@@ -33,16 +33,18 @@ const cleanSource = (path: string): string => posix.join('/', path).replace(/^\/
 
 /** Finds what a COPY or ADD copies. Throws `E_NOT_IN_CONTEXT` or `E_IGNORED_SOURCE` with the source's place. */
 export function selectSources(root: SourceRoot, op: CopyOp): SelectedSource[] {
-  return op.sources.flatMap((source) => {
-    if (source.type === 'inline') {
-      return [{ type: 'inline' as const, name: source.file.name, content: source.file.content }];
-    }
+  const selected = op.sources.map((source): SelectedSource[] => {
+    if (source.type === 'inline') return [{ type: 'inline', name: source.file.name, content: source.file.content }];
     try {
       return selectPath(root, source);
     } catch (error) {
       throw error instanceof BuildError ? error.at(source.range) : error;
     }
   });
+  // a pattern may match nothing as long as another source is there (as in buildah; BuildKit lets all be missing)
+  const [first] = op.sources;
+  if (first?.type === 'path' && selected.every((sources) => sources.length === 0)) throw noMatch(root, first);
+  return selected.flat();
 }
 
 function selectPath(root: SourceRoot, source: Extract<CopyOpSource, { type: 'path' }>): SelectedSource[] {
@@ -52,17 +54,18 @@ function selectPath(root: SourceRoot, source: Extract<CopyOpSource, { type: 'pat
     if (!found) throw missing(root, source.path, wanted);
     return [found];
   }
-  const matches = expandWildcard(root, wanted);
-  const found = matches.flatMap((path) => (isIgnored(root, path) ? [] : (selectOne(root, path, source.range) ?? [])));
-  if (found.length === 0) {
-    throw new BuildError('E_NOT_IN_CONTEXT', `Cannot copy "${source.path}": nothing in ${root.description} matches`, {
-      hint:
-        matches.length > 0
-          ? `Its ${matches.length} matches are excluded by ${root.ignore?.fileName}`
-          : 'Check the pattern: "*" and "?" do not cross "/", "[[]" is a literal bracket',
-    });
-  }
-  return found;
+  return expandWildcard(root, wanted).flatMap((path) => selectOne(root, path, source.range) ?? []);
+}
+
+function noMatch(root: SourceRoot, source: Extract<CopyOpSource, { type: 'path' }>): BuildError {
+  const matches = expandWildcard(root, cleanSource(source.path)).length;
+  return new BuildError('E_NOT_IN_CONTEXT', `Cannot copy "${source.path}": nothing in ${root.description} matches`, {
+    range: source.range,
+    hint:
+      matches > 0
+        ? `Its ${matches} matches are excluded by ${root.ignore?.fileName}`
+        : 'Check the pattern: "*" and "?" do not cross "/", "[[]" is a literal bracket',
+  });
 }
 
 const isIgnored = (root: SourceRoot, path: string): boolean =>

@@ -79,7 +79,8 @@ export async function resolveUser(view: RootView, spec: string): Promise<Process
   const entry = byName ?? users.find((candidate) => candidate.uid === uid);
   const home = entry?.home || '/';
   if (group !== undefined && group !== '') {
-    return { uid, gid: await groupId(view, group, `run as "${spec}"`), groups: [], home };
+    const gid = await groupId(view, group, `run as "${spec}"`);
+    return { uid, gid, groups: [gid], home };
   }
   const gid = entry?.gid ?? 0;
   const name = entry?.name;

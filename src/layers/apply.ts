@@ -1,4 +1,4 @@
-import { linkSync, lstatSync, mkdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
+import { chmodSync, lchownSync, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
 import { setOpenAttributes, setOpenTime, setPathAttributes } from './attributes.ts';
 import { childOf, DirectoryCursor, type OpenDirectory, refused } from './directory-cursor.ts';
@@ -99,10 +99,14 @@ export class LayerWriter {
   #openParent(path: string): OpenDirectory {
     const parent = this.#directories.open(path, (at, missing) => {
       const stats = lstatSync(at, { throwIfNoEntry: false });
-      if (stats && !isWhiteout(at, stats)) throw refused(path, `"${missing}" is not a directory`);
+      if (this.#links.has(missing) || (stats && !isWhiteout(at, stats)))
+        throw refused(path, `"${missing}" is not a directory`);
       if (stats) unlinkSync(at);
       if (stats) makeOpaqueDirectory(at);
-      else mkdirSync(at, 0o755);
+      else mkdirSync(at, 0o700);
+      // Neither the umask nor a parent's setgid bit has a say.
+      lchownSync(at, 0, 0);
+      chmodSync(at, 0o755);
       this.#implicit.add(missing);
     });
     if (!parent) throw refused(path, 'its directory cannot be made');
@@ -116,9 +120,10 @@ export class LayerWriter {
       return;
     }
     if (marker.kind !== 'whiteout') return;
-    const { at } = placeIn(parent, marker.name);
-    const stats = lstatSync(at, { throwIfNoEntry: false });
+    const { at, path } = placeIn(parent, marker.name);
     // A whiteout speaks of the layers below only: what this layer itself put there stays, and hides them.
+    if (this.#links.has(path)) return;
+    const stats = lstatSync(at, { throwIfNoEntry: false });
     if (!stats) makeWhiteout(at);
     else if (stats.isDirectory()) makeOpaque(at);
   }
@@ -190,6 +195,7 @@ export class LayerWriter {
     if (stats.isDirectory()) throw refused(entry.path, `its link target "${entry.linkname}" is a directory`);
     if (isWhiteout(target.at, stats)) throw refused(entry.path, `its link target "${entry.linkname}" is deleted`);
     if (target.path === place.path) return;
+    if (target.path.startsWith(`${place.path}/`)) throw refused(entry.path, 'it links to what it replaces');
     this.#makeNew(place, () => linkSync(target.at, place.at));
   }
 

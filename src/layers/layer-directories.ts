@@ -34,7 +34,9 @@ export class LayerDirectories {
 
   /** The directories of a chain, topmost first; those that are missing are unpacked in parallel. Hidden ones are left out. */
   async materialize(chain: readonly Layer[]): Promise<readonly string[]> {
-    const paths = (await Promise.all(chain.map((layer) => this.#apply(layer)))).reverse();
+    const applied = (await Promise.all(chain.map((layer) => this.#apply(layer)))).reverse();
+    // Overlay refuses a directory twice; of equal layers (steps that change nothing give them) the topmost decides.
+    const paths = [...new Set(applied)];
     const cut = paths.findIndex((path) => readMeta(path).opaqueRoot);
     return cut < 0 ? paths : paths.slice(0, cut + 1);
   }

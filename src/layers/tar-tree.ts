@@ -107,11 +107,19 @@ export class TarTree implements LayerTree {
     const link = readName(linkname);
     const parent = link && this.#directory(link.directory, false);
     const target = parent === undefined || !link ? undefined : this.#places.get(join(parent, link.name));
+    if (target?.node.kind === 'whiteout') throw refused(path, `its link target "${linkname}" is deleted`);
     if (target?.node.kind === 'entry') {
       if (target.node.entry.type === 'directory') throw refused(path, `its link target "${linkname}" is a directory`);
+      const { path: real } = target.node.entry;
+      if (real === path) return;
+      if (real.startsWith(`${path}/`)) throw refused(path, 'it links to what it replaces');
+      this.#remove(path);
       this.#put(path, { ...target, node: fileNode({ ...target.node.entry, path }) });
-    } else if (target?.node.kind === 'link') this.#put(path, { node: target.node, archived: '' });
-    else this.#put(path, { node: { kind: 'link', linkname }, archived: '' });
+      return;
+    }
+    this.#remove(path);
+    const lower = target?.node.kind === 'link' ? target.node : ({ kind: 'link', linkname } as const);
+    this.#put(path, { node: lower, archived: '' });
   }
 
   /** The real path of a directory, links followed inside the layer; undefined: missing, and not to be made. */
@@ -134,9 +142,9 @@ export class TarTree implements LayerTree {
         rest = [...linkname.split('/'), ...rest];
         continue;
       }
-      if (node?.kind !== 'entry' && !make) return undefined;
-      if (node?.kind === 'entry' && node.entry.type !== 'directory')
-        throw refused(path, `"${next}" is not a directory`);
+      const isDirectory = node?.kind === 'entry' && node.entry.type === 'directory';
+      if (!isDirectory && !make) return undefined;
+      if (node && node.kind !== 'whiteout' && !isDirectory) throw refused(path, `"${next}" is not a directory`);
       if (node?.kind !== 'entry') {
         const isOpaque = node?.kind === 'whiteout';
         this.#put(next, { node: directoryNode(implicitDirectory(next), { isImplicit: true, isOpaque }), archived: '' });

@@ -14,10 +14,10 @@ const empty = memoryView({});
 test.each([
   ['', { uid: 0, gid: 0, groups: [0, 10], home: '/root' }],
   ['app', { uid: 1000, gid: 1001, groups: [10, 44, 1001], home: '/home/app' }],
-  ['app:wheel', { uid: 1000, gid: 10, groups: [], home: '/home/app' }],
+  ['app:wheel', { uid: 1000, gid: 10, groups: [10], home: '/home/app' }],
   ['1000', { uid: 1000, gid: 1001, groups: [10, 44, 1001], home: '/home/app' }],
   ['4242', { uid: 4242, gid: 0, groups: [0], home: '/' }],
-  ['4242:4343', { uid: 4242, gid: 4343, groups: [], home: '/' }],
+  ['4242:4343', { uid: 4242, gid: 4343, groups: [4343], home: '/' }],
   ['77', { uid: 5, gid: 6, groups: [6], home: '/five' }],
 ])('USER %s', async (spec, expected) => {
   expect(await resolveUser(view, spec)).toEqual(expected);

@@ -17,7 +17,7 @@ import {
 import { join as joinPath, type LayerTree } from '../../src/layers/layer-tree.ts';
 import { MergedTree } from '../../src/layers/merged-tree.ts';
 import { TarTree } from '../../src/layers/tar-tree.ts';
-import { OCI_LAYER, OCI_LAYER_GZIP } from '../../src/oci/index.ts';
+import { canonicalJson, OCI_LAYER, OCI_LAYER_GZIP } from '../../src/oci/index.ts';
 import { runIn } from '../contract/snapshotter.ts';
 import {
   buildWorker,
@@ -147,11 +147,12 @@ function listing(tree: MergedTree, path = ''): readonly string[] {
   return tree.list(path).flatMap((name) => {
     const child = joinPath(path, name);
     const entry = tree.lookup(child)?.entry;
-    const { mtime: _, ...shown } = { ...entry, ...(entry?.type === 'symlink' ? { mode: 0 } : {}) };
-    return [
-      JSON.stringify([child, shown], (_key, value) => value),
-      ...(entry?.type === 'directory' ? listing(tree, child) : []),
-    ];
+    if (!entry) return [];
+    const { type, mode, uid, gid } = entry;
+    const linkname = type === 'symlink' ? entry.linkname : undefined;
+    const size = type === 'file' ? entry.size : undefined;
+    const line = canonicalJson({ child, path: entry.path, type, mode: linkname ? 0 : mode, uid, gid, linkname, size });
+    return [line, ...(type === 'directory' ? listing(tree, child) : [])];
   });
 }
 
