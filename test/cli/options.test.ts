@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseDigest } from '../../src/oci/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { failing, runFake } from './fake-host.ts';
 
@@ -170,6 +171,11 @@ describe('a command that ran again inside the namespace', () => {
   it('hands on its exit code and says nothing itself', async () => {
     const build = async () => ({ kind: 'delegated', exitCode: 5 }) as const;
     expect(await runFake(['.'], { operations: { build } })).toMatchObject({ exitCode: 5, stdout: '', stderr: '' });
+  });
+
+  it('hands on the exit code of a push too', async () => {
+    const push = async () => ({ kind: 'delegated', exitCode: 7, destination: '', manifest: parseDigest(ID) }) as const;
+    expect(await runFake(['push', 'a'], { operations: { push } })).toMatchObject({ exitCode: 7, stdout: '' });
   });
 
   it('does not begin the JSON a second time', async () => {

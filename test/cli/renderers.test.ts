@@ -7,6 +7,7 @@ import { PlainRenderer } from '../../src/cli/render/plain.ts';
 import { QuietRenderer } from '../../src/cli/render/quiet.ts';
 import { summaryLine } from '../../src/cli/render/summary.ts';
 import { BuildError } from '../../src/errors.ts';
+import { recordEvents } from '../support/event-recorder.ts';
 import { FAILURE, FakeScreen, play, runRange, SUCCESS, SUMMARY } from './recorded-events.ts';
 
 const failure = new BuildError('E_RUN_FAILED', 'The command "make" failed with exit status 2', {
@@ -134,21 +135,21 @@ describe('warnings of the plan', () => {
   const warning = { type: 'warning', message: 'odd' } as const;
 
   it('are dropped where the run inside the namespace will say them', () => {
-    const seen: string[] = [];
-    const { emit, flush } = holdWarnings(({ type }) => seen.push(type));
+    const recorder = recordEvents();
+    const { emit, flush } = holdWarnings(recorder.emit);
     emit(warning);
     emit({ type: 'delegated' });
     flush();
-    expect(seen).toEqual(['delegated']);
+    expect(recorder.summary()).toEqual(['delegated']);
   });
 
   it('come before the plan, and at the latest at the end', () => {
-    const seen: string[] = [];
-    const { emit, flush } = holdWarnings(({ type }) => seen.push(type));
+    const recorder = recordEvents();
+    const { emit, flush } = holdWarnings(recorder.emit);
     emit(warning);
     emit({ type: 'plan', steps: [] });
     emit(warning);
     flush();
-    expect(seen).toEqual(['warning', 'plan', 'warning']);
+    expect(recorder.summary()).toEqual(['warning', 'plan', 'warning']);
   });
 });

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
+import type { Delegated } from '../../index.ts';
 import { progressMode } from '../render/create.ts';
-import { type CommandContext, inSession, type Session } from '../session.ts';
+import { type CommandContext, inSession, type Session, selfCommand } from '../session.ts';
 import { choice, parseBoolean, singlePlatform } from '../values.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
@@ -19,7 +20,7 @@ interface Transfer {
   readonly activity: string;
 }
 
-type Work = (session: Session, context: CommandContext) => Promise<readonly string[]>;
+type Work = (session: Session, context: CommandContext) => Promise<readonly string[] | Delegated>;
 
 /** Runs one transfer and prints its results, one a line. */
 async function runTransfer({ context, setExitCode }: Registrar, transfer: Transfer, work: Work): Promise<void> {
@@ -27,10 +28,18 @@ async function runTransfer({ context, setExitCode }: Registrar, transfer: Transf
   const progress = flags.quiet ? 'quiet' : progressMode(flags.progress);
   const opened = await context();
   const code = await inSession(opened, { ...globalsOf(command), progress, activity }, async (session) => {
-    for (const line of await work(session, opened)) opened.host.stdout.write(`${line}\n`);
+    const result = await work(session, opened);
+    if ('exitCode' in result) return result.exitCode;
+    for (const line of result) opened.host.stdout.write(`${line}\n`);
     return 0;
   });
   setExitCode(code);
+}
+
+/** Layers of an ordinary user are read inside the namespace: an operation may have run this command again there. */
+function delegated(result: object): Delegated | undefined {
+  if (!('kind' in result) || result.kind !== 'delegated' || !('exitCode' in result)) return undefined;
+  return { kind: 'delegated', exitCode: Number(result.exitCode) };
 }
 
 const access = (flags: Flags) => ({
@@ -81,10 +90,15 @@ export function pushCommand(registrar: Registrar): Command {
   return command.action(async (image: string, destination: string | undefined, flags: Flags) => {
     const format = flags.format === undefined ? undefined : choice('--format', flags.format, ['oci', 'docker']);
     const options = { ...access(flags), ...(format !== undefined && { format }) };
-    await runTransfer(registrar, { command, flags, activity: `Pushing ${image}` }, async (session, { operations }) => {
-      const { manifest } = await operations.push(image, destination, { ...options, ...session.options });
-      return [manifest];
-    });
+    await runTransfer(
+      registrar,
+      { command, flags, activity: `Pushing ${image}` },
+      async (session, { host, operations }) => {
+        const self = { self: selfCommand(host) };
+        const result = await operations.push(image, destination, { ...options, ...session.options, ...self });
+        return delegated(result) ?? [result.manifest];
+      },
+    );
   });
 }
 

@@ -17,6 +17,7 @@ export class LiveArea {
   readonly #screen: Screen;
   readonly #size: () => ScreenSize;
   #height = 0;
+  #hasDrawn = false;
 
   constructor(screen: Screen, size: () => ScreenSize) {
     this.#screen = screen;
@@ -32,11 +33,12 @@ export class LiveArea {
     const text = [...lasting, ...(shown.length > 0 ? [NO_WRAP + HIDE_CURSOR + shown.join('\n') + WRAP] : [])];
     this.#screen.write(`${up}${ERASE_BELOW}${text.map((line) => `${line}\n`).join('')}`);
     this.#height = shown.length;
+    this.#hasDrawn ||= shown.length > 0;
   }
 
   close(): void {
     this.draw([]);
-    this.#screen.write(SHOW_CURSOR + WRAP);
+    if (this.#hasDrawn) this.#screen.write(SHOW_CURSOR + WRAP);
   }
 }
 
