@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { EventSink } from './events.ts';
+import type { SelfCommand } from './executor/index.ts';
 import type { Digest, ImageFormat } from './oci/index.ts';
 
 /** What every operation takes. */
@@ -11,6 +12,8 @@ export interface SessionOptions {
   /** The caller's environment: XDG_*, DOCKER_CONFIG, proxies. */
   readonly env: Environment;
 }
+
+export type { SelfCommand } from './executor/index.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -54,12 +57,6 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   readonly stdout?: Writable | undefined;
   /** How to run this very command again inside the namespace. */
   readonly self: SelfCommand;
-}
-
-export interface SelfCommand {
-  readonly execPath: string;
-  readonly args: readonly string[];
-  readonly env: Environment;
 }
 
 export interface BuildResult {

@@ -51,7 +51,10 @@ export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? pro
 const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
-export async function withWorkspace<T>(session: SessionOptions, work: (workspace: Workspace) => Promise<T>): Promise<T> {
+export async function withWorkspace<T>(
+  session: SessionOptions,
+  work: (workspace: Workspace) => Promise<T>,
+): Promise<T> {
   const root = rootOf(session);
   const { store, library } = openRooms(root, session.env);
   using sandbox = new BuiltinSandbox();
@@ -115,6 +118,9 @@ export async function delegate(
   extra: Environment = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const self = { ...session.self, env: { ...session.self.env, ...extra, TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) } };
+  const self = {
+    ...session.self,
+    env: { ...session.self.env, ...extra, TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) },
+  };
   return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin }) };
 }

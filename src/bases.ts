@@ -1,8 +1,8 @@
 import type { RegistryAccess, SessionOptions } from './api.ts';
 import type { Workspace } from './assembly.ts';
 import { BuildError } from './errors.ts';
-import { findOrPull, pullImage } from './images.ts';
 import { type BaseImage, imageKey, type LowerOptions, requiredImages } from './graph/index.ts';
+import { findOrPull, pullImage } from './images.ts';
 import { formatReference, type Image, parseReference } from './oci/index.ts';
 import type { Containerfile } from './parser/index.ts';
 
@@ -26,7 +26,11 @@ export interface BaseOptions {
 export async function resolveBases(file: Containerfile, lowering: LowerOptions, options: BaseOptions): Promise<Bases> {
   const configs = new Map<string, BaseImage>();
   const images = new Map<string, Image>();
-  for (let round = requiredImages(file, lowering, configs); round.length > 0; round = requiredImages(file, lowering, configs)) {
+  for (
+    let round = requiredImages(file, lowering, configs);
+    round.length > 0;
+    round = requiredImages(file, lowering, configs)
+  ) {
     await Promise.all(
       round.map(async ({ name, platform, range }) => {
         try {

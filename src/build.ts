@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
+import { resolveBases } from './bases.ts';
 import {
   assembleImage,
   type BuildInput,
@@ -15,11 +16,18 @@ import {
   readContainerfile,
   statCacheName,
 } from './executor/index.ts';
-import { type BuildGraph, dumpGraph, type GraphWarning, type LowerOptions, lower, type Node, stepsOf } from './graph/index.ts';
+import {
+  type BuildGraph,
+  dumpGraph,
+  type GraphWarning,
+  type LowerOptions,
+  lower,
+  type Node,
+  stepsOf,
+} from './graph/index.ts';
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfile } from './parser/index.ts';
-import { resolveBases } from './bases.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->

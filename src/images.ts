@@ -1,16 +1,19 @@
 import { createReadStream } from 'node:fs';
 import { resolve } from 'node:path';
 import type {
+  Delegated,
+  Environment,
   ImageSummary,
   PullResult,
   PushResult,
   RegistryAccess,
+  SelfCommand,
   SessionOptions,
 } from './api.ts';
-import { type Workspace, withWorkspace } from './assembly.ts';
-import { BuildError } from './errors.ts';
+import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { parseDestination, sinkFor } from './destinations.ts';
-import { forFormat } from './executor/index.ts';
+import { BuildError } from './errors.ts';
+import { forFormat, isInsideNamespace } from './executor/index.ts';
 import { decompress, detectCompression } from './layers/index.ts';
 import {
   choosePlatform,
@@ -36,6 +39,7 @@ export interface PullOptions extends SessionOptions, RegistryAccess {
 }
 
 export interface PushOptions extends SessionOptions, RegistryAccess {
+  readonly self: SelfCommand;
   readonly format?: ImageFormat | undefined;
 }
 
@@ -86,16 +90,36 @@ export async function portable(image: Image, workspace: Workspace, format: Image
       return forFormat(await workspace.library.compressed(layer, 'gzip'), format);
     }),
   );
-  const isSame = layers.every((layer, i) => layer.descriptor.digest === image.layers[i]?.descriptor.digest && layer.descriptor.mediaType === image.layers[i]?.descriptor.mediaType);
+  const isSame = layers.every(
+    (layer, i) =>
+      layer.descriptor.digest === image.layers[i]?.descriptor.digest &&
+      layer.descriptor.mediaType === image.layers[i]?.descriptor.mediaType,
+  );
   return isSame ? image : withLayers(image, layers, format);
 }
 
 export const formatOf = (image: Image): ImageFormat => (image.descriptor.mediaType === OCI_MANIFEST ? 'oci' : 'docker');
 
-export const push = (name: string, destination: string | undefined, options: PushOptions): Promise<PushResult> =>
+/** Layers that RUN left belong to an ordinary user's sub-ids: reading them for the first time needs the namespace. */
+async function isUnreadable(image: Image, { store }: Workspace, env: Environment): Promise<boolean> {
+  if (isRoot() || isInsideNamespace(env)) return false;
+  const hasBlob = async ({ descriptor, diffId }: Layer): Promise<boolean> => {
+    const blobs = (await store.layerIndex.get(diffId))?.blobs ?? [];
+    const present = await Promise.all([descriptor, ...blobs].map(({ digest }) => store.blobs.has(digest)));
+    return present.includes(true);
+  };
+  return (await Promise.all(image.layers.map(hasBlob))).includes(false);
+}
+
+export const push = (
+  name: string,
+  destination: string | undefined,
+  options: PushOptions,
+): Promise<PushResult | Delegated> =>
   withWorkspace(options, async (workspace) => {
-    const image = await workspace.store.images.find(name);
     const target = parseDestination(destination ?? `docker://${name}`, name);
+    const image = await workspace.store.images.find(name);
+    if (await isUnreadable(image, workspace, options.env)) return delegate(options);
     const { emit, signal } = options;
     const ready = await portable(image, workspace, options.format ?? formatOf(image));
     const written = await sinkFor(target, { workspace, session: options }).write(ready, target.ref, { emit, signal });

@@ -8,8 +8,8 @@ export { build } from './build.ts';
 export {
   BuildError,
   type BuildErrorOptions,
-  EXIT_CODES,
   type ErrorCode,
+  EXIT_CODES,
   type SourceRange,
   systemErrorCode,
 } from './errors.ts';

@@ -37,7 +37,10 @@ async function writeOutput(image: Image, output: OutputSpec, { options, workspac
     case 'local':
       await unpackTree(flattenLayers(image.layers), resolve(output.dest), {
         workers: new LayerWorkers(),
-        owner: isRoot() && !isInsideNamespace(options.self.env) ? undefined : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+        owner:
+          isRoot() && !isInsideNamespace(options.self.env)
+            ? undefined
+            : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       });
       return;
     default:
@@ -47,13 +50,18 @@ async function writeOutput(image: Image, output: OutputSpec, { options, workspac
 
 function destinationOf({ dest }: OutputSpec, { stdout }: BuildOptions): ArchiveDestination {
   if (dest !== '-') return resolve(dest);
-  if (!stdout) throw new BuildError('E_USAGE', 'Cannot write to standard output here', { hint: 'Name a file: dest=FILE' });
+  if (!stdout)
+    throw new BuildError('E_USAGE', 'Cannot write to standard output here', { hint: 'Name a file: dest=FILE' });
   return stdout;
 }
 
 function asDocker(image: Image): Image {
   const format: ImageFormat = 'docker';
-  return withLayers(image, image.layers.map((layer) => forFormat(layer, format)), format);
+  return withLayers(
+    image,
+    image.layers.map((layer) => forFormat(layer, format)),
+    format,
+  );
 }
 
 async function* members(image: Image): AsyncIterable<TarMember> {

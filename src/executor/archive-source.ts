@@ -51,7 +51,7 @@ async function* reopen(open: () => AsyncIterable<Uint8Array>): TarMembers {
 
 function place(entry: TarEntry, destination: string, staged: StagedView): TarEntry | undefined {
   const target = targetOf(entry.path, destination, staged);
-  if (target === undefined) return undefined; // the archive's root: the destination keeps its attributes
+  if (target === undefined) return placeRoot(entry, destination, staged);
   const fresh = { uid: 0, gid: 0, mtime: entry.mtime };
   const parent = posix.dirname(target);
   if (!staged.stageDirectory(parent, fresh)) {
@@ -72,6 +72,14 @@ function place(entry: TarEntry, destination: string, staged: StagedView): TarEnt
     return link;
   }
   staged.stage(target, placed);
+  return placed;
+}
+
+/** The archive's own root gives the destination its attributes; a file without a name is passed over, as tar does. */
+function placeRoot(entry: TarEntry, destination: string, staged: StagedView): TarEntry | undefined {
+  if (entry.type !== 'directory' || destination === '/') return undefined;
+  const placed: TarEntry = { ...entry, path: destination.slice(1), mtime: Math.floor(entry.mtime) };
+  staged.stage(destination, placed);
   return placed;
 }
 

@@ -53,7 +53,10 @@ const later = (a: string | undefined, b: string): string => (a !== undefined && 
 /** Non-empty entries must be as many as layers (OCI config.md); a base that has too few gets the missing ones. */
 function completeHistory(base: readonly HistoryEntry[], layers: number): HistoryEntry[] {
   const missing = layers - base.filter((entry) => !entry.empty_layer).length;
-  const filler = Array.from({ length: Math.max(0, missing) }, (): HistoryEntry => ({ comment: 'layer of the base image' }));
+  const filler = Array.from(
+    { length: Math.max(0, missing) },
+    (): HistoryEntry => ({ comment: 'layer of the base image' }),
+  );
   return [...base, ...filler];
 }
 

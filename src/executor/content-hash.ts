@@ -1,6 +1,6 @@
 import { readlinkSync } from 'node:fs';
-import { sha256 } from '../oci/index.ts';
 import { readXattrs } from '../layers/index.ts';
+import { sha256 } from '../oci/index.ts';
 import type { FileHasher } from './file-hasher.ts';
 import type { SelectedSource, SourceEntry } from './selection.ts';
 import { hostPath, type SourceRoot, unreadable } from './source-root.ts';

@@ -60,7 +60,11 @@ export function openContext(context: string): string {
  * The Containerfile: `file` relative to the working directory, else to the context; without it Containerfile, then
  * Dockerfile, in the context. Throws `E_NO_CONTAINERFILE`.
  */
-export function readContainerfile(context: string, file: string | undefined, stdin: Uint8Array | undefined): BuildInput {
+export function readContainerfile(
+  context: string,
+  file: string | undefined,
+  stdin: Uint8Array | undefined,
+): BuildInput {
   if (file === '-') {
     const text = Buffer.from(stdin ?? []).toString('utf8');
     return { containerfile: { name: '<stdin>', text }, path: undefined, mtime: 0 };

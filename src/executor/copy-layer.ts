@@ -2,7 +2,7 @@ import { type BigIntStats, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import type { CopyOp, PendingDirectory } from '../graph/index.ts';
-import { readXattrs, type RootView, type TarEntry } from '../layers/index.ts';
+import { type RootView, readXattrs, type TarEntry } from '../layers/index.ts';
 import { stageArchive } from './archive-source.ts';
 import { type ModeChange, parseChmod } from './chmod.ts';
 import { resolveInRoot } from './rootfs-path.ts';
@@ -108,7 +108,10 @@ function makeDirectory(state: CopyState, path: string): void {
   const fresh = { ...(state.owner ?? { uid: 0, gid: 0 }), mtime: state.freshMtime };
   if (!state.staged.stageDirectory(path, fresh)) {
     const name = state.request.op.destination;
-    throw conflict(`Cannot copy to "${name}": "${path}" exists in the image and is not a directory`, 'Choose another destination, or remove the file in an earlier RUN');
+    throw conflict(
+      `Cannot copy to "${name}": "${path}" exists in the image and is not a directory`,
+      'Choose another destination, or remove the file in an earlier RUN',
+    );
   }
 }
 
@@ -164,7 +167,10 @@ function stageInline(state: CopyState, content: string, target: string): void {
 
 function refuseDirectory(state: CopyState, target: string): void {
   if (state.staged.lstat(target)?.type === 'directory') {
-    throw conflict(`Cannot replace the directory "${target}" by a file`, 'Choose another destination, or remove the directory in an earlier RUN');
+    throw conflict(
+      `Cannot replace the directory "${target}" by a file`,
+      'Choose another destination, or remove the directory in an earlier RUN',
+    );
   }
 }
 
@@ -175,7 +181,12 @@ function stageEntry(state: CopyState, entry: SourceEntry, target: string): void 
   if (staged.type === 'directory') {
     const there = state.staged.lstat(target);
     if (there !== undefined && there.type !== 'directory') {
-      throw conflict(`Cannot copy the directory to "${target}": it exists in the image and is not a directory`, there.type === 'symlink' ? `It is a link to "${there.linkname}"; copy to that path instead` : 'Choose another destination, or remove it in an earlier RUN');
+      throw conflict(
+        `Cannot copy the directory to "${target}": it exists in the image and is not a directory`,
+        there.type === 'symlink'
+          ? `It is a link to "${there.linkname}"; copy to that path instead`
+          : 'Choose another destination, or remove it in an earlier RUN',
+      );
     }
   } else refuseDirectory(state, target);
   state.staged.stage(target, staged);
@@ -189,7 +200,8 @@ function toTarEntry(state: CopyState, { path, stat }: SourceEntry, target: strin
   const file = hostPath(root, path);
   const isDirectory = stat.isDirectory();
   const own = Number(stat.mode) & 0o7777;
-  const owner = state.owner ?? (root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 });
+  const owner =
+    state.owner ?? (root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 });
   const xattrs = readXattrs(file);
   const common = {
     path: target.slice(1),

@@ -1,6 +1,6 @@
 import { BuildError } from '../errors.ts';
 import type { EventSink } from '../events.ts';
-import { cacheKey, type CopyOp, explainMiss, type Node, type NodeId } from '../graph/index.ts';
+import { type CopyOp, cacheKey, explainMiss, type Node, type NodeId } from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
 import { type CacheIndex, type CacheRecord, chainIdOf, type Layer } from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
@@ -194,7 +194,10 @@ class Run {
     const { created, layer } = record;
     if (!layer) return { chain: parent, created, hasLayer: false, isCached };
     const found = await this.#options.library.find(layer.diffId);
-    if (!found) throw new BuildError('E_CORRUPT_STORE', `The layer ${layer.diffId} vanished from the store`, { hint: 'Build again with --no-cache' });
+    if (!found)
+      throw new BuildError('E_CORRUPT_STORE', `The layer ${layer.diffId} vanished from the store`, {
+        hint: 'Build again with --no-cache',
+      });
     return { chain: [...parent, found], created, hasLayer: true, isCached };
   }
 

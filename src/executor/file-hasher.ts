@@ -1,4 +1,13 @@
-import { type BigIntStats, closeSync, mkdirSync, openSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { digestOf, sha256 } from '../oci/index.ts';
 
@@ -11,6 +20,11 @@ interface Remembered {
   readonly stamp: string;
   readonly sha256: string;
 }
+
+const newest = ({ ctimeNs, mtimeNs }: BigIntStats): bigint => {
+  if (ctimeNs > mtimeNs) return ctimeNs;
+  return mtimeNs;
+};
 
 const stampOf = (s: BigIntStats): string => `${s.size} ${s.mtimeNs} ${s.ctimeNs} ${s.ino} ${s.dev} ${s.mode}`;
 
@@ -39,7 +53,7 @@ export class FileHasher {
       return known.sha256;
     }
     const hex = hashFile(path);
-    const age = BigInt(Date.now()) * 1_000_000n - (stat.ctimeNs > stat.mtimeNs ? stat.ctimeNs : stat.mtimeNs);
+    const age = BigInt(Date.now()) * 1_000_000n - newest(stat);
     this.#isDirty = true;
     if (age > RACY_NS) this.#fresh.set(path, { stamp, sha256: hex });
     return hex;

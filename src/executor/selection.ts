@@ -118,7 +118,9 @@ function expandWildcard(root: SourceRoot, pattern: string): string[] {
       const real = resolveSource(root, directory);
       if (real === undefined || !statSource(root, real)?.isDirectory()) return [];
       if (!hasWildcard(part)) return resolveSource(root, join(part)) === undefined ? [] : [join(part)];
-      return listSource(root, real).filter((name) => filepathMatch(part, name)).map(join);
+      return listSource(root, real)
+        .filter((name) => filepathMatch(part, name))
+        .map(join);
     });
   }
   return found;
@@ -136,10 +138,14 @@ function missing(root: SourceRoot, written: string, path: string): BuildError {
   const isDirectory = parent !== undefined && statSource(root, parent)?.isDirectory() === true;
   const near = isDirectory ? suggest(posix.basename(path), listSource(root, parent)) : undefined;
   const nearest = near === undefined ? undefined : posix.join(posix.dirname(path), near);
-  return new BuildError('E_NOT_IN_CONTEXT', `Cannot copy "${written}": no such file or directory in ${root.description}`, {
-    hint:
-      nearest === undefined
-        ? 'Source paths are relative to the root of the context (or of the stage named by --from)'
-        : `Did you mean "${nearest}"?`,
-  });
+  return new BuildError(
+    'E_NOT_IN_CONTEXT',
+    `Cannot copy "${written}": no such file or directory in ${root.description}`,
+    {
+      hint:
+        nearest === undefined
+          ? 'Source paths are relative to the root of the context (or of the stage named by --from)'
+          : `Did you mean "${nearest}"?`,
+    },
+  );
 }

@@ -74,9 +74,13 @@ export function resolveSource(root: SourceRoot, path: string): string | undefine
       continue;
     }
     if (++links > MAX_LINKS) {
-      throw new BuildError('E_PATH_ESCAPE', `Cannot resolve "${path}" in ${root.description}: too many symbolic links`, {
-        hint: `Look at the link "${next}", which leads back to itself`,
-      });
+      throw new BuildError(
+        'E_PATH_ESCAPE',
+        `Cannot resolve "${path}" in ${root.description}: too many symbolic links`,
+        {
+          hint: `Look at the link "${next}", which leads back to itself`,
+        },
+      );
     }
     const target = readlinkSync(hostPath(root, next));
     if (target.startsWith('/')) at = '';

@@ -64,7 +64,10 @@ export class StagedView implements RootView {
     const found = this.lstat(path);
     if (found !== undefined && found.type !== 'directory') return false;
     if (this.#staged.get(path) === undefined) {
-      this.#staged.set(path, found ? { ...found, path: path.slice(1) } : { type: 'directory', path: path.slice(1), mode: 0o755, ...fresh });
+      this.#staged.set(
+        path,
+        found ? { ...found, path: path.slice(1) } : { type: 'directory', path: path.slice(1), mode: 0o755, ...fresh },
+      );
     }
     return true;
   }

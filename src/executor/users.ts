@@ -84,7 +84,8 @@ export async function resolveUser(view: RootView, spec: string): Promise<Process
   }
   const gid = entry?.gid ?? 0;
   const name = entry?.name;
-  const extra = name === undefined ? [] : (await groups(view)).filter((g) => g.members.includes(name)).map((g) => g.gid);
+  const extra =
+    name === undefined ? [] : (await groups(view)).filter((g) => g.members.includes(name)).map((g) => g.gid);
   return { uid, gid, groups: [...new Set([gid, ...extra])].sort((a, b) => a - b), home };
 }
 

@@ -75,10 +75,7 @@ async function* flattenTop(layers: readonly Layer[], seen: Seen): AsyncIterable<
 }
 
 /** The file that a link means, under the link's name. */
-async function fileOf(
-  link: Extract<TarEntry, { type: 'hardlink' }>,
-  layers: readonly Layer[],
-): Promise<FlatEntry> {
+async function fileOf(link: Extract<TarEntry, { type: 'hardlink' }>, layers: readonly Layer[]): Promise<FlatEntry> {
   for (const layer of [...layers].reverse()) {
     const members = decodeTar(layer.uncompressed())[Symbol.asyncIterator]();
     for (let next = await members.next(); !next.done; next = await members.next()) {
@@ -89,7 +86,11 @@ async function fileOf(
       }
     }
   }
-  throw new BuildError('E_BAD_LAYER', `Cannot flatten the image: "${link.path}" links to "${link.linkname}", which is not there`, {
-    hint: 'The image is damaged; get it from elsewhere',
-  });
+  throw new BuildError(
+    'E_BAD_LAYER',
+    `Cannot flatten the image: "${link.path}" links to "${link.linkname}", which is not there`,
+    {
+      hint: 'The image is damaged; get it from elsewhere',
+    },
+  );
 }

@@ -130,10 +130,7 @@ export function snapshotterContract(name: string, make: MakeSnapshotter): void {
     });
 
     it('writes no whiteout for what never was below', async () => {
-      const { names } = await step(
-        [base],
-        'mkdir -p n/m; echo x > n/f; rm n/f; echo y > etc/y; rm etc/y',
-      );
+      const { names } = await step([base], 'mkdir -p n/m; echo x > n/f; rm n/f; echo y > etc/y; rm etc/y');
       expect(names.filter((path) => path.includes('.wh.'))).toEqual([]);
       expect(names).toContain('n/m/');
     });

@@ -28,7 +28,10 @@ test('USER by number needs no passwd (edge case 105)', async () => {
 });
 
 test('an unknown name is an error that says where it looked', async () => {
-  await expect(resolveUser(view, 'nobody')).rejects.toMatchObject({ code: 'E_UNKNOWN_USER', message: expect.stringContaining('/etc/passwd') });
+  await expect(resolveUser(view, 'nobody')).rejects.toMatchObject({
+    code: 'E_UNKNOWN_USER',
+    message: expect.stringContaining('/etc/passwd'),
+  });
   await expect(resolveUser(view, 'app:nogroup')).rejects.toMatchObject({ code: 'E_UNKNOWN_USER' });
   await expect(resolveOwner(view, 'nobody')).rejects.toMatchObject({ code: 'E_UNKNOWN_USER' });
 });

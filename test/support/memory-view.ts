@@ -7,7 +7,8 @@ const common = { mode: 0o755, uid: 0, gid: 0, mtime: 1000 };
 
 function entryOf(path: string, value: string): RootEntry {
   if (value === 'dir') return { type: 'directory', path: path.slice(1), ...common };
-  if (value.startsWith('-> ')) return { type: 'symlink', path: path.slice(1), ...common, mode: 0o777, linkname: value.slice(3) };
+  if (value.startsWith('-> '))
+    return { type: 'symlink', path: path.slice(1), ...common, mode: 0o777, linkname: value.slice(3) };
   return { type: 'file', path: path.slice(1), ...common, mode: 0o644, size: Buffer.byteLength(value) };
 }
 

@@ -29,17 +29,12 @@ async function runTransfer({ context, setExitCode }: Registrar, transfer: Transf
   const opened = await context();
   const code = await inSession(opened, { ...globalsOf(command), progress, activity }, async (session) => {
     const result = await work(session, opened);
+    // an ordinary user's layers are read inside the namespace: the command has run again there
     if ('exitCode' in result) return result.exitCode;
     for (const line of result) opened.host.stdout.write(`${line}\n`);
     return 0;
   });
   setExitCode(code);
-}
-
-/** Layers of an ordinary user are read inside the namespace: an operation may have run this command again there. */
-function delegated(result: object): Delegated | undefined {
-  if (!('kind' in result) || result.kind !== 'delegated' || !('exitCode' in result)) return undefined;
-  return { kind: 'delegated', exitCode: Number(result.exitCode) };
 }
 
 const access = (flags: Flags) => ({
@@ -96,7 +91,7 @@ export function pushCommand(registrar: Registrar): Command {
       async (session, { host, operations }) => {
         const self = { self: selfCommand(host) };
         const result = await operations.push(image, destination, { ...options, ...session.options, ...self });
-        return delegated(result) ?? [result.manifest];
+        return 'manifest' in result ? [result.manifest] : result;
       },
     );
   });

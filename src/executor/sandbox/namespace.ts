@@ -3,13 +3,19 @@ import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { promisify } from 'node:util';
-import type { SelfCommand } from '../../api.ts';
 import { BuildError } from '../../errors.ts';
 import { formatIdMap, type IdRange } from './id-map.ts';
 import { type IdMaps, lookupHelper, resolveIdMaps } from './id-source.ts';
 import { explainRefusal } from './refusal.ts';
 
 const MARKER = 'TSBUILD_NAMESPACE';
+
+/** How to run this very program again, with the same arguments. */
+export interface SelfCommand {
+  readonly execPath: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
 
 /** Whether a process with this environment was started by `enterNamespace`. */
 export const isInsideNamespace = (env: Readonly<Record<string, string | undefined>>): boolean => env[MARKER] === '1';

@@ -54,7 +54,6 @@ export function readEntry(block: Buffer, overrides: Overrides): TarEntry {
   try {
     // Type NUL with a last slash: a directory before POSIX.
     const flag = typeOf(block) === '\0' && rawPath.endsWith('/') ? '5' : typeOf(block);
-    if (path === '' && flag !== '5') throw damaged('an entry that is no directory has no name');
     const base = {
       path,
       mode: readMode(block),
