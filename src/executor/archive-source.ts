@@ -4,6 +4,7 @@ import { BuildError } from '../errors.ts';
 import { decodeTar, openIfArchive, type TarEntry } from '../layers/index.ts';
 import { resolveInRoot } from './rootfs-path.ts';
 import type { StagedView } from './staged-view.ts';
+import type { Owner } from './users.ts';
 
 type TarMembers = ReturnType<typeof decodeTar>;
 
@@ -17,6 +18,13 @@ export interface StagedArchive {
 
 const MISSING_TARGET = 'The archive names a hard link before, or without, the file that it links to';
 
+export interface ArchiveStaging {
+  readonly staged: StagedView;
+  /** --chown: takes the place of the archive's owners. */
+  readonly owner: Owner | undefined;
+  readonly makeDirectory: (path: string) => void;
+}
+
 /**
  * Stages the entries of an archive below `destination` as `tar -x` in a chroot there would: links lead nowhere else,
  * what exists is replaced, directories are merged and take the archive's attributes. undefined: not an archive.
@@ -24,8 +32,7 @@ const MISSING_TARGET = 'The archive names a hard link before, or without, the fi
 export async function stageArchive(
   file: string,
   destination: string,
-  staged: StagedView,
-  makeDirectory: (path: string) => void,
+  { staged, owner, makeDirectory }: ArchiveStaging,
 ): Promise<StagedArchive | undefined> {
   const open = (): AsyncIterable<Uint8Array> => createReadStream(file);
   const first = await openIfArchive(open);
@@ -37,7 +44,7 @@ export async function stageArchive(
     for await (const _ of body) {
       // only the names are wanted now
     }
-    const placed = place(entry, destination, staged);
+    const placed = place(owner ? { ...entry, ...owner } : entry, destination, staged);
     if (placed !== undefined) entries.set(ordinal, placed);
     ordinal++;
   }

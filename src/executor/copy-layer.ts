@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import type { CopyOp, PendingDirectory } from '../graph/index.ts';
 import { type RootView, readXattrs, type TarEntry } from '../layers/index.ts';
+import { hasWildcard } from '../parser/index.ts';
 import { stageArchive } from './archive-source.ts';
 import { type ModeChange, parseChmod } from './chmod.ts';
 import { resolveInRoot } from './rootfs-path.ts';
@@ -130,7 +131,11 @@ async function stageFile(state: CopyState, source: Exclude<SelectedSource, { typ
   if (op.unpack && entry?.stat.isFile()) {
     const file = hostPath(root, entry.path);
     const destination = resolveInRoot(state.staged, op.destination).path;
-    const archive = await stageArchive(file, destination, state.staged, (path) => makeDirectory(state, path));
+    const archive = await stageArchive(file, destination, {
+      staged: state.staged,
+      owner: state.owner,
+      makeDirectory: (path) => makeDirectory(state, path),
+    });
     if (archive) {
       state.plan.archives.push(archive);
       return;
@@ -147,6 +152,9 @@ function fileTarget(state: CopyState, name: string): string {
   const { op, sources } = state.request;
   const { path, entry } = resolveInRoot(state.staged, op.destination);
   if (op.destination.endsWith('/') || entry?.type === 'directory') return posix.join(path, name);
+  // a pattern may match any number of files: several make the destination a directory (BuildKit overwrites all but one)
+  const isPattern = op.sources.some((source) => source.type === 'path' && hasWildcard(source.path));
+  if (sources.length > 1 && isPattern) return posix.join(path, name);
   if (sources.length > 1) {
     throw conflict(
       `Cannot copy ${sources.length} sources to "${op.destination}": it is not a directory`,

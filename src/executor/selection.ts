@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { posix } from 'node:path';
 import { BuildError, type SourceRange } from '../errors.ts';
 import type { CopyOp, CopyOpSource } from '../graph/index.ts';
-import { filepathMatch, suggest } from '../parser/index.ts';
+import { hasWildcard, splitPathPattern, suggest } from '../parser/index.ts';
 import { listSource, resolveSource, type SourceRoot, statSource } from './source-root.ts';
 
 /** One file, directory, link, ... of the source tree. */
@@ -25,8 +25,6 @@ export type SelectedSource =
       /** Parents before children, sorted. A file has one entry; a directory its contents and itself (`''`). */
       readonly entries: readonly SourceEntry[];
     };
-
-const hasWildcard = (path: string): boolean => /[*?[\\]/.test(path);
 
 /** Neutralises a leading `/` and every `..` that would leave the root (containerfile-reference 1.7, "Sources"). */
 const cleanSource = (path: string): string => posix.join('/', path).replace(/^\/|\/$/g, '');
@@ -112,14 +110,16 @@ function walk(root: SourceRoot, directory: string, prefix: string): SourceEntry[
 /** Go's filepath.Glob over the source tree: component by component, sorted; links in the middle are followed inside the root. */
 function expandWildcard(root: SourceRoot, pattern: string): string[] {
   let found = [''];
-  for (const part of pattern.split('/')) {
+  for (const part of splitPathPattern(pattern)) {
     found = found.flatMap((directory) => {
       const join = (name: string): string => (directory === '' ? name : `${directory}/${name}`);
       const real = resolveSource(root, directory);
       if (real === undefined || !statSource(root, real)?.isDirectory()) return [];
-      if (!hasWildcard(part)) return resolveSource(root, join(part)) === undefined ? [] : [join(part)];
+      if (part.literal !== undefined) {
+        return resolveSource(root, join(part.literal)) === undefined ? [] : [join(part.literal)];
+      }
       return listSource(root, real)
-        .filter((name) => filepathMatch(part, name))
+        .filter((name) => part.matches(name))
         .map(join);
     });
   }

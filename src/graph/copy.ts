@@ -1,6 +1,12 @@
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
-import { type AddInstruction, type CopyInstruction, type CopySource, remoteSource } from '../parser/index.ts';
+import {
+  type AddInstruction,
+  type CopyInstruction,
+  type CopySource,
+  remoteSource,
+  type Word,
+} from '../parser/index.ts';
 import type { CopyOp, CopyOpSource } from './op.ts';
 import { type StageState, withHistory, withStep } from './stage-state.ts';
 import { addStep, expandIn, heredocContent, type StepContext } from './step-context.ts';
@@ -14,6 +20,15 @@ export function destinationPath(written: string, workdir: string): string {
   return isDirectory && path !== '/' ? `${path}/` : path;
 }
 
+/**
+ * `n\?pe` means the file `n?pe`: expansion would take the backslash for itself and leave a pattern that matches more (as
+ * BuildKit does; buildah keeps the escape, and Go's filepath.Match has it).
+ */
+function withGlobEscapes(word: Word): Word {
+  if (!word.text.includes('\\') || word.text.includes("'")) return word;
+  return { ...word, text: word.text.replace(/\\([\\*?[])/g, (_, c: string) => (c === '\\' ? '\\\\' : `\\\\\\${c}`)) };
+}
+
 function lowerSource(source: CopySource, state: StageState, context: StepContext): CopyOpSource {
   switch (source.type) {
     case 'heredoc': {
@@ -22,7 +37,7 @@ function lowerSource(source: CopySource, state: StageState, context: StepContext
     }
     case 'path': {
       const { range } = source.path;
-      const path = expandIn(source.path, state, context);
+      const path = expandIn(withGlobEscapes(source.path), state, context);
       if (remoteSource(path) !== undefined) {
         throw new BuildError('E_UNSUPPORTED', `Cannot copy from "${path}": remote sources are not supported`, {
           hint: 'Fetch it in a RUN step, or put the file into the context',

@@ -174,7 +174,7 @@ describe('a command that ran again inside the namespace', () => {
   });
 
   it('hands on the exit code of a push too', async () => {
-    const push = async () => ({ kind: 'delegated', exitCode: 7, destination: '', manifest: parseDigest(ID) }) as const;
+    const push = async () => ({ kind: 'delegated', exitCode: 7 }) as const;
     expect(await runFake(['push', 'a'], { operations: { push } })).toMatchObject({ exitCode: 7, stdout: '' });
   });
 
