@@ -227,7 +227,7 @@ class Run {
       return runStep({ node, op, parent, library, sandbox, clampMtime, onOutput, signal: this.#signal });
     }
     if (op.kind === 'mkdir') {
-      const tar = await directoriesLayer(await library.view(parent), op.pending);
+      const tar = await directoriesLayer(await library.view(parent), op.pending, clampMtime);
       return tar && library.commitTar(tar);
     }
     if (op.kind !== 'copy') throw new BuildError('E_INTERNAL', `A ${op.kind} node is not a step`);

@@ -75,6 +75,8 @@ function selectOne(root: SourceRoot, path: string, range: SourceRange): Selected
   const stat = statSource(root, real);
   if (stat === undefined) return undefined;
   const name = posix.basename(path);
+  // a link that is ignored is not in the context, whatever it leads to
+  if (path !== real && isIgnored(root, path)) return undefined;
   if (!stat.isDirectory()) {
     if (isIgnored(root, real)) return undefined;
     return { type: 'file', name, range, entries: [{ relative: '', path: real, stat }] };
