@@ -47,10 +47,7 @@ export async function stageArchive(
   makeDirectory(destination);
   const members = new Map<number, StagedMember>();
   let ordinal = 0;
-  for await (const { entry, body } of readArchive(tar, seen)) {
-    for await (const _ of body) {
-      // only the names are wanted now
-    }
+  for await (const { entry } of readArchive(tar, seen)) {
     const member = place(owner ? { ...entry, ...owner } : entry, destination, staged);
     if (member !== undefined) members.set(ordinal, member);
     ordinal++;

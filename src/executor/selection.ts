@@ -129,8 +129,10 @@ function expandWildcard(root: SourceRoot, pattern: string): string[] {
 }
 
 function missing(root: SourceRoot, written: string, path: string): BuildError {
-  const ignored = root.ignore?.match(path);
-  if (root.ignore && ignored?.ignored && resolveSource(root, path) !== undefined) {
+  const real = resolveSource(root, path);
+  const byName = root.ignore?.match(path);
+  const ignored = byName?.ignored || real === undefined ? byName : root.ignore?.match(real);
+  if (root.ignore && ignored?.ignored && real !== undefined) {
     const { text, line } = ignored.pattern ?? { text: '', line: 0 };
     return new BuildError('E_IGNORED_SOURCE', `Cannot copy "${written}": excluded by ${root.ignore.fileName}`, {
       hint: `${root.ignore.fileName}:${line} has the pattern "${text}"; change it, or add the line "!${path}" after it`,
