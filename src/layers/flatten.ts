@@ -22,7 +22,7 @@ class Seen {
   isHidden(path: string, kind: Kind): boolean {
     const known = this.#paths.get(path);
     if (known === 'directory' || known === 'other') return true;
-    if (known === 'implied' && (kind === 'other' || this.#closed.has(path))) return true;
+    if (known === 'implied' && kind === 'other') return true;
     for (let at = path; at !== ''; ) {
       at = parentOf(at);
       if (this.#closed.has(at) || this.#paths.get(at) === 'other') return true;
@@ -36,7 +36,15 @@ class Seen {
     for (let at = parentOf(path); at !== '' && !this.#paths.has(at); at = parentOf(at)) this.#paths.set(at, 'implied');
   }
 
+  /** Nothing below shows through in it; its attributes still do. */
   close(path: string): void {
+    this.#closed.add(path);
+  }
+
+  /** Nothing below shows through, under this name or in it. */
+  end(path: string): void {
+    const known = this.#paths.get(path) ?? 'other';
+    this.#paths.set(path, known === 'implied' ? 'directory' : known);
     this.#closed.add(path);
   }
 }
@@ -58,13 +66,13 @@ async function* flattenTop(layers: readonly Layer[], seen: Seen): AsyncIterable<
   const layer = layers.at(-1);
   if (!layer) return;
   // deletions act on the layers below only, so they take effect after this one
-  const removed: string[] = [];
+  const ended: string[] = [];
   const closed: string[] = [];
   const here = new Map<string, Kind>();
   for await (const { entry, body } of decodeTar(layer.uncompressed())) {
     const marker = parseMarker(posix.basename(entry.path));
     if (marker?.kind === 'opaque') closed.push(parentOf(entry.path));
-    if (marker?.kind === 'whiteout') removed.push(posix.join(parentOf(entry.path), marker.name));
+    if (marker?.kind === 'whiteout') ended.push(posix.join(parentOf(entry.path), marker.name));
     const kind = entry.type === 'directory' ? 'directory' : 'other';
     if (marker === undefined && !seen.isHidden(entry.path, kind)) {
       const isLost = entry.type === 'hardlink' && !here.has(entry.linkname);
@@ -72,12 +80,12 @@ async function* flattenTop(layers: readonly Layer[], seen: Seen): AsyncIterable<
       if (isLost) yield* fileOf(entry, layers);
       else yield { entry, body };
     } else if (marker === undefined && kind === 'other') {
-      closed.push(entry.path); // no directory here: one that a higher layer made has nothing from below
+      ended.push(entry.path); // no directory here: one that a higher layer made has nothing from below
     }
   }
   for (const [path, kind] of here) seen.add(path, kind);
-  for (const path of removed) seen.add(path, 'other');
-  for (const path of [...removed, ...closed]) seen.close(path);
+  for (const path of ended) seen.end(path);
+  for (const path of closed) seen.close(path);
 }
 
 type HardLink = Extract<TarEntry, { readonly type: 'hardlink' }>;

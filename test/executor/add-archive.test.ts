@@ -154,7 +154,7 @@ it.each<[string, TestEntry[], string]>([
   ['a file used as a directory', [{ path: 'a' }, { path: 'a/b' }], 'E_BAD_ARCHIVE'],
   ['a deletion', [{ path: '.wh.passwd' }], 'E_BAD_LAYER'],
 ])('refuses %s', async (_name, entries, code) => {
-  await expect(add(entries)).rejects.toMatchObject({ code, hint: expect.any(String), range: expect.anything() });
+  await expect(add(entries)).rejects.toMatchObject({ code, hint: expect.any(String) });
 });
 
 it('refuses an archive that is cut off or damaged, by its name', async () => {
