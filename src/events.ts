@@ -58,6 +58,3 @@ export type BuildEvent =
   | { readonly type: 'debug'; readonly scope: string; readonly message: string };
 
 export type EventSink = (event: BuildEvent) => void;
-
-/** Swallows every event. */
-export const noEvents: EventSink = () => {};

@@ -6,8 +6,7 @@
  */
 export { openIfArchive } from './archive.ts';
 export { readXattrs } from './attributes.ts';
-export { type CompressionKind, decompress, detectCompression, MAGIC_BYTES } from './compression.ts';
-export { type GzipOptions, gzip } from './compression-gzip.ts';
+export { type CompressionKind, decompress, detectCompression } from './compression.ts';
 export { DirectorySnapshotter } from './directory.ts';
 export { type FlatEntry, flattenLayers } from './flatten.ts';
 export { LayerDirectories } from './layer-directories.ts';
@@ -25,13 +24,10 @@ export type {
   ViewSnapshot,
 } from './snapshot.ts';
 export {
-  checked,
   type Libc,
   libc,
   openat2,
-  RESOLVE_BENEATH,
   RESOLVE_IN_ROOT,
-  RESOLVE_NO_SYMLINKS,
   SystemCallError,
 } from './syscalls.ts';
 export * from './tar/index.ts';

@@ -123,8 +123,6 @@ export function mknod(path: string, mode: number, device: { readonly major: numb
 }
 
 /** linux/openat2.h */
-export const RESOLVE_NO_SYMLINKS = 0x04;
-export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 
 export interface OpenHow {

@@ -6,7 +6,7 @@
  *
  * Loads undici at the first request and reads no environment: proxies and paths are given in.
  */
-export { type Clock, systemClock } from './clock.ts';
+export type { Clock } from './clock.ts';
 export type { Credential } from './credential.ts';
 export {
   anonymous,

@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parseDigest } from '../../src/oci/index.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { failing, runFake } from './fake-host.ts';
 

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -152,6 +152,3 @@ export function gnuList(tar: Uint8Array): readonly string[] {
   });
   return text.toString().trimEnd().split('\n');
 }
-
-export const hasProgram = (name: string): boolean =>
-  (process.env.PATH ?? '').split(':').some((directory) => existsSync(join(directory, name)));
