@@ -76,6 +76,8 @@ class TestPerson implements Person {
     this.home = realpathSync(mkdtempSync(join(tmpdir(), 'tsbuild-e2e-')));
     homes.push(this.home);
     chmodSync(this.home, 0o755);
+    mkdirSync(join(this.home, 'run'), { mode: 0o700 });
+    writeFileSync(join(this.home, 'auth.json'), '{}');
     this.#own(this.home);
   }
 
@@ -130,6 +132,8 @@ class TestPerson implements Person {
         PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
         HOME: this.home,
         XDG_DATA_HOME: join(this.home, 'data'),
+        XDG_RUNTIME_DIR: join(this.home, 'run'),
+        REGISTRY_AUTH_FILE: join(this.home, 'auth.json'),
         USER: this.name,
         ...env,
       },
