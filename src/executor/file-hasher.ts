@@ -1,20 +1,13 @@
-import {
-  type BigIntStats,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { type BigIntStats, closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { digestOf, sha256 } from '../oci/index.ts';
+import { openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
 const RACY_NS = 2_000_000_000n;
 const CHUNK_BYTES = 1024 * 1024;
 const FORMAT = 'tsbuild-stat-cache 1';
+const SHA256_HEX = /^[0-9a-f]{64}$/;
 
 interface Remembered {
   readonly stamp: string;
@@ -44,15 +37,15 @@ export class FileHasher {
     this.#known = load(cacheFile);
   }
 
-  /** Hex sha256 of a regular file. */
+  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
   hash(path: string, stat: BigIntStats): string {
     const stamp = stampOf(stat);
-    const known = this.#known.get(path);
+    const known = this.#fresh.get(path) ?? this.#known.get(path);
     if (known?.stamp === stamp) {
       this.#fresh.set(path, known);
       return known.sha256;
     }
-    const hex = hashFile(path);
+    const hex = hashFile({ file: path, stat });
     const age = BigInt(Date.now()) * 1_000_000n - newest(stat);
     this.#isDirty = true;
     if (age > RACY_NS) this.#fresh.set(path, { stamp, sha256: hex });
@@ -81,8 +74,11 @@ function load(file: string): Map<string, Remembered> {
     if (header !== FORMAT) return known;
     for (const line of lines) {
       if (line === '') continue;
-      const [path, stamp, hex]: string[] = JSON.parse(line);
-      if (path !== undefined && stamp !== undefined && hex !== undefined) known.set(path, { stamp, sha256: hex });
+      const fields: unknown = JSON.parse(line);
+      if (!Array.isArray(fields)) continue;
+      const [path, stamp, hex]: unknown[] = fields;
+      if (typeof path !== 'string' || typeof stamp !== 'string' || typeof hex !== 'string') continue;
+      if (SHA256_HEX.test(hex)) known.set(path, { stamp, sha256: hex });
     }
   } catch {
     known.clear(); // absent or damaged
@@ -90,12 +86,13 @@ function load(file: string): Map<string, Remembered> {
   return known;
 }
 
-function hashFile(path: string): string {
+function hashFile(seen: SeenFile): string {
   const hash = sha256();
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-  const fd = openSync(path, 'r');
+  const fd = openUnchanged(seen);
   try {
     for (let n = readSync(fd, buffer); n > 0; n = readSync(fd, buffer)) hash.update(buffer.subarray(0, n));
+    requireUnchanged(fd, seen);
   } finally {
     closeSync(fd);
   }
