@@ -10,6 +10,7 @@ const isThere = existsSync(join(SUITE, 'run-diff.mjs')) && existsSync(join(SUITE
 if (!isThere) process.stderr.write('Not here, not tested: the conformance cases (../shared/conformance)\n');
 
 const SAMPLE = 20;
+const TIME = { timeout: 180_000 };
 
 interface Case {
   readonly name: string;
@@ -18,7 +19,7 @@ interface Case {
   readonly needs: readonly string[];
 }
 
-/** Some checkouts turn links into small text files. */
+/** What a setup.sh makes may be readable for root only; some checkouts turn links into small text files. */
 const hasLink = (directory: string): boolean =>
   readdirSync(directory, { recursive: true, encoding: 'utf8' }).some((name) =>
     lstatSync(join(directory, name)).isSymbolicLink(),
@@ -29,7 +30,12 @@ function sample(): string[] {
   const all: readonly Case[] = JSON.parse(readFileSync(join(SUITE, 'build/cases.json'), 'utf8'));
   const fit = all
     .filter(({ stage, needs }) => stage === 1 && needs.every((need) => need === 'busybox' || need === 'run'))
-    .filter(({ name, dir }) => !name.includes('link') && !hasLink(join(SUITE, 'build', dir)));
+    .filter(
+      ({ name, dir }) =>
+        !name.includes('link') &&
+        !existsSync(join(SUITE, 'build', dir, 'setup.sh')) &&
+        !hasLink(join(SUITE, 'build', dir)),
+    );
   const step = Math.max(1, Math.floor(fit.length / SAMPLE));
   return fit
     .filter((_, index) => index % step === 0)
@@ -37,21 +43,44 @@ function sample(): string[] {
     .slice(0, SAMPLE);
 }
 
-describe.runIf(isThere && hasBase()).each(people())('the conformance cases built by $name', (person) => {
-  it(`are what the peers made of them, in a sample of ${SAMPLE}`, { timeout: 180_000 }, async () => {
-    const registry = inject('registry');
-    const work = person.directory();
-    succeeded(await person.tsbuild(['--root', `${work}/s`, 'load', '-q', join(SUITE, 'bases/busybox.oci.tar')]));
-    succeeded(await person.tsbuild(['--root', `${work}/s`, 'push', '-q', 'busybox', `${registry}/corpus/busybox`]));
-    const program = `${process.execPath} ${inject('installed')}`;
-    const command = `${program} build --root {store} {args} {target} -f {file} -o type=oci,dest={out}.tar {context} && mv {out}.tar {out}`;
-    const results = `${work}/results.json`;
-    const options = ['--stage', '1', '--only', `^(${sample().join('|')})$`, '--registry', registry, '--cmd', command];
-    const own = ['--work', `${work}/cases`, '--results', results, '--jobs', '2'];
-    const { stdout } = await person.run([process.execPath, join(SUITE, 'run-diff.mjs'), ...options, ...own, '-v']);
-    const judged: Readonly<Record<string, { readonly verdict: string }>> = JSON.parse(readFileSync(results, 'utf8'));
-    const different = Object.entries(judged).filter(([, { verdict }]) => !/^same|^ref-broken:cand-as/.test(verdict));
-    expect(different, stdout).toEqual([]);
-    expect(Object.keys(judged)).toHaveLength(SAMPLE);
-  });
+interface Judgement {
+  readonly verdict: string;
+  readonly config?: readonly unknown[];
+  readonly history?: readonly unknown[];
+  readonly fs?: readonly { readonly path: string; readonly kind: string }[];
+}
+
+/** The runner writes this registry's name into the cases, so a copy of the Containerfile itself must differ. */
+function isSame({ verdict, config = [], history = [], fs = [] }: Judgement): boolean {
+  if (/^same|^ref-broken:cand-as/.test(verdict)) return true;
+  const isText = ({ path, kind }: { path: string; kind: string }) =>
+    kind === 'attr' && /(Docker|Container)file/.test(path);
+  return verdict === 'differs:fs' && config.length + history.length === 0 && fs.every(isText);
+}
+
+describe.runIf(isThere && hasBase())('the conformance cases', () => {
+  const everybody = people();
+  const [runner] = everybody;
+  it.each(everybody)(
+    `built by $name are what the peers made of them, in a sample of ${SAMPLE}`,
+    TIME,
+    async (person) => {
+      if (runner === undefined) throw new Error('nobody runs the tests');
+      const registry = inject('registry');
+      const work = runner.directory();
+      const as = person === runner ? [] : ['--as-user', person.login];
+      succeeded(await runner.tsbuild(['--root', `${work}/s`, 'load', '-q', join(SUITE, 'bases/busybox.oci.tar')]));
+      succeeded(await runner.tsbuild(['--root', `${work}/s`, 'push', '-q', 'busybox', `${registry}/corpus/busybox`]));
+      const program = `${process.execPath} ${inject('installed')}`;
+      const command = `${program} build --root {store} {args} {target} -f {file} -o type=oci,dest={out}.tar {context} && mv {out}.tar {out}`;
+      const results = `${work}/results.json`;
+      const options = ['--stage', '1', '--only', `^(${sample().join('|')})$`, '--registry', registry, '--cmd', command];
+      const own = ['--work', `${work}/cases`, '--results', results, '--jobs', '2', ...as];
+      const { stdout } = await runner.run([process.execPath, join(SUITE, 'run-diff.mjs'), ...options, ...own, '-v']);
+      const judged: Readonly<Record<string, Judgement>> = JSON.parse(readFileSync(results, 'utf8'));
+      const different = Object.entries(judged).filter(([, judgement]) => !isSame(judgement));
+      expect(different, stdout).toEqual([]);
+      expect(Object.keys(judged)).toHaveLength(SAMPLE);
+    },
+  );
 });

@@ -21,6 +21,8 @@ export interface RunOptions {
 /** Somebody who uses the program: root or an ordinary user, with a home of his own below the temporary directory. */
 export interface Person {
   readonly name: string;
+  /** As /etc/passwd has it. */
+  readonly login: string;
   readonly isRoot: boolean;
   readonly home: string;
   /** A new directory that belongs to him; goes at the end of the test file. */
@@ -67,6 +69,7 @@ function removeHome(home: string): void {
 
 class TestPerson implements Person {
   readonly name: string;
+  readonly login: string;
   readonly isRoot: boolean;
   readonly home: string;
   readonly #account: Account;
@@ -74,6 +77,7 @@ class TestPerson implements Person {
   constructor(account: Account) {
     this.#account = account;
     this.name = account.name;
+    this.login = account.login;
     this.isRoot = account.isRoot;
     this.home = realpathSync(mkdtempSync(join(tmpdir(), 'tsbuild-e2e-')));
     homes.push(this.home);
@@ -136,14 +140,14 @@ class TestPerson implements Person {
         XDG_DATA_HOME: join(this.home, 'data'),
         XDG_RUNTIME_DIR: join(this.home, 'run'),
         REGISTRY_AUTH_FILE: join(this.home, 'auth.json'),
-        USER: this.#account.login,
+        USER: this.login,
         ...env,
       },
     });
   }
 
   #own(path: string): void {
-    if (this.#account.prefix.length > 0) execFileSync('chown', ['-hR', String(this.#account.uid), path]);
+    if (this.#account.prefix.length > 0) execFileSync('chown', ['-hR', `${this.#account.uid}:`, path]);
   }
 }
 
