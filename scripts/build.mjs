@@ -20,6 +20,9 @@ await build({
   format: 'esm',
   platform: 'node',
   target: 'node20.18',
+  // what every start and every thread has to read; names stay, for stack traces
+  minifyWhitespace: true,
+  minifySyntax: true,
   external: ['koffi'], // native; loaded only where system calls are needed
   define: { TSBUILD_VERSION: JSON.stringify(version) },
   banner: {

@@ -1,5 +1,4 @@
 import { readlinkSync } from 'node:fs';
-import { readXattrs } from '../layers/index.ts';
 import { sha256 } from '../oci/index.ts';
 import type { FileHasher } from './file-hasher.ts';
 import type { SelectedSource, SourceEntry } from './selection.ts';
@@ -39,7 +38,7 @@ function describe(root: SourceRoot, entry: SourceEntry, { hasher, inodes }: Memo
   const { stat } = entry;
   const path = hostPath(root, entry.path);
   const owner = root.keepsOwners ? [Number(stat.uid), Number(stat.gid)] : [];
-  const xattrs = [...readXattrs(path)].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
+  const xattrs = [...hasher.xattrs(path, stat)].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
   const common = [entry.relative, Number(stat.mode), ...owner, xattrs];
   if (stat.isSymbolicLink()) return ['link', ...common, readlinkSync(path)];
   if (stat.isDirectory()) return ['directory', ...common];

@@ -23,6 +23,8 @@ export interface CopyRequest {
   readonly inlineMtime: number;
   /** Seconds; later times are lowered to it. */
   readonly clampMtime?: number | undefined;
+  /** A source file's attributes, where something remembers them; else they are read. */
+  readonly xattrsOf?: ((file: string, stat: BigIntStats) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
 
 interface CopyState {
@@ -204,13 +206,13 @@ function stageEntry(state: CopyState, entry: SourceEntry, target: string): void 
 }
 
 function toTarEntry(state: CopyState, { path, stat }: SourceEntry, target: string): TarEntry {
-  const { root } = state.request;
+  const { root, xattrsOf = readXattrs } = state.request;
   const file = hostPath(root, path);
   const isDirectory = stat.isDirectory();
   const own = Number(stat.mode) & 0o7777;
   const owner =
     state.owner ?? (root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 });
-  const xattrs = readXattrs(file);
+  const xattrs = xattrsOf(file, stat);
   const common = {
     path: target.slice(1),
     mode: stat.isSymbolicLink() ? own : (state.chmod?.(own, isDirectory) ?? own),
