@@ -4,6 +4,7 @@ import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOption
 import { BuildError } from './errors.ts';
 import {
   BuiltinSandbox,
+  dieWithParent,
   enterNamespace,
   isInsideNamespace,
   type MountedRoot,
@@ -30,9 +31,13 @@ export interface Workspace {
   readonly root: string;
   readonly store: Store;
   readonly library: LayerLibrary;
+  /** What unpacks and reads layers; one pool a process. */
+  readonly workers: LayerWorkers;
   readonly sandbox: BuiltinSandbox;
   readonly registry: (access: RegistryAccess) => Registry;
   mountRoot(chain: readonly Layer[]): Promise<MountedRoot>;
+  /** Removes what builds that were killed left unfinished. Only inside the namespace. */
+  removeStale(): Promise<number>;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -55,24 +60,34 @@ export async function withWorkspace<T>(
   session: SessionOptions,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
+  // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
+  if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
-  const { store, library } = openRooms(root, session.env);
+  const { store, library, directories } = openRooms(root, session.env);
   using sandbox = new BuiltinSandbox();
   const workspace: Workspace = {
     root,
     store,
     library,
+    workers: directories.workers,
     sandbox,
     registry: (access) => createRegistry(registryOptions(session, access)),
     mountRoot: (chain) => mountChain(library, chain, root),
+    removeStale: () => directories.removeStale(),
   };
   return await store.withLease(() => work(workspace));
 }
 
-function openRooms(root: string, env: Environment): { store: Store; library: LayerLibrary } {
+interface OpenRooms {
+  readonly store: Store;
+  readonly library: LayerLibrary;
+  readonly directories: LayerDirectories;
+}
+
+function openRooms(root: string, env: Environment): OpenRooms {
+  const directories = new LayerDirectories(root, new LayerWorkers());
   let library: LayerLibrary | undefined;
   const store = openStore(root, ({ paths, blobs, layerIndex }) => {
-    const directories = new LayerDirectories(root, new LayerWorkers());
     // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
     const hasOverlay = !isInsideNamespace(env) || overlayWorks(paths.active);
     const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
@@ -82,7 +97,7 @@ function openRooms(root: string, env: Environment): { store: Store; library: Lay
     return { layers, decompress, removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options) };
   });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
-  return { store, library };
+  return { store, library, directories };
 }
 
 async function mountChain(library: LayerLibrary, chain: readonly Layer[], root: string): Promise<MountedRoot> {

@@ -1,10 +1,10 @@
 import type { RegistryAccess, SessionOptions } from './api.ts';
 import type { Workspace } from './assembly.ts';
 import { BuildError } from './errors.ts';
-import { type BaseImage, imageKey, type LowerOptions, requiredImages } from './graph/index.ts';
+import { type BaseImage, imageKey, type LowerOptions, type RequiredImage, requiredImages } from './graph/index.ts';
 import { findOrPull, pullImage } from './images.ts';
 import { formatReference, type Image, parseReference } from './oci/index.ts';
-import type { Containerfile } from './parser/index.ts';
+import { type Containerfile, suggest } from './parser/index.ts';
 
 export interface Bases {
   /** For lowering, by `imageKey`. */
@@ -21,7 +21,8 @@ export interface BaseOptions {
 
 /**
  * Finds every image that the target needs, in the store or, where it is missing there (or `pull` asks for the newest), in
- * its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing.
+ * its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing. Errors carry the
+ * place of the FROM or --from that names the image.
  */
 export async function resolveBases(file: Containerfile, lowering: LowerOptions, options: BaseOptions): Promise<Bases> {
   const configs = new Map<string, BaseImage>();
@@ -32,18 +33,41 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
     round = requiredImages(file, lowering, configs)
   ) {
     await Promise.all(
-      round.map(async ({ name, platform, range }) => {
-        try {
-          const find = options.pull ? pullImage : findOrPull;
-          const image = await find(name, platform, options);
-          const reference = formatReference(parseReference(name));
-          configs.set(imageKey(name, platform), { reference, digest: image.descriptor.digest, config: image.config });
-          images.set(image.descriptor.digest, image);
-        } catch (error) {
-          throw error instanceof BuildError && range ? error.at(range) : error;
-        }
+      round.map(async (required) => {
+        const image = await find(file, required, options);
+        const { name, platform } = required;
+        const reference = formatReference(parseReference(name));
+        configs.set(imageKey(name, platform), { reference, digest: image.descriptor.digest, config: image.config });
+        images.set(image.descriptor.digest, image);
       }),
     );
   }
   return { configs, images };
+}
+
+async function find(file: Containerfile, required: RequiredImage, options: BaseOptions): Promise<Image> {
+  const { name, platform, range } = required;
+  try {
+    return await (options.pull ? pullImage(name, platform, options) : findOrPull(name, platform, options));
+  } catch (error) {
+    if (!(error instanceof BuildError) || error.code === 'E_CANCELLED') throw error;
+    const meant = stageMeant(file, name);
+    const located = range ? error.at(range) : error;
+    if (meant === undefined || !MAY_BE_TYPO.has(error.code)) throw located;
+    throw new BuildError(error.code, error.message, {
+      hint: `Did you mean the stage "${meant}"? No stage is called "${name}", so it was taken for an image`,
+      range: located.range,
+      cause: error,
+      fields: error.fields,
+    });
+  }
+}
+
+/** What registries say of a name that does not exist; docker.io answers 401. */
+const MAY_BE_TYPO: ReadonlySet<string> = new Set(['E_NOT_FOUND', 'E_UNAUTHORIZED', 'E_DENIED']);
+
+/** The stage that a name like a stage's was probably meant to be. */
+function stageMeant(file: Containerfile, name: string): string | undefined {
+  const names = file.stages.flatMap(({ from }) => from.name ?? []);
+  return /[.:/@]/.test(name) || names.includes(name) ? undefined : suggest(name, names);
 }

@@ -48,6 +48,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     if (mustDelegate(graph, lookedUp?.missing ?? stepsOf(graph), options)) return delegate(options, { [PULLED]: '1' });
 
+    await removeStale(workspace, options);
     announce(graph, [...file.warnings, ...graph.warnings], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
@@ -85,6 +86,17 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outpu
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
 }
 
+/** Best effort: what is left over costs space only. */
+async function removeStale(workspace: Workspace, { self, emit }: BuildOptions): Promise<void> {
+  if (!isInsideNamespace(self.env)) return;
+  try {
+    await workspace.removeStale();
+  } catch (error) {
+    const message = `Cannot remove what an earlier build left behind: ${error instanceof Error ? error.message : error}`;
+    emit({ type: 'warning', message, hint: 'tsbuild prune removes it too' });
+  }
+}
+
 async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: BuildOptions): Promise<string[]> {
   const names = tags.map(parseLocalName);
   if (names.length === 0) await store.images.add(image, { emit, signal });
@@ -108,6 +120,9 @@ function executorOptions(options: BuildOptions, { context, input, workspace, ima
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
     context: contextRoot(context, input),
     mountRoot: (chain) => workspace.mountRoot(chain),
+    markUsed: async (layers) => {
+      await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));
+    },
     emit: options.emit,
     signal: options.signal,
     jobs: options.jobs ?? availableParallelism(),

@@ -1,5 +1,3 @@
-import { createReadStream } from 'node:fs';
-import { resolve } from 'node:path';
 import type {
   Delegated,
   Environment,
@@ -14,25 +12,22 @@ import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
-import { decompress, detectCompression } from './layers/index.ts';
 import {
   choosePlatform,
-  createImage,
   formatReference,
   hostPlatform,
   type Image,
   type ImageFormat,
   isForeignLayer,
   type Layer,
+  layerCompression,
   OCI_MANIFEST,
   type Platform,
   parseLocalName,
   parsePlatform,
   parseReference,
-  type Reference,
   withLayers,
 } from './oci/index.ts';
-import { openArchive } from './store/index.ts';
 
 export interface PullOptions extends SessionOptions, RegistryAccess {
   readonly platform?: string | undefined;
@@ -76,18 +71,26 @@ export async function findOrPull(name: string, platform: Platform, sources: Sour
   return pullImage(name, platform, sources);
 }
 
-const resultOf = (name: string, image: Image): PullResult => ({
+/** What the commands that bring an image print. */
+export const resultOf = (name: string, image: Image): PullResult => ({
   name,
   imageId: image.configDescriptor.digest,
   manifest: image.descriptor.digest,
 });
 
-/** Layers compressed (once: it is remembered) and typed for where the image goes. A pulled image that needs no change stays byte for byte. */
+/**
+ * Layers compressed (once: it is remembered) and typed for where the image goes. A pulled image that needs no change stays
+ * byte for byte. Throws `E_CORRUPT_STORE` where a compressed layer is gone: its exact bytes cannot be made again.
+ */
 export async function portable(image: Image, workspace: Workspace, format: ImageFormat): Promise<Image> {
   const layers = await Promise.all(
     image.layers.map(async (layer): Promise<Layer> => {
       if (isForeignLayer(layer.descriptor.mediaType)) return layer;
-      return forFormat(await workspace.library.compressed(layer, 'gzip'), format);
+      const compression = layerCompression(layer.descriptor.mediaType);
+      const isReady = compression === 'gzip' || (compression === 'zstd' && format === 'oci');
+      const packed = isReady ? layer : await workspace.library.compressed(layer, 'gzip');
+      await requireBlob(packed, workspace);
+      return forFormat(packed, format);
     }),
   );
   const isSame = layers.every(
@@ -96,6 +99,13 @@ export async function portable(image: Image, workspace: Workspace, format: Image
       layer.descriptor.mediaType === image.layers[i]?.descriptor.mediaType,
   );
   return isSame ? image : withLayers(image, layers, format);
+}
+
+async function requireBlob({ descriptor }: Layer, { store }: Workspace): Promise<void> {
+  if (await store.blobs.has(descriptor.digest)) return;
+  throw new BuildError('E_CORRUPT_STORE', `Cannot read the layer ${descriptor.digest}: it is no longer in the store`, {
+    hint: 'Pull the base image again (tsbuild pull NAME), or build with --pull',
+  });
 }
 
 export const formatOf = (image: Image): ImageFormat => (image.descriptor.mediaType === OCI_MANIFEST ? 'oci' : 'docker');
@@ -177,68 +187,3 @@ export const inspectImage = (name: string, options: SessionOptions): Promise<obj
       History: image.config.history ?? [],
     };
   });
-
-/** A root filesystem as an image with one layer. `tar` may be compressed (by content). */
-export const importRootfs = (
-  tar: string,
-  name: string,
-  options: SessionOptions & { readonly stdin?: AsyncIterable<Uint8Array> | undefined },
-): Promise<PullResult> =>
-  withWorkspace(options, async (workspace) => {
-    const ref = parseLocalName(name);
-    const bytes = tar === '-' ? (options.stdin ?? []) : createReadStream(tar);
-    const committed = await workspace.library.commitTar(await plainTar(bytes));
-    const layer = await workspace.library.find(committed.diffId);
-    if (!layer) throw new BuildError('E_CORRUPT_STORE', 'The imported layer vanished from the store');
-    const created = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-    const image = createImage({
-      format: 'oci',
-      config: {
-        ...hostPlatform(),
-        created,
-        config: { Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'], Cmd: ['/bin/sh'] },
-        rootfs: { type: 'layers', diff_ids: [committed.diffId] },
-        history: [{ created, created_by: 'import', comment: 'tsbuild' }],
-      },
-      layers: [layer],
-    });
-    await workspace.store.images.write(image, ref, options);
-    return resultOf(formatReference(ref), image);
-  });
-
-async function plainTar(bytes: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  const iterator = (async function* () {
-    yield* bytes;
-  })();
-  const { value: first } = await iterator.next();
-  const all = (async function* () {
-    if (first) yield first;
-    yield* iterator;
-  })();
-  return decompress(all, detectCompression(first ?? new Uint8Array()));
-}
-
-/** An OCI or Docker archive, with all images in it. */
-export const load = (
-  input: string,
-  options: SessionOptions & { readonly stdin?: AsyncIterable<Uint8Array> | undefined },
-): Promise<readonly PullResult[]> =>
-  withWorkspace(options, async ({ store }) => {
-    const source = input === '-' ? (options.stdin ?? emptyBytes()) : resolve(input);
-    await using archive = await openArchive({ source, ingest: store.paths.ingest, decompress });
-    const results: PullResult[] = [];
-    for (const archived of archive.images) {
-      const image = await archived.open(undefined, options);
-      const names = archived.names.map(archiveName);
-      if (names.length === 0) await store.images.add(image, options);
-      for (const ref of names) await store.images.write(image, ref, options);
-      results.push(resultOf(names.map(formatReference).join(', ') || '<none>', image));
-    }
-    return results;
-  });
-
-/** A name inside an OCI archive may be only a tag. */
-const archiveName = (name: string): Reference =>
-  /[/:]/.test(name) ? parseLocalName(name) : parseLocalName(`image:${name}`);
-
-async function* emptyBytes(): AsyncIterable<Uint8Array> {}

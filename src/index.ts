@@ -14,8 +14,10 @@ export {
   systemErrorCode,
 } from './errors.ts';
 export type { BuildEvent, EventSink, StepSummary } from './events.ts';
-export { importRootfs, inspectImage, listImages, load, pull, push, removeImages, tagImage } from './images.ts';
+export { inspectImage, listImages, pull, push, removeImages, tagImage } from './images.ts';
+export { importRootfs } from './import-rootfs.ts';
 export { info } from './info.ts';
+export { load } from './load.ts';
 export { login, logout } from './logins.ts';
 export { codeFrame } from './parser/index.ts';
 export { prune } from './prune.ts';

@@ -4,7 +4,7 @@ import { isRoot, type Workspace } from './assembly.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import { portable } from './images.ts';
-import { flattenLayers, LayerWorkers, type TarMember, unpackTree } from './layers/index.ts';
+import { flattenLayers, type TarMember, unpackTree } from './layers/index.ts';
 import { type Image, type ImageFormat, parseLocalName, withLayers } from './oci/index.ts';
 import { type ArchiveDestination, DockerArchiveSink, OciArchiveSink, writeArchive } from './store/index.ts';
 
@@ -36,7 +36,7 @@ async function writeOutput(image: Image, output: OutputSpec, { options, workspac
       return;
     case 'local':
       await unpackTree(flattenLayers(image.layers), resolve(output.dest), {
-        workers: new LayerWorkers(),
+        workers: workspace.workers,
         owner:
           isRoot() && !isInsideNamespace(options.self.env)
             ? undefined

@@ -1,22 +1,28 @@
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream } from 'node:fs';
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import { decodeTar, openIfArchive, type TarEntry } from '../layers/index.ts';
 import { resolveInRoot } from './rootfs-path.ts';
 import type { StagedView } from './staged-view.ts';
+import { openUnchanged, type SeenFile } from './unchanged-file.ts';
 import type { Owner } from './users.ts';
 
 type TarMembers = ReturnType<typeof decodeTar>;
 
+export interface StagedMember {
+  /** The path is that in the image. */
+  readonly entry: TarEntry;
+  /** Of a hard link: what was staged under the name that it links to; undefined: that is a file of the layers below. */
+  readonly target?: TarEntry | undefined;
+}
+
 /** A local archive that ADD unpacks: read once for its names, once for its bytes. */
 export interface StagedArchive {
-  /** By position in the archive; the paths are those in the image. */
-  readonly entries: ReadonlyMap<number, TarEntry>;
+  /** By position in the archive. */
+  readonly members: ReadonlyMap<number, StagedMember>;
   /** Opens it anew. */
   open(): TarMembers;
 }
-
-const MISSING_TARGET = 'The archive names a hard link before, or without, the file that it links to';
 
 export interface ArchiveStaging {
   readonly staged: StagedView;
@@ -28,66 +34,78 @@ export interface ArchiveStaging {
 /**
  * Stages the entries of an archive below `destination` as `tar -x` in a chroot there would: links lead nowhere else,
  * what exists is replaced, directories are merged and take the archive's attributes. undefined: not an archive.
+ * Throws `E_BAD_ARCHIVE`.
  */
 export async function stageArchive(
-  file: string,
+  seen: SeenFile,
   destination: string,
   { staged, owner, makeDirectory }: ArchiveStaging,
 ): Promise<StagedArchive | undefined> {
-  const open = (): AsyncIterable<Uint8Array> => createReadStream(file);
-  const first = await openIfArchive(open);
-  if (first === undefined) return undefined;
+  const bytes = (): AsyncIterable<Uint8Array> => createReadStream(seen.file, { fd: openUnchanged(seen) });
+  const tar = await openIfArchive(bytes);
+  if (tar === undefined) return undefined;
   makeDirectory(destination);
-  const entries = new Map<number, TarEntry>();
+  const members = new Map<number, StagedMember>();
   let ordinal = 0;
-  for await (const { entry, body } of decodeTar(first)) {
-    for await (const _ of body) {
-      // only the names are wanted now
-    }
-    const placed = place(owner ? { ...entry, ...owner } : entry, destination, staged);
-    if (placed !== undefined) entries.set(ordinal, placed);
+  for await (const { entry } of readArchive(tar, seen)) {
+    const member = place(owner ? { ...entry, ...owner } : entry, destination, staged);
+    if (member !== undefined) members.set(ordinal, member);
     ordinal++;
   }
-  return { entries, open: () => reopen(open) };
+  const open = async function* (): TarMembers {
+    const again = await openIfArchive(bytes);
+    if (again !== undefined) yield* readArchive(again, seen);
+  };
+  return { members, open };
 }
 
-async function* reopen(open: () => AsyncIterable<Uint8Array>): TarMembers {
-  const tar = await openIfArchive(open);
-  if (tar !== undefined) yield* decodeTar(tar);
+async function* readArchive(tar: AsyncIterable<Uint8Array>, seen: SeenFile): TarMembers {
+  try {
+    yield* decodeTar(tar);
+  } catch (cause) {
+    if (!(cause instanceof BuildError && cause.code === 'E_BAD_LAYER')) throw cause;
+    throw new BuildError('E_BAD_ARCHIVE', `Cannot unpack "${posix.basename(seen.file)}": ${cause.message}`, {
+      hint: 'The archive is damaged or cut off; to copy it as a file, use COPY',
+      cause,
+    });
+  }
+  closeSync(openUnchanged(seen));
 }
 
-function place(entry: TarEntry, destination: string, staged: StagedView): TarEntry | undefined {
-  const target = targetOf(entry.path, destination, staged);
-  if (target === undefined) return placeRoot(entry, destination, staged);
-  const fresh = { uid: 0, gid: 0, mtime: entry.mtime };
-  const parent = posix.dirname(target);
-  if (!staged.stageDirectory(parent, fresh)) {
+function place(entry: TarEntry, destination: string, staged: StagedView): StagedMember | undefined {
+  const path = targetOf(entry.path, destination, staged);
+  if (path === undefined) return placeRoot(entry, destination, staged);
+  const parent = posix.dirname(path);
+  if (!staged.stageDirectory(parent, { uid: 0, gid: 0, mtime: Math.floor(entry.mtime) })) {
     throw new BuildError('E_BAD_ARCHIVE', `Cannot unpack "${entry.path}": "${parent}" is not a directory`, {
       hint: 'The archive or the image has a file where the archive needs a directory',
     });
   }
-  const placed: TarEntry = { ...entry, path: target.slice(1), mtime: Math.floor(entry.mtime) };
-  if (placed.type === 'hardlink' && entry.type === 'hardlink') {
-    const linked = targetOf(entry.linkname, destination, staged);
-    if (linked === undefined || staged.lstat(linked) === undefined) {
-      throw new BuildError('E_BAD_ARCHIVE', `Cannot unpack "${entry.path}": no file "${entry.linkname}" to link to`, {
-        hint: MISSING_TARGET,
-      });
-    }
-    const link: TarEntry = { ...placed, linkname: linked.slice(1) };
-    staged.stage(target, link);
-    return link;
+  const placed: TarEntry = { ...entry, path: path.slice(1), mtime: Math.floor(entry.mtime) };
+  const member = placed.type === 'hardlink' ? linkMember(placed, destination, staged) : { entry: placed };
+  staged.stage(path, member.entry);
+  return member;
+}
+
+type HardLink = Extract<TarEntry, { readonly type: 'hardlink' }>;
+
+function linkMember(link: HardLink, destination: string, staged: StagedView): StagedMember {
+  const linked = targetOf(link.linkname, destination, staged);
+  const found = linked === undefined ? undefined : staged.lstat(linked);
+  if (linked === undefined || found === undefined || found.type === 'directory') {
+    throw new BuildError('E_BAD_ARCHIVE', `Cannot unpack "${link.path}": no file "${link.linkname}" to link to`, {
+      hint: 'The archive names a hard link before, or without, the file that it links to',
+    });
   }
-  staged.stage(target, placed);
-  return placed;
+  return { entry: { ...link, linkname: linked.slice(1) }, target: staged.stagedAt(linked) };
 }
 
 /** The archive's own root gives the destination its attributes; a file without a name is passed over, as tar does. */
-function placeRoot(entry: TarEntry, destination: string, staged: StagedView): TarEntry | undefined {
+function placeRoot(entry: TarEntry, destination: string, staged: StagedView): StagedMember | undefined {
   if (entry.type !== 'directory' || destination === '/') return undefined;
   const placed: TarEntry = { ...entry, path: destination.slice(1), mtime: Math.floor(entry.mtime) };
   staged.stage(destination, placed);
-  return placed;
+  return { entry: placed };
 }
 
 /** The parent's links are followed inside the destination; the name itself is not. */

@@ -6,6 +6,7 @@ import {
   type Image,
   type ImageConfig,
   type ImageFormat,
+  isForeignLayer,
   type Layer,
   layerCompression,
   layerType,
@@ -60,8 +61,9 @@ function completeHistory(base: readonly HistoryEntry[], layers: number): History
   return [...base, ...filler];
 }
 
-/** The same bytes under the format's media type. Throws `E_UNSUPPORTED` for zstd in Docker schema 2. */
+/** The same bytes under the format's media type; what nobody may redistribute keeps its own. Throws `E_UNSUPPORTED` for zstd in Docker schema 2. */
 export function forFormat(layer: Layer, format: ImageFormat): Layer {
+  if (isForeignLayer(layer.descriptor.mediaType)) return layer;
   const compression = layerCompression(layer.descriptor.mediaType) ?? 'none';
   const mediaType = layerType(format, compression);
   if (mediaType === undefined) {

@@ -1,8 +1,7 @@
-import { readlinkSync } from 'node:fs';
 import { sha256 } from '../oci/index.ts';
 import type { FileHasher } from './file-hasher.ts';
 import type { SelectedSource, SourceEntry } from './selection.ts';
-import { hostPath, type SourceRoot, unreadable } from './source-root.ts';
+import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
 
 /**
  * Digest of exactly what a COPY reads: names, types, modes, owners (where they are kept), link targets, xattrs,
@@ -10,16 +9,18 @@ import { hostPath, type SourceRoot, unreadable } from './source-root.ts';
  */
 export function hashSources(root: SourceRoot, sources: readonly SelectedSource[], hasher: FileHasher): string {
   const hash = sha256();
-  for (const source of sources) {
+  const inodes = new Map<string, string>();
+  for (const [position, source] of sources.entries()) {
     if (source.type === 'inline') {
       hash.update(JSON.stringify(['inline', source.name, source.content]));
       continue;
     }
     hash.update(JSON.stringify([source.type, source.type === 'file' ? source.name : '']));
-    const inodes = new Map<string, string>();
     for (const entry of source.entries) {
+      // of a directory that is named as a source only the contents are copied
+      if (source.type === 'directory' && entry.relative === '') continue;
       try {
-        hash.update(JSON.stringify(describe(root, entry, { hasher, inodes })));
+        hash.update(JSON.stringify(describe(root, entry, { hasher, inodes, position })));
       } catch (error) {
         throw unreadable(root, entry.path, error);
       }
@@ -30,24 +31,26 @@ export function hashSources(root: SourceRoot, sources: readonly SelectedSource[]
 
 interface Memory {
   readonly hasher: FileHasher;
-  /** Inode to the first name it was met under. */
+  /** Inode to the first name that it was met under, over all sources: the layer links them, too. */
   readonly inodes: Map<string, string>;
+  /** Of the source. */
+  readonly position: number;
 }
 
-function describe(root: SourceRoot, entry: SourceEntry, { hasher, inodes }: Memory): unknown[] {
+function describe(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): unknown[] {
   const { stat } = entry;
   const path = hostPath(root, entry.path);
   const owner = root.keepsOwners ? [Number(stat.uid), Number(stat.gid)] : [];
   const xattrs = [...hasher.xattrs(path, stat)].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
   const common = [entry.relative, Number(stat.mode), ...owner, xattrs];
-  if (stat.isSymbolicLink()) return ['link', ...common, readlinkSync(path)];
+  if (stat.isSymbolicLink()) return ['link', ...common, readSourceLink(root, entry.path)];
   if (stat.isDirectory()) return ['directory', ...common];
   if (!stat.isFile()) return ['special', ...common, Number(stat.rdev)];
   if (stat.nlink > 1n) {
     const inode = `${stat.dev}:${stat.ino}`;
     const first = inodes.get(inode);
     if (first !== undefined) return ['hardlink', ...common, first];
-    inodes.set(inode, entry.relative);
+    inodes.set(inode, `${position}/${entry.relative}`);
   }
   return ['file', ...common, hasher.hash(path, stat)];
 }

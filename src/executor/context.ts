@@ -12,26 +12,30 @@ export interface BuildInput {
   readonly mtime: number;
 }
 
-const MAX_CONTAINERFILE_BYTES = 16 * 1024 * 1024;
+/** BuildKit's limit for a Dockerfile. */
+const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_NAMES = ['Containerfile', 'Dockerfile'] as const;
 
-function readText(path: string): { text: string; mtime: number } | undefined {
+/** A small text file. undefined: not there. Throws `code`. */
+function readText(path: string, code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT'): { text: string; mtime: number } | undefined {
   try {
     const stat = statSync(path);
     if (!stat.isFile() && !stat.isFIFO()) {
-      throw new BuildError('E_NO_CONTAINERFILE', `Cannot read "${path}": not a file`, {
+      throw new BuildError(code, `Cannot read "${path}": not a file`, {
         hint: 'Name the Containerfile with -f, and the context directory as the last argument',
       });
     }
-    if (stat.size > MAX_CONTAINERFILE_BYTES) {
-      throw new BuildError('E_NO_CONTAINERFILE', `Cannot read "${path}": larger than ${MAX_CONTAINERFILE_BYTES} bytes`);
+    if (stat.size > MAX_TEXT_BYTES) {
+      throw new BuildError(code, `Cannot read "${path}": larger than ${MAX_TEXT_BYTES} bytes`, {
+        hint: 'Check that it is the file that you mean',
+      });
     }
     return { text: readFileSync(path, 'utf8'), mtime: Math.floor(stat.mtimeMs / 1000) };
   } catch (error) {
     if (error instanceof BuildError) throw error;
-    const code = systemErrorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new BuildError('E_NO_CONTAINERFILE', `Cannot read "${path}": ${code ?? 'error'}`, {
+    const reason = systemErrorCode(error);
+    if (reason === 'ENOENT' || reason === 'ENOTDIR') return undefined;
+    throw new BuildError(code, `Cannot read "${path}": ${reason ?? 'error'}`, {
       hint: 'Check the permissions of the file and of its directories',
       cause: error,
     });
@@ -72,7 +76,7 @@ export function readContainerfile(
   const candidates =
     file === undefined ? DEFAULT_NAMES.map((name) => join(context, name)) : [resolve(file), resolve(context, file)];
   for (const path of candidates) {
-    const found = readText(path);
+    const found = readText(path, 'E_NO_CONTAINERFILE');
     if (found) return { containerfile: { name: file ?? basename(path), text: found.text }, path, mtime: found.mtime };
   }
   const message =
@@ -90,12 +94,13 @@ function readIgnoreFile(context: string, containerfile: string | undefined): Sou
     join(context, '.dockerignore'),
   ];
   for (const path of candidates) {
-    const found = readText(path);
+    const found = readText(path, 'E_CONTEXT');
     if (found) return { ...parseIgnoreFile(found.text, basename(path)), fileName: basename(path) };
   }
   return undefined;
 }
 
+/** The context as COPY reads it, with its ignore file. Throws `E_CONTEXT`, `E_PARSE`. */
 export function contextRoot(context: string, input: BuildInput): SourceRoot {
   const ignore = readIgnoreFile(context, input.path);
   return { directory: context, description: `the context "${context}"`, ignore, keepsOwners: false };

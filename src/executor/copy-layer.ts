@@ -1,11 +1,11 @@
-import { type BigIntStats, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import type { CopyOp, PendingDirectory } from '../graph/index.ts';
-import { type RootView, readXattrs, type TarEntry } from '../layers/index.ts';
+import type { RootView } from '../layers/index.ts';
 import { hasWildcard } from '../parser/index.ts';
 import { stageArchive } from './archive-source.ts';
 import { type ModeChange, parseChmod } from './chmod.ts';
+import { hostEntry, secondsOf } from './host-entry.ts';
 import { resolveInRoot } from './rootfs-path.ts';
 import type { SelectedSource, SourceEntry } from './selection.ts';
 import { hostPath, type SourceRoot } from './source-root.ts';
@@ -23,8 +23,6 @@ export interface CopyRequest {
   readonly inlineMtime: number;
   /** Seconds; later times are lowered to it. */
   readonly clampMtime?: number | undefined;
-  /** A source file's attributes, where something remembers them; else they are read. */
-  readonly xattrsOf?: ((file: string, stat: BigIntStats) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
 
 interface CopyState {
@@ -58,12 +56,13 @@ export async function copyLayer(request: CopyRequest): Promise<AsyncIterable<Uin
 export async function directoriesLayer(
   view: RootView,
   pending: readonly PendingDirectory[],
+  clampMtime: number | undefined,
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const staged = new StagedView(view);
   const missing = pending.some(({ path }) => resolveInRoot(view, path).entry === undefined);
   if (!missing) return undefined;
   await stagePending(staged, pending);
-  return writeTar({ staged, bodies: new Map(), archives: [], clampMtime: undefined });
+  return writeTar({ staged, bodies: new Map(), archives: [], clampMtime });
 }
 
 /** New directories belong to the USER of their WORKDIR and take the time of the directory that they are made in. */
@@ -87,8 +86,6 @@ function nearestMtime(view: StagedView, path: string): number {
     if (at === '/') return 0;
   }
 }
-
-const secondsOf = (stat: BigIntStats): number => Math.floor(Number(stat.mtimeMs) / 1000);
 
 function newestMtime(source: SelectedSource, inlineMtime: number): number {
   if (source.type === 'inline') return inlineMtime;
@@ -131,9 +128,9 @@ async function stageFile(state: CopyState, source: Exclude<SelectedSource, { typ
   const { op, root } = state.request;
   const entry = source.type === 'inline' ? undefined : source.entries[0];
   if (op.unpack && entry?.stat.isFile()) {
-    const file = hostPath(root, entry.path);
+    const seen = { file: hostPath(root, entry.path), stat: entry.stat };
     const destination = resolveInRoot(state.staged, op.destination).path;
-    const archive = await stageArchive(file, destination, {
+    const archive = await stageArchive(seen, destination, {
       staged: state.staged,
       owner: state.owner,
       makeDirectory: (path) => makeDirectory(state, path),
@@ -186,8 +183,8 @@ function refuseDirectory(state: CopyState, target: string): void {
 
 function stageEntry(state: CopyState, entry: SourceEntry, target: string): void {
   const { root } = state.request;
-  const file = hostPath(root, entry.path);
-  const staged = toTarEntry(state, entry, target);
+  const { owner, chmod } = state;
+  const staged = hostEntry(root, entry, { target, owner, chmod });
   if (staged.type === 'directory') {
     const there = state.staged.lstat(target);
     if (there !== undefined && there.type !== 'directory') {
@@ -200,34 +197,8 @@ function stageEntry(state: CopyState, entry: SourceEntry, target: string): void 
     }
   } else refuseDirectory(state, target);
   state.staged.stage(target, staged);
-  const body: Body | undefined = staged.type === 'file' ? { type: 'host', file, stat: entry.stat } : undefined;
+  const body: Body | undefined =
+    staged.type === 'file' ? { type: 'host', file: hostPath(root, entry.path), stat: entry.stat } : undefined;
   if (body) state.plan.bodies.set(target, body);
   else state.plan.bodies.delete(target);
-}
-
-function toTarEntry(state: CopyState, { path, stat }: SourceEntry, target: string): TarEntry {
-  const { root, xattrsOf = readXattrs } = state.request;
-  const file = hostPath(root, path);
-  const isDirectory = stat.isDirectory();
-  const own = Number(stat.mode) & 0o7777;
-  const owner =
-    state.owner ?? (root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 });
-  const xattrs = xattrsOf(file, stat);
-  const common = {
-    path: target.slice(1),
-    mode: stat.isSymbolicLink() ? own : (state.chmod?.(own, isDirectory) ?? own),
-    ...owner,
-    mtime: secondsOf(stat),
-    ...(xattrs.size > 0 ? { xattrs } : {}),
-  };
-  if (isDirectory) return { type: 'directory', ...common };
-  if (stat.isSymbolicLink()) return { type: 'symlink', ...common, linkname: readlinkSync(file) };
-  if (stat.isFIFO()) return { type: 'fifo', ...common };
-  if (stat.isFile()) return { type: 'file', ...common, size: Number(stat.size) };
-  return { type: stat.isBlockDevice() ? 'block' : 'char', ...common, ...deviceNumbers(Number(stat.rdev)) };
-}
-
-/** Linux' 64-bit dev_t (sysmacros.h, gnu_dev_major and gnu_dev_minor); Node gives what fits in 32 bits. */
-function deviceNumbers(rdev: number): { devMajor: number; devMinor: number } {
-  return { devMajor: (rdev >>> 8) & 0xfff, devMinor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
 }

@@ -26,6 +26,8 @@ export interface ExecutorOptions {
   readonly baseLayers: (manifestDigest: string) => readonly Layer[];
   readonly context: SourceRoot;
   readonly mountRoot: (chain: readonly Layer[]) => Promise<MountedRoot>;
+  /** Keeps layers from being pruned by other processes, before a step works on them. */
+  readonly markUsed: (layers: readonly Layer[]) => Promise<void>;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
   readonly jobs: number;
@@ -103,16 +105,10 @@ class Run {
   }
 
   async evaluateAll(target: Node): Promise<Execution> {
-    let failure: { readonly error: unknown } | undefined;
-    try {
-      await this.#evaluate(target);
-    } catch (error) {
-      failure = { error };
-      this.#stop.abort(error);
-    }
+    await this.#evaluate(target).catch(() => {}); // its cause is the reason of the stop
     await Promise.allSettled(this.#promises.values()); // nothing runs on after we return
     this.#options.hasher.save();
-    if (failure) throw failure.error;
+    this.#stop.signal.throwIfAborted();
     return { results: this.#results, missing: this.#missing, selections: this.#selections };
   }
 
@@ -123,6 +119,7 @@ class Run {
         if (result) this.#results.set(node.id, result);
         return result;
       });
+      // the first failure is the reason; what fails because of it says nothing new
       promise.catch((error) => this.#stop.abort(error));
       this.#promises.set(node.id, promise);
     }
@@ -151,8 +148,12 @@ class Run {
       this.#missing.push(node);
       return undefined;
     }
-    const step = op.kind === 'copy' ? this.#copyStep(node, op, parent.chain, from) : { node, parent: parent.chain };
-    return this.#lookupOrExecute(step);
+    try {
+      const step = op.kind === 'copy' ? this.#copyStep(node, op, parent.chain, from) : { node, parent: parent.chain };
+      return await this.#lookupOrExecute(step);
+    } catch (error) {
+      throw error instanceof BuildError && !this.#signal.aborted ? error.at(node.range) : error;
+    }
   }
 
   #copyStep(node: Node, op: CopyOp, parent: readonly Layer[], from: StepResult | undefined): Step {
@@ -206,6 +207,7 @@ class Run {
     return cacheKey(node.op, {
       platform: node.platform,
       parent: chainIdOf(parent.map((layer) => layer.diffId)) ?? null,
+      clampMtime: this.#options.clampMtime,
       ...(sources === undefined ? {} : { sources }),
     });
   }
@@ -233,21 +235,22 @@ class Run {
       return layer;
     } catch (error) {
       emit({ type: 'step.failed', step: id, durationMs: performance.now() - start });
-      throw error instanceof BuildError ? error.at(step.node.range) : error;
+      throw error;
     }
   }
 
   async #perform(step: Step): Promise<CommittedLayer | undefined> {
     const { node, parent } = step;
-    const { library, sandbox, clampMtime, emit } = this.#options;
+    const { library, sandbox, clampMtime, emit, markUsed } = this.#options;
     const { op } = node;
+    await markUsed([...parent, ...(step.from ?? [])]);
     if (op.kind === 'run') {
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
       return runStep({ node, op, parent, library, sandbox, clampMtime, onOutput, signal: this.#signal });
     }
     if (op.kind === 'mkdir') {
-      const tar = await directoriesLayer(await library.view(parent), op.pending);
+      const tar = await directoriesLayer(await library.view(parent), op.pending, clampMtime);
       return tar && library.commitTar(tar);
     }
     if (op.kind !== 'copy') throw new BuildError('E_INTERNAL', `A ${op.kind} node is not a step`);
@@ -257,11 +260,11 @@ class Run {
   async #copy({ parent, selection, from, node }: Step, op: CopyOp): Promise<CommittedLayer> {
     const { library, clampMtime, inlineMtime, mountRoot, context, hasher } = this.#options;
     const view = await library.view(parent);
+    const keep = (tar: AsyncIterable<Uint8Array>): Promise<CommittedLayer> =>
+      library.commitTar(untilAborted(tar, this.#signal));
     if (selection) {
-      const { sources } = selection;
-      const xattrsOf = hasher.xattrs.bind(hasher);
-      const tar = await copyLayer({ op, root: context, sources, view, clampMtime, inlineMtime, xattrsOf });
-      return library.commitTar(tar);
+      const root: SourceRoot = { ...context, xattrsOf: (file, stat) => hasher.xattrs(file, stat) };
+      return keep(await copyLayer({ op, root, sources: selection.sources, view, clampMtime, inlineMtime }));
     }
     await using mounted = await mountRoot(from ?? []);
     const source = node.inputs[1];
@@ -271,6 +274,13 @@ class Run {
       keepsOwners: true,
     };
     const sources = selectSources(root, op);
-    return await library.commitTar(await copyLayer({ op, root, sources, view, clampMtime, inlineMtime }));
+    return await keep(await copyLayer({ op, root, sources, view, clampMtime, inlineMtime }));
+  }
+}
+
+async function* untilAborted(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  for await (const chunk of bytes) {
+    signal.throwIfAborted();
+    yield chunk;
   }
 }

@@ -1,16 +1,8 @@
-import {
-  type BigIntStats,
-  closeSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { type BigIntStats, closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
+import { openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
 const RACY_NS = 2_000_000_000n;
@@ -52,11 +44,11 @@ export class FileHasher {
     this.#known = load(cacheFile);
   }
 
-  /** Hex sha256 of a regular file. */
+  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
   hash(path: string, stat: BigIntStats): string {
     const facts = this.#factsOf(path, stat);
     if (facts.sha256 !== undefined) return facts.sha256;
-    const hex = hashFile(path);
+    const hex = hashFile({ file: path, stat });
     this.#learn(path, stat, { ...facts, sha256: hex });
     return hex;
   }
@@ -142,12 +134,13 @@ function load(file: string): ReadonlyMap<string, string> {
   return known;
 }
 
-function hashFile(path: string): string {
+function hashFile(seen: SeenFile): string {
   const hash = sha256();
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-  const fd = openSync(path, 'r');
+  const fd = openUnchanged(seen);
   try {
     for (let n = readSync(fd, buffer); n > 0; n = readSync(fd, buffer)) hash.update(buffer.subarray(0, n));
+    requireUnchanged(fd, seen);
   } finally {
     closeSync(fd);
   }

@@ -1,9 +1,5 @@
-import { posix } from 'node:path';
-import { BuildError } from '../errors.ts';
 import type { RootEntry, RootView } from '../layers/index.ts';
-
-/** Linux follows at most 40 links in one look-up (path_resolution(7)). */
-const MAX_LINKS = 40;
+import { followLinks } from './follow-links.ts';
 
 export interface ResolvedPath {
   /** Absolute and clean; no component that exists is a symbolic link. */
@@ -13,38 +9,16 @@ export interface ResolvedPath {
 }
 
 /**
- * Follows symbolic links inside the root, as chroot would: absolute targets start at the root, `..` stops there.
- * Components that do not exist are kept as they are. Throws `E_PATH_ESCAPE` on a loop.
- * `path` is relative to `root`, which is the whole tree or, for an archive that is unpacked, its destination.
+ * Follows symbolic links inside the root (see `followLinks`). `path` is relative to `root`, which is the whole tree or,
+ * for an archive that is unpacked, its destination. Throws `E_PATH_ESCAPE` on a loop.
  */
 export function resolveInRoot(view: RootView, path: string, root = '/'): ResolvedPath {
-  const todo = path.split('/').filter((part) => part !== '' && part !== '.');
-  let at = root;
-  let entry: RootEntry | undefined = view.lstat(root);
-  let links = 0;
-  while (todo.length > 0) {
-    const part = todo.shift() ?? '';
-    if (part === '..') {
-      at = at === root ? root : posix.dirname(at);
-      entry = view.lstat(at);
-      continue;
-    }
-    const next = posix.join(at, part);
-    const found = view.lstat(next);
-    if (found?.type !== 'symlink') {
-      at = next;
-      entry = found;
-      continue;
-    }
-    if (++links > MAX_LINKS) {
-      throw new BuildError('E_PATH_ESCAPE', `Cannot resolve "${path}" in the image: too many symbolic links`, {
-        hint: `Look at the link "${next}", which leads back to itself`,
-      });
-    }
-    if (found.linkname.startsWith('/')) at = root;
-    todo.unshift(...found.linkname.split('/').filter((p) => p !== '' && p !== '.'));
-  }
-  return { path: at, entry };
+  const readLink = (at: string): string | undefined => {
+    const entry = view.lstat(at);
+    return entry?.type === 'symlink' ? entry.linkname : undefined;
+  };
+  const resolved = followLinks({ description: 'the image', readLink }, path, root);
+  return { path: resolved, entry: view.lstat(resolved) };
 }
 
 /** A small regular file of the image, links followed inside the root; undefined where there is none. */

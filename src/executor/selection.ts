@@ -75,6 +75,8 @@ function selectOne(root: SourceRoot, path: string, range: SourceRange): Selected
   const stat = statSource(root, real);
   if (stat === undefined) return undefined;
   const name = posix.basename(path);
+  // a link that is ignored is not in the context, whatever it leads to
+  if (path !== real && isIgnored(root, path)) return undefined;
   if (!stat.isDirectory()) {
     if (isIgnored(root, real)) return undefined;
     return { type: 'file', name, range, entries: [{ relative: '', path: real, stat }] };
@@ -127,8 +129,10 @@ function expandWildcard(root: SourceRoot, pattern: string): string[] {
 }
 
 function missing(root: SourceRoot, written: string, path: string): BuildError {
-  const ignored = root.ignore?.match(path);
-  if (root.ignore && ignored?.ignored && resolveSource(root, path) !== undefined) {
+  const real = resolveSource(root, path);
+  const byName = root.ignore?.match(path);
+  const ignored = byName?.ignored || real === undefined ? byName : root.ignore?.match(real);
+  if (root.ignore && ignored?.ignored && real !== undefined) {
     const { text, line } = ignored.pattern ?? { text: '', line: 0 };
     return new BuildError('E_IGNORED_SOURCE', `Cannot copy "${written}": excluded by ${root.ignore.fileName}`, {
       hint: `${root.ignore.fileName}:${line} has the pattern "${text}"; change it, or add the line "!${path}" after it`,

@@ -1,7 +1,8 @@
+import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { posix } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import type { IgnoreFile } from '../parser/index.ts';
+import { followLinks } from './follow-links.ts';
 
 /** Where COPY reads from: the context, or a stage or image that is mounted read-only. */
 export interface SourceRoot {
@@ -13,10 +14,9 @@ export interface SourceRoot {
   readonly ignore?: (IgnoreFile & { readonly fileName: string }) | undefined;
   /** Files of a stage or image keep their numeric owners; files of a context belong to root. */
   readonly keepsOwners: boolean;
+  /** A file's extended attributes, where something remembers them; else they are read. */
+  readonly xattrsOf?: ((file: string, stat: BigIntStats) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
-
-/** Linux follows at most 40 links in one look-up (path_resolution(7)). */
-const MAX_LINKS = 40;
 
 export const hostPath = (root: SourceRoot, path: string): string =>
   path === '' ? root.directory : `${root.directory}/${path}`;
@@ -27,21 +27,51 @@ export function statSource(root: SourceRoot, path: string): BigIntStats | undefi
     return lstatSync(hostPath(root, path), { bigint: true });
   } catch (error) {
     const code = systemErrorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw unreadable(root, path, error);
   }
 }
 
-/** Names in a directory, sorted by code unit. Throws `E_CONTEXT` where it cannot be read. */
+/** Names in a directory, sorted by code unit. Throws `E_CONTEXT` where it cannot be read or a name is not UTF-8. */
 export function listSource(root: SourceRoot, path: string): string[] {
+  const directory = hostPath(root, path);
   try {
-    return readdirSync(hostPath(root, path)).sort();
+    const names = readdirSync(directory);
+    if (names.some(mayBeMangled)) {
+      for (const name of readdirSync(directory, 'buffer'))
+        requireUtf8(name, `a name in "${path}" of ${root.description}`);
+    }
+    return names.sort();
   } catch (error) {
     throw unreadable(root, path, error);
   }
 }
 
+/** The target of a symbolic link, as it stands. Throws `E_CONTEXT` where it cannot be read or is not UTF-8. */
+export function readSourceLink(root: SourceRoot, path: string): string {
+  const link = hostPath(root, path);
+  try {
+    const target = readlinkSync(link);
+    if (mayBeMangled(target)) requireUtf8(readlinkSync(link, 'buffer'), `the link "${path}" in ${root.description}`);
+    return target;
+  } catch (error) {
+    throw unreadable(root, path, error);
+  }
+}
+
+/** Node puts U+FFFD where bytes are not UTF-8: two such names would become one. */
+const mayBeMangled = (text: string): boolean => text.includes('\ufffd');
+
+function requireUtf8(bytes: Uint8Array, what: string): void {
+  if (isUtf8(bytes)) return;
+  throw new BuildError('E_CONTEXT', `Cannot copy ${what}: not UTF-8: "${Buffer.from(bytes).toString('latin1')}"`, {
+    hint: 'Rename it (convmv -t utf8), or name its directory in .containerignore',
+  });
+}
+
+/** An error of the file system as `E_CONTEXT`; an error that says more already is passed through. */
 export function unreadable(root: SourceRoot, path: string, cause: unknown): BuildError {
+  if (cause instanceof BuildError) return cause;
   const code = systemErrorCode(cause) ?? 'error';
   return new BuildError('E_CONTEXT', `Cannot read "${path}" in ${root.description}: ${code}`, {
     hint:
@@ -53,38 +83,13 @@ export function unreadable(root: SourceRoot, path: string, cause: unknown): Buil
 }
 
 /**
- * Follows symbolic links inside the root (absolute targets start at the root, `..` stops there).
- * Returns a relative, clean path; undefined where a component is missing.
+ * Follows symbolic links inside the root (see `followLinks`). Returns a relative, clean path; undefined: nothing there.
  */
 export function resolveSource(root: SourceRoot, path: string): string | undefined {
-  const todo = path.split('/').filter((part) => part !== '' && part !== '.');
-  let at = '';
-  let links = 0;
-  while (todo.length > 0) {
-    const part = todo.shift() ?? '';
-    if (part === '..') {
-      at = at.includes('/') ? posix.dirname(at) : '';
-      continue;
-    }
-    const next = at === '' ? part : `${at}/${part}`;
-    const stat = statSource(root, next);
-    if (stat === undefined) return undefined;
-    if (!stat.isSymbolicLink()) {
-      at = next;
-      continue;
-    }
-    if (++links > MAX_LINKS) {
-      throw new BuildError(
-        'E_PATH_ESCAPE',
-        `Cannot resolve "${path}" in ${root.description}: too many symbolic links`,
-        {
-          hint: `Look at the link "${next}", which leads back to itself`,
-        },
-      );
-    }
-    const target = readlinkSync(hostPath(root, next));
-    if (target.startsWith('/')) at = '';
-    todo.unshift(...target.split('/').filter((p) => p !== '' && p !== '.'));
-  }
-  return at;
+  const readLink = (at: string): string | undefined => {
+    const relative = at.slice(1);
+    return statSource(root, relative)?.isSymbolicLink() ? readSourceLink(root, relative) : undefined;
+  };
+  const resolved = followLinks({ description: root.description, readLink }, path).slice(1);
+  return statSource(root, resolved) === undefined ? undefined : resolved;
 }

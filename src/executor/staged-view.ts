@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { RootEntry, RootView, TarEntry } from '../layers/index.ts';
+import { type RootEntry, type RootView, refuseLiteralMarker, type TarEntry } from '../layers/index.ts';
 
 /** An entry of the layer that is being made. `''` is never one. */
 export type StagedEntry = TarEntry;
@@ -51,6 +51,12 @@ export class StagedView implements RootView {
     if (before?.type === 'directory' && entry.type !== 'directory') {
       for (const staged of [...this.#staged.keys()]) if (staged.startsWith(`${path}/`)) this.#staged.delete(staged);
     }
+    this.#set(path, entry);
+  }
+
+  /** Throws `E_BAD_LAYER` for a name that means a deletion. */
+  #set(path: string, entry: StagedEntry): void {
+    refuseLiteralMarker(path.slice(1), posix.basename(path));
     this.#staged.set(path, entry);
   }
 
@@ -64,12 +70,17 @@ export class StagedView implements RootView {
     const found = this.lstat(path);
     if (found !== undefined && found.type !== 'directory') return false;
     if (this.#staged.get(path) === undefined) {
-      this.#staged.set(
+      this.#set(
         path,
         found ? { ...found, path: path.slice(1) } : { type: 'directory', path: path.slice(1), mode: 0o755, ...fresh },
       );
     }
     return true;
+  }
+
+  /** undefined: the new layer has nothing there. */
+  stagedAt(path: string): StagedEntry | undefined {
+    return this.#staged.get(path);
   }
 
   /** True while nothing took the entry's place. */

@@ -1,13 +1,12 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { BuildError, systemErrorCode } from '../errors.ts';
+import { closeSync, readSync } from 'node:fs';
+import { BuildError } from '../errors.ts';
 import { encodeHeader, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
-import type { StagedArchive } from './archive-source.ts';
+import type { StagedArchive, StagedMember } from './archive-source.ts';
 import type { StagedView } from './staged-view.ts';
+import { openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** Where a file's bytes come from. */
-export type Body =
-  | { readonly type: 'host'; readonly file: string; readonly stat: BigIntStats }
-  | { readonly type: 'bytes'; readonly bytes: Uint8Array };
+export type Body = ({ readonly type: 'host' } & SeenFile) | { readonly type: 'bytes'; readonly bytes: Uint8Array };
 
 /** Everything that a COPY's layer will hold, before a byte of it is written. */
 export interface TarPlan {
@@ -74,7 +73,9 @@ class Batch {
 /** Sorted by path, then the archives' entries; deterministic. */
 export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
   const batch = new Batch();
-  const fromArchives = new Set<TarEntry>(plan.archives.flatMap((archive) => [...archive.entries.values()]));
+  const fromArchives = new Set<TarEntry>(
+    plan.archives.flatMap(({ members }) => [...members.values()].map(({ entry }) => entry)),
+  );
   const inodes = new Map<string, string>();
   for (const [path, entry] of plan.staged.entries()) {
     if (fromArchives.has(entry)) continue;
@@ -111,37 +112,20 @@ function* writeBody(batch: Batch, size: number, body: Body): Iterable<Uint8Array
   batch.add(paddingAfter(size));
 }
 
-const changed = (file: string): BuildError =>
-  new BuildError('E_CONTEXT', `Cannot copy "${file}": it changed while it was read`, {
-    hint: 'Stop what writes the file, or name it in .containerignore',
-  });
-
-function* readHost(batch: Batch, size: number, { file, stat }: Extract<Body, { type: 'host' }>): Iterable<Uint8Array> {
-  const fd = openHost(file);
+function* readHost(batch: Batch, size: number, seen: SeenFile): Iterable<Uint8Array> {
+  const fd = openUnchanged(seen);
   try {
-    const now = fstatSync(fd, { bigint: true });
-    if (now.ino !== stat.ino || now.dev !== stat.dev || now.size !== stat.size) throw changed(file);
     for (let left = size; left > 0; ) {
       const space = batch.space();
       const n = readSync(fd, space, 0, Math.min(left, space.byteLength), null);
-      if (n === 0) throw changed(file);
+      if (n === 0) break;
       left -= n;
       batch.advance(n);
       if (batch.isFull) yield* batch.take();
     }
+    requireUnchanged(fd, seen);
   } finally {
     closeSync(fd);
-  }
-}
-
-function openHost(file: string): number {
-  try {
-    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (cause) {
-    throw new BuildError('E_CONTEXT', `Cannot read "${file}": ${systemErrorCode(cause) ?? 'error'}`, {
-      hint: 'Make the file readable for the user who builds, or name it in .containerignore',
-      cause,
-    });
   }
 }
 
@@ -149,15 +133,30 @@ function openHost(file: string): number {
 async function* writeArchive(batch: Batch, archive: StagedArchive, plan: TarPlan): AsyncIterable<Uint8Array> {
   let ordinal = 0;
   for await (const { body } of archive.open()) {
-    const entry = archive.entries.get(ordinal++);
-    const isWinner = entry !== undefined && plan.staged.holds(entry);
-    if (isWinner) batch.add(encodeHeader(clamped(entry, plan.clampMtime)));
+    const member = archive.members.get(ordinal++);
+    const entry = member !== undefined && plan.staged.holds(member.entry) ? member.entry : undefined;
+    if (member && entry) {
+      requireTarget(member, plan.staged);
+      batch.add(encodeHeader(clamped(entry, plan.clampMtime)));
+    }
     for await (const chunk of body) {
-      if (!isWinner) continue;
+      if (entry === undefined) continue;
       batch.add(chunk);
       if (batch.isFull) yield* batch.take();
     }
-    if (isWinner && entry.type === 'file') batch.add(paddingAfter(entry.size));
+    if (entry?.type === 'file') batch.add(paddingAfter(entry.size));
     if (batch.isFull) yield* batch.take();
   }
+}
+
+/** A link to a file whose name was given to another file meanwhile would be a link to that one. */
+function requireTarget({ entry, target }: StagedMember, staged: StagedView): void {
+  if (entry.type !== 'hardlink' || staged.stagedAt(`/${entry.linkname}`) === target) return;
+  throw new BuildError(
+    'E_BAD_ARCHIVE',
+    `Cannot unpack "${entry.path}": it links to "${entry.linkname}", which is replaced`,
+    {
+      hint: 'Write the archive anew, with each name once, or unpack it with an instruction of its own',
+    },
+  );
 }

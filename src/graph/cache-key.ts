@@ -17,6 +17,8 @@ export interface CacheInputs {
   readonly parent: ChainId | null;
   /** COPY and ADD: digest over the selected source files, as the executor read them: names, owners, modes, bytes. */
   readonly sources?: string;
+  /** SOURCE_DATE_EPOCH: no time in the layer is later, so another value gives other bytes. */
+  readonly clampMtime?: number | undefined;
 }
 
 /** Sorts before every other member. A change of meaning takes a new number: old records then miss. */
@@ -39,6 +41,7 @@ export function cacheKey(op: Op, inputs: CacheInputs): { readonly key: CacheKey;
     osVersion: inputs.platform['os.version'],
     parent: inputs.parent,
     sources: inputs.sources,
+    clampMtime: inputs.clampMtime,
   });
   return { key: cacheKeyFrom(preimage), preimage };
 }

@@ -1,22 +1,22 @@
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import type { Healthcheck } from '../oci/index.ts';
-import type {
-  CmdInstruction,
-  CommandLine,
-  EntrypointInstruction,
-  ExposeInstruction,
-  HealthcheckInstruction,
-  MaintainerInstruction,
-  OnbuildInstruction,
-  ShellInstruction,
-  StopsignalInstruction,
-  UserInstruction,
-  VolumeInstruction,
-  WorkdirInstruction,
+import {
+  type CmdInstruction,
+  type CommandLine,
+  type EntrypointInstruction,
+  type ExposeInstruction,
+  type HealthcheckInstruction,
+  type MaintainerInstruction,
+  type OnbuildInstruction,
+  parsePorts,
+  type ShellInstruction,
+  type StopsignalInstruction,
+  type UserInstruction,
+  type VolumeInstruction,
+  type WorkdirInstruction,
 } from '../parser/index.ts';
 import type { PendingDirectory } from './op.ts';
-import { parsePorts } from './ports.ts';
 import { DEFAULT_SHELL } from './run.ts';
 import { checkSignal } from './signals.ts';
 import { type StageState, withConfig, withHistory } from './stage-state.ts';

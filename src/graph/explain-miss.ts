@@ -80,7 +80,8 @@ export function explainMiss(oldPreimage: string, newPreimage: string): string {
     (differs(before.sources, after.sources) ? 'copied files changed' : undefined) ??
     (differs(before.platform, after.platform)
       ? `platform changed from ${show(before.platform)} to ${show(after.platform)}`
-      : undefined);
+      : undefined) ??
+    (differs(before.clampMtime, after.clampMtime) ? 'SOURCE_DATE_EPOCH changed' : undefined);
   if (reason !== undefined) return reason;
   if (differs(before.parent, after.parent)) return 'the step before it has another result';
   return differs(before, after) ? 'its definition changed' : 'nothing changed, but its result is no longer stored';

@@ -10,15 +10,19 @@ export interface FlatEntry {
 }
 
 type Kind = 'directory' | 'other';
+/** `implied`: a directory that only its contents speak of; its attributes come from below. */
+type SeenKind = Kind | 'implied';
 
 /** What is already decided while the layers are read from the top down. */
 class Seen {
-  readonly #paths = new Map<string, Kind>();
-  /** Directories whose lower contents are hidden. */
+  readonly #paths = new Map<string, SeenKind>();
+  /** Names whose lower contents are hidden. */
   readonly #closed = new Set<string>();
 
-  isHidden(path: string): boolean {
-    if (this.#paths.has(path)) return true;
+  isHidden(path: string, kind: Kind): boolean {
+    const known = this.#paths.get(path);
+    if (known === 'directory' || known === 'other') return true;
+    if (known === 'implied' && (kind === 'other' || this.#closed.has(path))) return true;
     for (let at = path; at !== ''; ) {
       at = parentOf(at);
       if (this.#closed.has(at) || this.#paths.get(at) === 'other') return true;
@@ -27,11 +31,13 @@ class Seen {
   }
 
   add(path: string, kind: Kind): void {
-    this.#paths.set(path, kind);
+    const known = this.#paths.get(path);
+    if (known === undefined || known === 'implied') this.#paths.set(path, kind);
+    for (let at = parentOf(path); at !== '' && !this.#paths.has(at); at = parentOf(at)) this.#paths.set(at, 'implied');
   }
 
-  close(directory: string): void {
-    this.#closed.add(directory);
+  close(path: string): void {
+    this.#closed.add(path);
   }
 }
 
@@ -40,7 +46,7 @@ const parentOf = (path: string): string => (path.includes('/') ? posix.dirname(p
 /**
  * The root filesystem of a stack of layers (base first) as one archive without whiteouts: what `-o type=tar` and
  * `type=local` write. Reads each layer once, the topmost first; only names are kept in memory. A hard link to a file
- * that a higher layer replaced or removed becomes a file of its own.
+ * that a higher layer replaced or removed becomes a file of its own. Throws `E_BAD_LAYER`.
  */
 export async function* flattenLayers(layers: readonly Layer[]): AsyncIterable<FlatEntry> {
   const seen = new Seen();
@@ -59,38 +65,46 @@ async function* flattenTop(layers: readonly Layer[], seen: Seen): AsyncIterable<
     const marker = parseMarker(posix.basename(entry.path));
     if (marker?.kind === 'opaque') closed.push(parentOf(entry.path));
     if (marker?.kind === 'whiteout') removed.push(posix.join(parentOf(entry.path), marker.name));
-    const isWanted = marker === undefined && !seen.isHidden(entry.path);
-    if (isWanted) {
+    const kind = entry.type === 'directory' ? 'directory' : 'other';
+    if (marker === undefined && !seen.isHidden(entry.path, kind)) {
       const isLost = entry.type === 'hardlink' && !here.has(entry.linkname);
-      here.set(entry.path, entry.type === 'directory' ? 'directory' : 'other');
-      yield isLost ? await fileOf(entry, layers) : { entry, body };
-    }
-    for await (const _ of body) {
-      // what was not wanted must pass all the same
+      here.set(entry.path, kind);
+      if (isLost) yield* fileOf(entry, layers);
+      else yield { entry, body };
+    } else if (marker === undefined && kind === 'other') {
+      closed.push(entry.path); // no directory here: one that a higher layer made has nothing from below
     }
   }
   for (const [path, kind] of here) seen.add(path, kind);
-  for (const path of removed) if (!here.has(path)) seen.add(path, 'other');
-  for (const directory of closed) seen.close(directory);
+  for (const path of removed) seen.add(path, 'other');
+  for (const path of [...removed, ...closed]) seen.close(path);
 }
 
+type HardLink = Extract<TarEntry, { readonly type: 'hardlink' }>;
+
 /** The file that a link means, under the link's name. */
-async function fileOf(link: Extract<TarEntry, { type: 'hardlink' }>, layers: readonly Layer[]): Promise<FlatEntry> {
-  for (const layer of [...layers].reverse()) {
-    const members = decodeTar(layer.uncompressed())[Symbol.asyncIterator]();
-    for (let next = await members.next(); !next.done; next = await members.next()) {
-      const { entry, body } = next.value;
-      if (entry.path === link.linkname && entry.type === 'file') return { entry: { ...entry, path: link.path }, body };
-      for await (const _ of body) {
-        // pass over it
+async function* fileOf(link: HardLink, layers: readonly Layer[]): AsyncIterable<FlatEntry> {
+  const names = new Set<string>();
+  let wanted = link.linkname;
+  let at = layers.length - 1;
+  for (let layer = layers[at]; layer; layer = layers[at]) {
+    let next: string | undefined;
+    for await (const { entry, body } of decodeTar(layer.uncompressed())) {
+      if (entry.path === wanted && entry.type === 'hardlink') next = entry.linkname;
+      if (entry.path === wanted && entry.type !== 'hardlink' && entry.type !== 'directory') {
+        yield { entry: { ...entry, path: link.path }, body };
+        return;
       }
     }
+    // a link to a link: its own target comes before it, in this layer or below
+    if (next !== undefined && !names.has(next)) {
+      names.add(next);
+      wanted = next;
+    } else at--;
   }
   throw new BuildError(
     'E_BAD_LAYER',
     `Cannot flatten the image: "${link.path}" links to "${link.linkname}", which is not there`,
-    {
-      hint: 'The image is damaged; get it from elsewhere',
-    },
+    { hint: 'The image is damaged; get it from elsewhere' },
   );
 }

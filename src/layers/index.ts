@@ -32,3 +32,4 @@ export {
 } from './syscalls.ts';
 export * from './tar/index.ts';
 export { type UnpackOptions, unpackTree } from './unpack-tree.ts';
+export { refuseLiteralMarker } from './whiteout.ts';

@@ -12,6 +12,7 @@ import {
   type Reference,
   type TransferOptions,
 } from '../oci/index.ts';
+import type { ArchivedImage } from './archive.ts';
 import { DiskContentStore } from './blobs.ts';
 import { type Decompress, layerFromBlob, readImage } from './image-reader.ts';
 import {
@@ -19,6 +20,7 @@ import {
   chooseFromIndex,
   emptyIndex,
   encodeLayoutIndex,
+  entryNames,
   LAYOUT_FILE,
   parseLayoutIndex,
 } from './layout-index.ts';
@@ -48,13 +50,24 @@ export class OciLayout implements ImageSource, ImageSink {
   }
 
   /** The image that the constructor's name tells; `ref` says nothing here. */
-  async resolve(_ref: Reference, platform: Platform, { emit }: TransferOptions = {}): Promise<Image> {
-    const { directory, name, decompress } = this.#options;
-    const index = await this.#readIndex();
-    if (index === undefined) {
-      throw new BuildError('E_NO_IMAGE', `No OCI layout in "${directory}"`, { hint: 'It has no index.json' });
-    }
+  async resolve(_ref: Reference, platform: Platform, options: TransferOptions = {}): Promise<Image> {
+    const { directory, name } = this.#options;
+    const index = await this.#requireIndex();
     const entry = chooseFromIndex(index, { name, platform, where: directory });
+    return this.#open(entry, platform, options);
+  }
+
+  /** All images in it. Throws `E_NO_IMAGE` where there is no layout, `E_BAD_MANIFEST`. */
+  async list(): Promise<readonly ArchivedImage[]> {
+    const index = await this.#requireIndex();
+    return index.manifests.map((entry) => ({
+      names: entryNames(entry),
+      open: (platform, options) => this.#open(entry, platform, options),
+    }));
+  }
+
+  #open(entry: Descriptor, platform: Platform | undefined, { emit }: TransferOptions = {}): Promise<Image> {
+    const { decompress } = this.#options;
     const open = (descriptor: Descriptor) =>
       metered(this.#blobs.open(descriptor), descriptor, { direction: 'load', emit });
     return readImage(
@@ -87,6 +100,14 @@ export class OciLayout implements ImageSource, ImageSink {
       await replaceFile({ path, bytes: encodeLayoutIndex(index), ingest: directory, durable: true });
     });
     return image.descriptor;
+  }
+
+  async #requireIndex(): Promise<ReturnType<typeof parseLayoutIndex>> {
+    const index = await this.#readIndex();
+    if (index !== undefined) return index;
+    throw new BuildError('E_NO_IMAGE', `No OCI layout in "${this.#options.directory}"`, {
+      hint: 'It has no index.json: name a directory that has one, or an archive file',
+    });
   }
 
   async #readIndex(): Promise<ReturnType<typeof parseLayoutIndex> | undefined> {

@@ -65,6 +65,7 @@ function outside(): unknown {
 /** Archives that try to leave the root; `up` is the directory beside it. */
 const attacks: readonly (readonly [string, (up: string) => readonly TestEntry[]])[] = [
   ['a path with ..', () => [{ path: '../outside/file', body: 'x' }]],
+  ['a file without a name', () => [{ path: '', body: 'x' }]],
   ['a path that climbs from below', () => [{ path: 'a/' }, { path: 'a/../../outside/new', body: 'x' }]],
   ['an absolute path', (up) => [{ path: `${up}/outside/file`, body: 'x' }]],
   ['a file through an absolute link', (up) => [symlink('l', `${up}/outside`), { path: 'l/file', body: 'x' }]],

@@ -75,9 +75,22 @@ const ADVICE: Readonly<Record<number, string>> = {
   137: 'The process was killed, often for lack of memory: try --jobs 1, or give the build more memory',
 };
 
+const MAX_SHOWN = 200;
+
+/** The command as its author knows it, on one line: without the shell, a script by its first line that does something. */
+function commandText({ argv, files }: RunOp): string {
+  const [script] = files;
+  const isShell = /^-\w*c$/.test(argv.at(-2) ?? '');
+  const text = script?.content ?? (isShell ? argv.at(-1) : argv.join(' ')) ?? '';
+  const lines = text.split('\n').map((line) => line.trim());
+  const telling = lines.filter((line) => line !== '' && !/^(#|set [-+])/.test(line));
+  const [first = lines[0] ?? ''] = telling;
+  const isWhole = telling.length <= 1 && first.length <= MAX_SHOWN;
+  return isWhole ? first : `${first.slice(0, MAX_SHOWN)} ...`;
+}
+
 function failure({ node, op }: RunRequest, status: ExitStatus, outputTail: readonly string[]): BuildError {
-  const command = op.argv.at(-1) ?? '';
-  const shown = command.length > 200 ? `${command.slice(0, 200)}...` : command;
+  const shown = commandText(op);
   const common = { range: node.range, outputTail };
   if (status.kind === 'not-started') {
     return new BuildError('E_RUN_NOT_STARTED', `Cannot start "${op.argv[0] ?? ''}": ${status.reason}`, {

@@ -1,0 +1,59 @@
+import type { BigIntStats } from 'node:fs';
+import { BuildError } from '../errors.ts';
+import { readXattrs, type TarEntry } from '../layers/index.ts';
+import type { ModeChange } from './chmod.ts';
+import type { SourceEntry } from './selection.ts';
+import { hostPath, readSourceLink, type SourceRoot } from './source-root.ts';
+import type { Owner } from './users.ts';
+
+export interface EntryChanges {
+  /** --chown; absent: root for a context, the file's own for a stage or image. */
+  readonly owner: Owner | undefined;
+  /** --chmod; links have no mode of their own. */
+  readonly chmod: ModeChange | undefined;
+}
+
+/** Whole seconds. */
+export const secondsOf = (stat: BigIntStats): number => Math.floor(Number(stat.mtimeMs) / 1000);
+
+/** A file, directory, link, ... of a source root as a member of a layer; `target` is its absolute path in the image. */
+export function hostEntry(
+  root: SourceRoot,
+  { path, stat }: SourceEntry,
+  { target, owner, chmod }: EntryChanges & { readonly target: string },
+): TarEntry {
+  const isDirectory = stat.isDirectory();
+  const mode = Number(stat.mode) & 0o7777;
+  const own = root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 };
+  const { xattrsOf = readXattrs } = root;
+  const xattrs = xattrsOf(hostPath(root, path), stat);
+  const common = {
+    path: target.slice(1),
+    mode: stat.isSymbolicLink() ? mode : (chmod?.(mode, isDirectory) ?? mode),
+    ...(owner ?? own),
+    mtime: secondsOf(stat),
+    ...(xattrs.size > 0 ? { xattrs } : {}),
+  };
+  if (isDirectory) return { type: 'directory', ...common };
+  if (stat.isSymbolicLink()) return { type: 'symlink', ...common, linkname: readSourceLink(root, path) };
+  if (stat.isFIFO()) return { type: 'fifo', ...common };
+  if (stat.isFile()) return { type: 'file', ...common, size: Number(stat.size) };
+  if (stat.isBlockDevice() || (stat.isCharacterDevice() && stat.rdev !== 0n)) {
+    return { type: stat.isBlockDevice() ? 'block' : 'char', ...common, ...deviceNumbers(Number(stat.rdev)) };
+  }
+  throw new BuildError(
+    'E_CONTEXT',
+    `Cannot copy "${path}" in ${root.description}: a layer cannot hold a ${kindOf(stat)}`,
+    {
+      hint: 'Name another source, or name it in .containerignore',
+    },
+  );
+}
+
+/** A character device 0:0 is how overlay says "deleted" (linux Documentation/filesystems/overlayfs.rst). */
+const kindOf = (stat: BigIntStats): string => (stat.isSocket() ? 'socket' : 'whiteout device');
+
+/** Linux' 64-bit dev_t (sysmacros.h, gnu_dev_major and gnu_dev_minor); Node gives what fits in 32 bits. */
+function deviceNumbers(rdev: number): { devMajor: number; devMinor: number } {
+  return { devMajor: (rdev >>> 8) & 0xfff, devMinor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
+}

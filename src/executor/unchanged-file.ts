@@ -1,0 +1,47 @@
+import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { BuildError, systemErrorCode } from '../errors.ts';
+
+/** A regular file as it was when it was selected: the cache key, the tar's header and its bytes must speak of one state. */
+export interface SeenFile {
+  readonly file: string;
+  readonly stat: BigIntStats;
+}
+
+/** Opens it for reading. Throws `E_CONTEXT` where it cannot be read or is no longer the same. The caller closes. */
+export function openUnchanged(seen: SeenFile): number {
+  const fd = openFile(seen.file);
+  try {
+    requireUnchanged(fd, seen);
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** To be asked again after the last byte was read. Throws `E_CONTEXT`. */
+export function requireUnchanged(fd: number, { file, stat }: SeenFile): void {
+  const now = fstatSync(fd, { bigint: true });
+  const isSame =
+    now.ino === stat.ino &&
+    now.dev === stat.dev &&
+    now.size === stat.size &&
+    now.mtimeNs === stat.mtimeNs &&
+    now.ctimeNs === stat.ctimeNs;
+  if (isSame) return;
+  throw new BuildError('E_CONTEXT', `Cannot copy "${file}": it changed while it was read`, {
+    hint: 'Stop what writes the file, or name it in .containerignore',
+  });
+}
+
+function openFile(file: string): number {
+  try {
+    // a fifo that took the file's place must not stop the build
+    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (cause) {
+    throw new BuildError('E_CONTEXT', `Cannot read "${file}": ${systemErrorCode(cause) ?? 'error'}`, {
+      hint: 'Make the file readable for the user who builds, or name it in .containerignore',
+      cause,
+    });
+  }
+}
