@@ -46,8 +46,10 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const executor = executorOptions(options, { context, input, workspace, images: bases.images });
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
-    if (mustDelegate(graph, lookedUp?.missing ?? stepsOf(graph), options)) return delegate(options, { [PULLED]: '1' });
+    const pending = lookedUp?.missing ?? stepsOf(graph);
+    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
 
+    workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
     announce(graph, [...file.warnings, ...graph.warnings], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
@@ -57,6 +59,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     return summary(image, { names, graph, results, start });
   });
 }
+
+const isRun = ({ op }: Node): boolean => op.kind === 'run';
 
 /** Tells the run inside the namespace that the bases are pulled already. */
 const PULLED = 'TSBUILD_PULLED';
@@ -80,7 +84,6 @@ function loweringOf(options: BuildOptions): LowerOptions {
  */
 function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outputs }: BuildOptions): boolean {
   if (isInsideNamespace(self.env)) return false;
-  const isRun = ({ op }: Node): boolean => op.kind === 'run';
   const isMounted = ({ op, inputs }: Node): boolean => op.kind === 'copy' && inputs[1]?.op.kind !== 'context';
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));

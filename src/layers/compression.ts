@@ -15,6 +15,9 @@ const MAGICS: readonly (readonly [CompressionKind, readonly number[]])[] = [
   ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
 ];
 
+/** Of zlib's chunks. Its own 16 KiB are as many trips through the thread pool and all that comes after. */
+const OUTPUT_BYTES = 256 * 1024;
+
 /** Bytes that `detectCompression` looks at. */
 export const MAGIC_BYTES = 6;
 
@@ -53,7 +56,7 @@ function decompressor(bytes: ByteStream, kind: CompressionKind): ByteStream {
     case 'none':
       return bytes;
     case 'gzip':
-      return through(bytes, zlib.createGunzip());
+      return through(bytes, zlib.createGunzip({ chunkSize: OUTPUT_BYTES }));
     case 'zstd':
       return unzstd(bytes);
     case 'bzip2':
@@ -72,11 +75,11 @@ async function* through(bytes: ByteStream, transform: Transform): ByteStream {
 }
 
 /** Present from Node 22.15; the types are those of Node 20. */
-type MaybeZstd = { readonly createZstdDecompress?: () => Transform };
+type MaybeZstd = { readonly createZstdDecompress?: (options: { readonly chunkSize: number }) => Transform };
 
 async function* unzstd(bytes: ByteStream): ByteStream {
   const create = (zlib as MaybeZstd).createZstdDecompress;
-  if (create) yield* through(bytes, create());
+  if (create) yield* through(bytes, create({ chunkSize: OUTPUT_BYTES }));
   else yield* unzstdInScript(bytes);
 }
 
