@@ -90,7 +90,7 @@ async function runStep(sandbox: BuiltinSandbox, step: StepRequest, lower: readon
 
 async function answer(request: Request): Promise<Answer> {
   const lower = makeLower(mkdtempSync(`${scratch}/root-`), request);
-  const sandbox = new BuiltinSandbox({ worker: new URL('./sandbox-worker.cjs', import.meta.url) });
+  const sandbox = new BuiltinSandbox({ worker: new URL('./sandbox-worker.js', import.meta.url) });
   const before = readFileSync('/proc/self/mountinfo', 'utf8');
   const steps: StepAnswer[] = [];
   if (request.isParallel)
