@@ -81,7 +81,11 @@ export async function withWorkspace<T>(
       sandbox.expect(steps);
     },
   };
-  return await store.withLease(() => work(workspace));
+  return await store.withLease(async () => {
+    // what a killed run left belongs to sub-ids of an ordinary user, who may remove it inside the namespace only
+    if (isRoot()) await directories.removeStale();
+    return work(workspace);
+  });
 }
 
 interface OpenRooms {

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, inject } from 'vitest';
 import { requires } from './requires.ts';
@@ -40,6 +40,8 @@ const TIMEOUT_MS = 50_000;
 
 interface Account {
   readonly name: string;
+  /** As /etc/passwd has it. */
+  readonly login: string;
   readonly isRoot: boolean;
   readonly uid: number;
   /** What runs a command as him; empty for whoever runs the tests. */
@@ -76,6 +78,8 @@ class TestPerson implements Person {
     this.home = realpathSync(mkdtempSync(join(tmpdir(), 'tsbuild-e2e-')));
     homes.push(this.home);
     chmodSync(this.home, 0o755);
+    mkdirSync(join(this.home, 'run'), { mode: 0o700 });
+    writeFileSync(join(this.home, 'auth.json'), '{}');
     this.#own(this.home);
   }
 
@@ -130,7 +134,9 @@ class TestPerson implements Person {
         PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
         HOME: this.home,
         XDG_DATA_HOME: join(this.home, 'data'),
-        USER: this.name,
+        XDG_RUNTIME_DIR: join(this.home, 'run'),
+        REGISTRY_AUTH_FILE: join(this.home, 'auth.json'),
+        USER: this.#account.login,
         ...env,
       },
     });
@@ -143,12 +149,12 @@ class TestPerson implements Person {
 
 function accounts(): readonly Account[] {
   const uid = process.getuid?.() ?? -1;
-  if (uid !== 0) return [{ name: 'ordinary user', isRoot: false, uid, prefix: [] }];
-  const root = { name: 'root', isRoot: true, uid, prefix: [] };
+  if (uid !== 0) return [{ name: 'ordinary user', login: userInfo().username, isRoot: false, uid, prefix: [] }];
+  const root = { name: 'root', login: 'root', isRoot: true, uid, prefix: [] };
   const user = inject('ordinaryUser');
   if (!requires('an ordinary user with sub-ids', user !== '' && canRunNode(user))) return [root];
   const other = Number(execFileSync('id', ['-u', user], { encoding: 'utf8' }));
-  return [root, { name: 'ordinary user', isRoot: false, uid: other, prefix: asUser(user) }];
+  return [root, { name: 'ordinary user', login: user, isRoot: false, uid: other, prefix: asUser(user) }];
 }
 
 /** setpriv executes in place: a signal to the child is a signal to the program. */
