@@ -7,8 +7,8 @@ import { fromSent } from './worker-errors.ts';
 /** Beside the bundle; where the sources run as they are (tests), the one that the last build made. */
 const workerFile = (): URL =>
   import.meta.url.endsWith('.ts')
-    ? new URL('../../dist/layers-worker.js', import.meta.url)
-    : new URL('./layers-worker.js', import.meta.url);
+    ? new URL('../../dist/layers-worker.cjs', import.meta.url)
+    : new URL('./layers-worker.cjs', import.meta.url);
 
 /** One thread; does one job at a time. While it is idle it does not keep the process alive. */
 export class WorkerThread {

@@ -1,5 +1,5 @@
 /**
- * Entry point of the layers' worker thread (scripts/build.mjs makes dist/layers-worker.js of it). One job at a time; bytes pass
+ * Entry point of the layers' worker thread (scripts/build.mjs makes dist/layers-worker.cjs of it). One job at a time; bytes pass
  * in chunks, with at most CHUNKS_ON_THE_WAY unanswered ones, so that neither side can fill the memory.
  */
 import { parentPort } from 'node:worker_threads';
