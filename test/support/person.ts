@@ -45,7 +45,6 @@ interface Account {
   /** As /etc/passwd has it. */
   readonly login: string;
   readonly isRoot: boolean;
-  readonly uid: number;
   /** What runs a command as him; empty for whoever runs the tests. */
   readonly prefix: readonly string[];
 }
@@ -147,18 +146,17 @@ class TestPerson implements Person {
   }
 
   #own(path: string): void {
-    if (this.#account.prefix.length > 0) execFileSync('chown', ['-hR', `${this.#account.uid}:`, path]);
+    if (this.#account.prefix.length > 0) execFileSync('chown', ['-hR', `${this.login}:`, path]);
   }
 }
 
 function accounts(): readonly Account[] {
   const uid = process.getuid?.() ?? -1;
-  if (uid !== 0) return [{ name: 'ordinary user', login: userInfo().username, isRoot: false, uid, prefix: [] }];
-  const root = { name: 'root', login: 'root', isRoot: true, uid, prefix: [] };
+  if (uid !== 0) return [{ name: 'ordinary user', login: userInfo().username, isRoot: false, prefix: [] }];
+  const root = { name: 'root', login: 'root', isRoot: true, prefix: [] };
   const user = inject('ordinaryUser');
   if (!requires('an ordinary user with sub-ids', user !== '' && canRunNode(user))) return [root];
-  const other = Number(execFileSync('id', ['-u', user], { encoding: 'utf8' }));
-  return [root, { name: 'ordinary user', login: user, isRoot: false, uid: other, prefix: asUser(user) }];
+  return [root, { name: 'ordinary user', login: user, isRoot: false, prefix: asUser(user) }];
 }
 
 /** setpriv executes in place: a signal to the child is a signal to the program. */
