@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { Outcome, Person, RunOptions } from './person.ts';
 
@@ -64,8 +63,3 @@ export async function inspect({ tsbuild }: Workspace, name: string): Promise<Ins
   if (image === undefined) throw new Error(`nothing was inspected: ${stdout}`);
   return image;
 }
-
-/** A new store of the same person and what it holds after `use`. */
-export const inEmptyStore = (space: Workspace): Workspace => workspace(space.person, {});
-
-export const fileIn = (space: Workspace, name: string): string => join(space.context, name);
