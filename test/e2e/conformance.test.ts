@@ -10,8 +10,8 @@ const isThere = existsSync(join(SUITE, 'run-diff.mjs')) && existsSync(join(SUITE
 if (!isThere) process.stderr.write('Not here, not tested: the conformance cases (../shared/conformance)\n');
 
 const SAMPLE = 20;
-/** Puts the registry's name together from ARGs: the runner cannot write another one into it. */
-const NEEDS_PORT_5000 = 'bk-multi-args';
+/** `FROM busy$a2`: a short name put together from an ARG, into which the runner cannot write a registry. */
+const HAS_SHORT_NAME = 'bk-multi-args';
 const TIME = { timeout: 180_000 };
 
 interface Case {
@@ -35,7 +35,7 @@ function sample(): string[] {
     .filter(
       ({ name, dir }) =>
         !name.includes('link') &&
-        name !== NEEDS_PORT_5000 &&
+        name !== HAS_SHORT_NAME &&
         !existsSync(join(SUITE, 'build', dir, 'setup.sh')) &&
         !hasLink(join(SUITE, 'build', dir)),
     );
