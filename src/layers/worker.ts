@@ -65,7 +65,9 @@ function startApply(job: JobOf<'apply'>): void {
         if (message.type === 'chunk') {
           tarSize += message.bytes.byteLength;
           decoder.push(message.bytes);
-          send({ type: 'credit' });
+          const { buffer } = message.bytes;
+          if (buffer instanceof ArrayBuffer) send({ type: 'credit', buffer }, [buffer]);
+          else send({ type: 'credit' });
         } else if (message.type === 'end') {
           decoder.finish();
           const output = { ...target.end(), tarSize };
