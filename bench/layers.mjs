@@ -11,9 +11,10 @@ const root = new URL('..', import.meta.url).pathname;
 const home = mkdtempSync(join(tmpdir(), 'tsbuild-bench-layers-'));
 const RUNS = 3;
 
+await import(new URL('../scripts/build.mjs', import.meta.url)); // the worker thread's script
 await build({
   absWorkingDir: root,
-  entryPoints: { layers: 'src/layers/index.ts', 'layers-worker': 'src/layers/worker.ts' },
+  entryPoints: { layers: 'src/layers/index.ts' },
   outdir: join(root, 'dist'),
   bundle: true,
   format: 'esm',

@@ -11,7 +11,7 @@ async function bundle() {
   const directory = mkdtempSync(`${tmpdir()}/tsbuild-bench-`);
   const sandbox = `${project}src/executor/sandbox`;
   await build({
-    entryPoints: { index: `${sandbox}/index.ts`, 'sandbox-worker': `${sandbox}/worker.ts` },
+    entryPoints: { index: `${sandbox}/index.ts` },
     outdir: directory,
     bundle: true,
     splitting: true,
@@ -20,6 +20,8 @@ async function bundle() {
     target: 'node20.18',
     external: ['koffi'],
   });
+  await import(new URL('../scripts/build.mjs', import.meta.url)); // the thread's script
+  cpSync(`${project}dist/sandbox-worker.cjs`, `${directory}/sandbox-worker.cjs`);
   writeFileSync(`${directory}/package.json`, '{"type":"module"}');
   symlinkSync(`${project}node_modules`, `${directory}/node_modules`);
   return directory;

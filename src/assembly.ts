@@ -38,6 +38,8 @@ export interface Workspace {
   mountRoot(chain: readonly Layer[]): Promise<MountedRoot>;
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
+  /** Starts the threads that this many RUN steps need, beside what comes before them. */
+  expectRuns(steps: number): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -74,8 +76,16 @@ export async function withWorkspace<T>(
     registry: (access) => createRegistry(registryOptions(session, access)),
     mountRoot: (chain) => mountChain(library, chain, root),
     removeStale: () => directories.removeStale(),
+    expectRuns: (steps) => {
+      if (steps > 0) directories.workers.start();
+      sandbox.expect(steps);
+    },
   };
-  return await store.withLease(() => work(workspace));
+  return await store.withLease(async () => {
+    // what a killed run left belongs to sub-ids of an ordinary user, who may remove it inside the namespace only
+    if (isRoot()) await directories.removeStale();
+    return work(workspace);
+  });
 }
 
 interface OpenRooms {

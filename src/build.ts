@@ -45,18 +45,22 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
     const executor = executorOptions(options, { context, input, workspace, images: bases.images });
-    const { missing } = await lookupSteps(graph.target, executor);
-    if (mustDelegate(graph, missing, options)) return delegate(options, { [PULLED]: '1' });
+    const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
+    const pending = lookedUp?.missing ?? stepsOf(graph);
+    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
 
+    workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
     announce(graph, [...file.warnings, ...graph.warnings], options);
-    const { results } = await executeSteps(graph.target, executor);
+    const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
     const names = await keep(image, workspace, options);
     await writeOutputs(image, options, workspace);
     return summary(image, { names, graph, results, start });
   });
 }
+
+const isRun = ({ op }: Node): boolean => op.kind === 'run';
 
 /** Tells the run inside the namespace that the bases are pulled already. */
 const PULLED = 'TSBUILD_PULLED';
@@ -78,11 +82,9 @@ function loweringOf(options: BuildOptions): LowerOptions {
  * Steps run in the namespace, and so does reading another stage, which is mounted. An ordinary user's layers belong to
  * sub-ids, so he also needs it to make any layer, or to read one for an output.
  */
-function mustDelegate(graph: BuildGraph, missing: readonly Node[], { self, outputs, noCache }: BuildOptions): boolean {
+function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outputs }: BuildOptions): boolean {
   if (isInsideNamespace(self.env)) return false;
-  const isRun = ({ op }: Node): boolean => op.kind === 'run';
   const isMounted = ({ op, inputs }: Node): boolean => op.kind === 'copy' && inputs[1]?.op.kind !== 'context';
-  const pending = noCache ? stepsOf(graph) : missing;
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
 }

@@ -1,4 +1,3 @@
-import { readXattrs } from '../layers/index.ts';
 import { sha256 } from '../oci/index.ts';
 import type { FileHasher } from './file-hasher.ts';
 import type { SelectedSource, SourceEntry } from './selection.ts';
@@ -42,7 +41,7 @@ function describe(root: SourceRoot, entry: SourceEntry, { hasher, inodes, positi
   const { stat } = entry;
   const path = hostPath(root, entry.path);
   const owner = root.keepsOwners ? [Number(stat.uid), Number(stat.gid)] : [];
-  const xattrs = [...readXattrs(path)].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
+  const xattrs = [...hasher.xattrs(path, stat)].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
   const common = [entry.relative, Number(stat.mode), ...owner, xattrs];
   if (stat.isSymbolicLink()) return ['link', ...common, readSourceLink(root, entry.path)];
   if (stat.isDirectory()) return ['directory', ...common];

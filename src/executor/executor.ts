@@ -55,21 +55,32 @@ export interface Execution {
   readonly results: ReadonlyMap<NodeId, StepResult>;
   /** Empty after `execute`. */
   readonly missing: readonly Node[];
+  /** What the COPY steps read from the context. */
+  readonly selections: ReadonlyMap<NodeId, Selection>;
+}
+
+/** A context is looked at once a build: listed, then hashed. */
+interface Selection {
+  readonly sources: readonly SelectedSource[];
+  readonly digest: string;
 }
 
 /** Asks the cache only: no step runs, nothing is mounted, nothing is said. */
 export const lookupSteps = (target: Node, options: ExecutorOptions): Promise<Execution> =>
   new Run({ ...options, emit: () => {} }, 'lookup').evaluateAll(target);
 
-/** Runs what the cache does not have; independent steps in parallel. The first failure stops the others. */
-export const executeSteps = (target: Node, options: ExecutorOptions): Promise<Execution> =>
-  new Run(options, 'execute').evaluateAll(target);
+/**
+ * Runs what the cache does not have; independent steps in parallel. The first failure stops the others. `lookedUp`: what
+ * `lookupSteps` found out of the same graph just before.
+ */
+export const executeSteps = (target: Node, options: ExecutorOptions, lookedUp?: Execution): Promise<Execution> =>
+  new Run(options, 'execute', lookedUp?.selections).evaluateAll(target);
 
 interface Step {
   readonly node: Node;
   readonly parent: readonly Layer[];
-  /** Root and selection of a COPY whose sources were read for the key. */
-  readonly selected?: { readonly root: SourceRoot; readonly sources: readonly SelectedSource[] };
+  /** For a COPY from the context. */
+  readonly selection?: Selection;
   /** Chain that a COPY --from reads. */
   readonly from?: readonly Layer[];
 }
@@ -83,8 +94,10 @@ class Run {
   readonly #promises = new Map<NodeId, Promise<StepResult | undefined>>();
   readonly #results = new Map<NodeId, StepResult>();
   readonly #missing: Node[] = [];
+  readonly #selections: Map<NodeId, Selection>;
 
-  constructor(options: ExecutorOptions, mode: Mode) {
+  constructor(options: ExecutorOptions, mode: Mode, selections: ReadonlyMap<NodeId, Selection> = new Map()) {
+    this.#selections = new Map(selections);
     this.#options = options;
     this.#mode = mode;
     this.#slots = new Slots(options.jobs);
@@ -96,7 +109,7 @@ class Run {
     await Promise.allSettled(this.#promises.values()); // nothing runs on after we return
     this.#options.hasher.save();
     this.#stop.signal.throwIfAborted();
-    return { results: this.#results, missing: this.#missing };
+    return { results: this.#results, missing: this.#missing, selections: this.#selections };
   }
 
   #evaluate(node: Node): Promise<StepResult | undefined> {
@@ -146,8 +159,17 @@ class Run {
   #copyStep(node: Node, op: CopyOp, parent: readonly Layer[], from: StepResult | undefined): Step {
     const source = node.inputs[1];
     if (source !== undefined && source.op.kind !== 'context') return { node, parent, from: from?.chain ?? [] };
-    const root = this.#options.context;
-    return { node, parent, selected: { root, sources: selectSources(root, op) } };
+    return { node, parent, selection: this.#select(node.id, op) };
+  }
+
+  #select(id: NodeId, op: CopyOp): Selection {
+    const known = this.#selections.get(id);
+    if (known) return known;
+    const { context, hasher } = this.#options;
+    const sources = selectSources(context, op);
+    const selection = { sources, digest: hashSources(context, sources, hasher) };
+    this.#selections.set(id, selection);
+    return selection;
   }
 
   async #lookupOrExecute(step: Step): Promise<StepResult | undefined> {
@@ -180,10 +202,8 @@ class Run {
     });
   }
 
-  #key({ node, parent, selected, from }: Step): ReturnType<typeof cacheKey> {
-    const sources = selected
-      ? hashSources(selected.root, selected.sources, this.#options.hasher)
-      : from && (chainIdOf(from.map((layer) => layer.diffId)) ?? 'scratch');
+  #key({ node, parent, selection, from }: Step): ReturnType<typeof cacheKey> {
+    const sources = selection ? selection.digest : from && (chainIdOf(from.map((layer) => layer.diffId)) ?? 'scratch');
     return cacheKey(node.op, {
       platform: node.platform,
       parent: chainIdOf(parent.map((layer) => layer.diffId)) ?? null,
@@ -237,12 +257,15 @@ class Run {
     return this.#copy(step, op);
   }
 
-  async #copy({ parent, selected, from, node }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, clampMtime, inlineMtime, mountRoot } = this.#options;
+  async #copy({ parent, selection, from, node }: Step, op: CopyOp): Promise<CommittedLayer> {
+    const { library, clampMtime, inlineMtime, mountRoot, context, hasher } = this.#options;
     const view = await library.view(parent);
     const keep = (tar: AsyncIterable<Uint8Array>): Promise<CommittedLayer> =>
       library.commitTar(untilAborted(tar, this.#signal));
-    if (selected) return keep(await copyLayer({ op, ...selected, view, clampMtime, inlineMtime }));
+    if (selection) {
+      const root: SourceRoot = { ...context, xattrsOf: (file, stat) => hasher.xattrs(file, stat) };
+      return keep(await copyLayer({ op, root, sources: selection.sources, view, clampMtime, inlineMtime }));
+    }
     await using mounted = await mountRoot(from ?? []);
     const source = node.inputs[1];
     const root: SourceRoot = {

@@ -1,17 +1,22 @@
 import { type BigIntStats, closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
 import { openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
 const RACY_NS = 2_000_000_000n;
 const CHUNK_BYTES = 1024 * 1024;
-const FORMAT = 'tsbuild-stat-cache 1';
-const SHA256_HEX = /^[0-9a-f]{64}$/;
+const FORMAT = 'tsbuild-stat-cache 2';
 
-interface Remembered {
+type Xattrs = ReadonlyMap<string, Uint8Array>;
+
+interface Facts {
   readonly stamp: string;
-  readonly sha256: string;
+  /** Hex; of regular files. */
+  sha256?: string;
+  /** As JSON. */
+  xattrs?: string;
 }
 
 const newest = ({ ctimeNs, mtimeNs }: BigIntStats): bigint => {
@@ -22,13 +27,15 @@ const newest = ({ ctimeNs, mtimeNs }: BigIntStats): bigint => {
 const stampOf = (s: BigIntStats): string => `${s.size} ${s.mtimeNs} ${s.ctimeNs} ${s.ino} ${s.dev} ${s.mode}`;
 
 /**
- * sha256 of file contents, remembered across builds by (path, size, mtime ns, ctime ns, inode, device, mode).
- * A file younger than the clock's granularity is hashed but not remembered (git's "racily clean" problem).
+ * What reading a file gives (sha256 of its bytes, extended attributes), remembered across builds by (path, size, mtime ns,
+ * ctime ns, inode, device, mode). A file younger than the clock's granularity is read but not remembered (git's "racily
+ * clean" problem).
  */
 export class FileHasher {
   readonly #file: string;
-  readonly #known: Map<string, Remembered>;
-  readonly #fresh = new Map<string, Remembered>();
+  /** Lines of the cache file by path, taken apart when they are asked for. */
+  readonly #known: ReadonlyMap<string, string>;
+  readonly #fresh = new Map<string, Facts>();
   #isDirty = false;
 
   /** `cacheFile` is private to one context directory; a damaged one is as good as none. */
@@ -39,49 +46,90 @@ export class FileHasher {
 
   /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
   hash(path: string, stat: BigIntStats): string {
-    const stamp = stampOf(stat);
-    const known = this.#fresh.get(path) ?? this.#known.get(path);
-    if (known?.stamp === stamp) {
-      this.#fresh.set(path, known);
-      return known.sha256;
-    }
+    const facts = this.#factsOf(path, stat);
+    if (facts.sha256 !== undefined) return facts.sha256;
     const hex = hashFile({ file: path, stat });
-    const age = BigInt(Date.now()) * 1_000_000n - newest(stat);
-    this.#isDirty = true;
-    if (age > RACY_NS) this.#fresh.set(path, { stamp, sha256: hex });
+    this.#learn(path, stat, { ...facts, sha256: hex });
     return hex;
+  }
+
+  /** Setting an attribute changes the ctime, so they are remembered as contents are. */
+  xattrs(path: string, stat: BigIntStats): Xattrs {
+    const facts = this.#factsOf(path, stat);
+    if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
+    const found = readXattrs(path);
+    this.#learn(path, stat, { ...facts, xattrs: encodeXattrs(found) });
+    return found;
+  }
+
+  #factsOf(path: string, stat: BigIntStats): Facts {
+    const stamp = stampOf(stat);
+    const fresh = this.#fresh.get(path);
+    if (fresh?.stamp === stamp) return fresh;
+    const line = this.#known.get(path);
+    if (line === undefined || !line.startsWith(`${stamp}\t`)) return { stamp };
+    const facts = parseFacts(line);
+    this.#fresh.set(path, facts);
+    return facts;
+  }
+
+  #learn(path: string, stat: BigIntStats, facts: Facts): void {
+    this.#isDirty = true;
+    const age = BigInt(Date.now()) * 1_000_000n - newest(stat);
+    if (age > RACY_NS) this.#fresh.set(path, facts);
   }
 
   /** Keeps what was asked for in this build. Best effort: a cache that cannot be written costs time only. */
   save(): void {
     if (!this.#isDirty) return;
-    const lines = [FORMAT, ...[...this.#fresh].map(([path, r]) => JSON.stringify([path, r.stamp, r.sha256]))];
+    const records = [FORMAT, ...[...this.#fresh].map(formatRecord)];
     const temporary = `${this.#file}.${process.pid}`;
     try {
       mkdirSync(dirname(this.#file), { recursive: true });
-      writeFileSync(temporary, `${lines.join('\n')}\n`);
+      writeFileSync(temporary, records.join('\0'));
       renameSync(temporary, this.#file);
     } catch {
-      // no space or no permission: the next build hashes again
+      // no space or no permission: the next build reads again
     }
   }
 }
 
-function load(file: string): Map<string, Remembered> {
-  const known = new Map<string, Remembered>();
+/** Records end with a NUL, which no path has; fields with a tab, which only the path, the last one, may have. */
+const formatRecord = ([path, { stamp, sha256: hex = '', xattrs = '' }]: readonly [string, Facts]): string =>
+  `${stamp}\t${hex}\t${xattrs}\t${path}`;
+
+function parseFacts(record: string): Facts {
+  const [stamp = '', hex, xattrs] = record.split('\t', 3);
+  return { stamp, ...(hex ? { sha256: hex } : {}), ...(xattrs ? { xattrs } : {}) };
+}
+
+const NO_XATTRS: Xattrs = new Map();
+const NONE = '[]';
+
+const encodeXattrs = (xattrs: Xattrs): string =>
+  xattrs.size === 0
+    ? NONE
+    : JSON.stringify([...xattrs].map(([name, value]) => [name, Buffer.from(value).toString('hex')]));
+
+function decodeXattrs(text: string): Xattrs {
+  if (text === NONE) return NO_XATTRS;
+  const coded: readonly (readonly [string, string])[] = JSON.parse(text);
+  return new Map(coded.map(([name, hex]) => [name, Buffer.from(hex, 'hex')]));
+}
+
+function load(file: string): ReadonlyMap<string, string> {
+  const known = new Map<string, string>();
+  let text: string;
   try {
-    const [header, ...lines] = readFileSync(file, 'utf8').split('\n');
-    if (header !== FORMAT) return known;
-    for (const line of lines) {
-      if (line === '') continue;
-      const fields: unknown = JSON.parse(line);
-      if (!Array.isArray(fields)) continue;
-      const [path, stamp, hex]: unknown[] = fields;
-      if (typeof path !== 'string' || typeof stamp !== 'string' || typeof hex !== 'string') continue;
-      if (SHA256_HEX.test(hex)) known.set(path, { stamp, sha256: hex });
-    }
+    text = readFileSync(file, 'utf8');
   } catch {
-    known.clear(); // absent or damaged
+    return known; // absent
+  }
+  const [format, ...records] = text.split('\0');
+  if (format !== FORMAT) return known;
+  for (const record of records) {
+    const fields = /^[\d ]+\t(?:[0-9a-f]{64})?\t(?:\[[^\t]*\])?\t/.exec(record);
+    if (fields) known.set(record.slice(fields[0].length), record);
   }
   return known;
 }

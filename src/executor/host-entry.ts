@@ -25,7 +25,8 @@ export function hostEntry(
   const isDirectory = stat.isDirectory();
   const mode = Number(stat.mode) & 0o7777;
   const own = root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 };
-  const xattrs = readXattrs(hostPath(root, path));
+  const { xattrsOf = readXattrs } = root;
+  const xattrs = xattrsOf(hostPath(root, path), stat);
   const common = {
     path: target.slice(1),
     mode: stat.isSymbolicLink() ? mode : (chmod?.(mode, isDirectory) ?? mode),

@@ -14,6 +14,8 @@ export interface SourceRoot {
   readonly ignore?: (IgnoreFile & { readonly fileName: string }) | undefined;
   /** Files of a stage or image keep their numeric owners; files of a context belong to root. */
   readonly keepsOwners: boolean;
+  /** A file's extended attributes, where something remembers them; else they are read. */
+  readonly xattrsOf?: ((file: string, stat: BigIntStats) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
 
 export const hostPath = (root: SourceRoot, path: string): string =>

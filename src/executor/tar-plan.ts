@@ -21,25 +21,52 @@ export interface TarPlan {
 /** Chunks of about this size keep memory low and the event loop awake. */
 const CHUNK_BYTES = 1024 * 1024;
 
-/** Collects small pieces into chunks. */
+/** Collects bytes into chunks of one size; files are read straight into them. */
 class Batch {
-  #pieces: Uint8Array[] = [];
-  #size = 0;
+  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  #used = 0;
+  #full: Uint8Array[] = [];
 
-  add(piece: Uint8Array): void {
-    this.#pieces.push(piece);
-    this.#size += piece.byteLength;
+  add(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.byteLength; ) {
+      const space = this.space();
+      const part = bytes.subarray(at, at + space.byteLength);
+      space.set(part);
+      this.advance(part.byteLength);
+      at += part.byteLength;
+    }
+  }
+
+  /** Where the next bytes go; at least one. */
+  space(): Uint8Array {
+    return this.#chunk.subarray(this.#used);
+  }
+
+  advance(bytes: number): void {
+    this.#used += bytes;
+    if (this.#used === CHUNK_BYTES) this.#close();
   }
 
   get isFull(): boolean {
-    return this.#size >= CHUNK_BYTES;
+    return this.#full.length > 0;
   }
 
-  take(): Uint8Array {
-    const chunk = Buffer.concat(this.#pieces, this.#size);
-    this.#pieces = [];
-    this.#size = 0;
-    return chunk;
+  take(): readonly Uint8Array[] {
+    const chunks = this.#full;
+    this.#full = [];
+    return chunks;
+  }
+
+  /** What is left, at the end. */
+  rest(): readonly Uint8Array[] {
+    this.#close();
+    return this.take();
+  }
+
+  #close(): void {
+    if (this.#used > 0) this.#full.push(this.#chunk.subarray(0, this.#used));
+    this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.#used = 0;
   }
 }
 
@@ -56,11 +83,11 @@ export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
     const linked = hardlinkOf(entry, body, inodes);
     batch.add(encodeHeader(clamped(linked ?? entry, plan.clampMtime)));
     if (linked === undefined && entry.type === 'file' && body !== undefined) yield* writeBody(batch, entry.size, body);
-    if (batch.isFull) yield batch.take();
+    if (batch.isFull) yield* batch.take();
   }
   for (const archive of plan.archives) yield* writeArchive(batch, archive, plan);
   batch.add(TAR_END);
-  yield batch.take();
+  yield* batch.rest();
 }
 
 const clamped = (entry: TarEntry, limit: number | undefined): TarEntry =>
@@ -89,12 +116,12 @@ function* readHost(batch: Batch, size: number, seen: SeenFile): Iterable<Uint8Ar
   const fd = openUnchanged(seen);
   try {
     for (let left = size; left > 0; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(left, CHUNK_BYTES));
-      const n = readSync(fd, buffer, 0, buffer.byteLength, null);
+      const space = batch.space();
+      const n = readSync(fd, space, 0, Math.min(left, space.byteLength), null);
       if (n === 0) break;
       left -= n;
-      batch.add(n === buffer.byteLength ? buffer : buffer.subarray(0, n));
-      if (batch.isFull) yield batch.take();
+      batch.advance(n);
+      if (batch.isFull) yield* batch.take();
     }
     requireUnchanged(fd, seen);
   } finally {
@@ -114,11 +141,11 @@ async function* writeArchive(batch: Batch, archive: StagedArchive, plan: TarPlan
     }
     for await (const chunk of body) {
       if (entry === undefined) continue;
-      batch.add(Uint8Array.from(chunk));
-      if (batch.isFull) yield batch.take();
+      batch.add(chunk);
+      if (batch.isFull) yield* batch.take();
     }
     if (entry?.type === 'file') batch.add(paddingAfter(entry.size));
-    if (batch.isFull) yield batch.take();
+    if (batch.isFull) yield* batch.take();
   }
 }
 

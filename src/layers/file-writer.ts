@@ -27,7 +27,9 @@ export class FileWriter {
 
   /** `EEXIST` where something has the name. */
   static create(path: string, entry: FileEntry, onSkipped: OnSkippedXattr): FileWriter {
-    return new FileWriter(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600), path, { entry, onSkipped });
+    // without the special bits: what they mean depends on the owner, who comes later
+    const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
+    return new FileWriter(fd, path, { entry, onSkipped });
   }
 
   write(bytes: Uint8Array): void {

@@ -70,7 +70,8 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly type: 'chunk'; readonly bytes: Uint8Array }
-  | { readonly type: 'credit' }
+  /** A chunk was taken; its buffer comes back to be filled again. */
+  | { readonly type: 'credit'; readonly buffer?: ArrayBuffer }
   | { readonly type: 'done'; readonly output: unknown }
   | { readonly type: 'failed'; readonly error: SentError };
 

@@ -17,6 +17,13 @@ export class LayerWorkers {
     this.#limit = limit;
   }
 
+  /** Starts a thread that will be needed soon, beside whatever comes first. */
+  start(): void {
+    if (this.#count > 0) return;
+    this.#count++;
+    this.#idle.push(new WorkerThread());
+  }
+
   async run<Kind extends JobKind>(job: JobOf<Kind>): Promise<JobOutput<Kind>> {
     const output = await this.#use((thread) => thread.run(job));
     return output as JobOutput<Kind>; // The worker's answer to this kind of job (run-job.ts).

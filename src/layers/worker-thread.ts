@@ -7,8 +7,8 @@ import { fromSent } from './worker-errors.ts';
 /** Beside the bundle; where the sources run as they are (tests), the one that the last build made. */
 const workerFile = (): URL =>
   import.meta.url.endsWith('.ts')
-    ? new URL('../../dist/layers-worker.js', import.meta.url)
-    : new URL('./layers-worker.js', import.meta.url);
+    ? new URL('../../dist/layers-worker.cjs', import.meta.url)
+    : new URL('./layers-worker.cjs', import.meta.url);
 
 /** One thread; does one job at a time. While it is idle it does not keep the process alive. */
 export class WorkerThread {
@@ -40,13 +40,16 @@ export class WorkerThread {
   async feed(job: Job, bytes: ByteStream): Promise<unknown> {
     return this.#busy(async () => {
       this.#send({ type: 'start', job });
+      const returned: ArrayBuffer[] = [];
       let onTheWay = 0;
       try {
         for await (const chunk of bytes) {
-          // Our own copy is given away: cloning a view would clone all of the buffer that it looks into.
-          const bytes = new Uint8Array(chunk);
+          const bytes = ownCopy(chunk, returned.pop());
           this.#send({ type: 'chunk', bytes }, [bytes.buffer]);
-          for (onTheWay++; onTheWay >= CHUNKS_ON_THE_WAY; onTheWay--) await this.#credit();
+          for (onTheWay++; onTheWay >= CHUNKS_ON_THE_WAY; onTheWay--) {
+            const buffer = await this.#credit();
+            if (buffer) returned.push(buffer);
+          }
         }
       } catch (error) {
         if (!(error instanceof JobFailed)) await this.#giveUp();
@@ -101,9 +104,10 @@ export class WorkerThread {
     }
   }
 
-  async #credit(): Promise<void> {
+  async #credit(): Promise<ArrayBuffer | undefined> {
     const message = await this.#next();
     if (message.type === 'failed') throw new JobFailed(fromSent(message.error));
+    return message.type === 'credit' ? message.buffer : undefined;
   }
 
   async #giveUp(): Promise<void> {
@@ -136,6 +140,20 @@ export class WorkerThread {
     const why = cause instanceof Error ? cause.message : String(cause);
     this.#add({ type: 'failed', error: { code: 'E_INTERNAL', message: `The layers thread failed: ${why}` } });
   }
+}
+
+const BUFFER_BYTES = 256 * 1024;
+
+/**
+ * A copy that can be given away: cloning a view would clone all of the buffer that it looks into. Buffers go back and forth:
+ * left to the garbage collector, they were most of the memory that unpacking takes.
+ */
+function ownCopy(chunk: Uint8Array, returned: ArrayBuffer | undefined): Uint8Array<ArrayBuffer> {
+  const isEnough = returned !== undefined && returned.byteLength >= chunk.byteLength;
+  const buffer = isEnough ? returned : new ArrayBuffer(Math.max(BUFFER_BYTES, chunk.byteLength));
+  const bytes = new Uint8Array(buffer, 0, chunk.byteLength);
+  bytes.set(chunk);
+  return bytes;
 }
 
 /** Tells the job's own failure from the stream's. */

@@ -1,5 +1,5 @@
 /**
- * Entry point of the layers' worker thread (scripts/build.mjs makes dist/layers-worker.js of it). One job at a time; bytes pass
+ * Entry point of the layers' worker thread (scripts/build.mjs makes dist/layers-worker.cjs of it). One job at a time; bytes pass
  * in chunks, with at most CHUNKS_ON_THE_WAY unanswered ones, so that neither side can fill the memory.
  */
 import { parentPort } from 'node:worker_threads';
@@ -65,7 +65,9 @@ function startApply(job: JobOf<'apply'>): void {
         if (message.type === 'chunk') {
           tarSize += message.bytes.byteLength;
           decoder.push(message.bytes);
-          send({ type: 'credit' });
+          const { buffer } = message.bytes;
+          if (buffer instanceof ArrayBuffer) send({ type: 'credit', buffer }, [buffer]);
+          else send({ type: 'credit' });
         } else if (message.type === 'end') {
           decoder.finish();
           const output = { ...target.end(), tarSize };

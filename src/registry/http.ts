@@ -1,8 +1,7 @@
 import { Readable } from 'node:stream';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { Agent, Dispatcher, ProxyAgent } from 'undici';
 import type { ByteStream } from '../oci/index.ts';
-import { describeCertificate } from './certificate.ts';
 import { cancelled, connectionFailure, isCertificateError } from './failures.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 
@@ -90,7 +89,9 @@ export class HttpClient {
     } catch (cause) {
       if (signal?.aborted) throw cancelled(cause);
       const failure = connectionFailure(cause, request);
-      throw isCertificateError(failure.cause) ? await describeCertificate(failure, url) : failure;
+      if (!isCertificateError(failure.cause)) throw failure;
+      const { describeCertificate } = await import('./certificate.ts'); // like undici: loads TLS
+      throw await describeCertificate(failure, url);
     }
   }
 
@@ -113,9 +114,13 @@ export class HttpClient {
 
   /** Loading undici costs 60 ms: only who talks to a registry pays. */
   async #load(): Promise<Undici> {
-    const { Agent, ProxyAgent } = await import('./undici.ts');
+    const { Agent, ProxyAgent, createSecureContext } = await import('./undici.ts');
     const { tlsVerify, caCertificates, timeouts } = this.#options;
-    const tls = { rejectUnauthorized: tlsVerify, timeout: timeouts.connect, ...trust(caCertificates) };
+    const tls = {
+      rejectUnauthorized: tlsVerify,
+      timeout: timeouts.connect,
+      ...trust(caCertificates, createSecureContext),
+    };
     const tunnels = new Map<string, ProxyAgent>();
     const direct = new Agent({ connect: tls });
     return {
@@ -134,7 +139,10 @@ export class HttpClient {
   }
 }
 
-function trust(caCertificates: readonly string[]): { readonly secureContext?: SecureContext } {
+function trust(
+  caCertificates: readonly string[],
+  createSecureContext: () => SecureContext,
+): { readonly secureContext?: SecureContext } {
   if (caCertificates.length === 0) return {};
   const secureContext = createSecureContext();
   // addCACert adds to the built-in roots and NODE_EXTRA_CA_CERTS, where the `ca` option would replace them.

@@ -82,7 +82,7 @@ export class DiskContentStore implements ContentStore {
     const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
     const temporary = join(this.#directories.ingest, temporaryName());
     try {
-      const ingested = await this.#write(temporary, source, expected?.size);
+      const ingested = await this.#write(temporary, source, expected);
       await rename(temporary, this.#path(ingested.digest)).catch(failing(temporary));
       return ingested;
     } catch (cause) {
@@ -91,17 +91,20 @@ export class DiskContentStore implements ContentStore {
     }
   }
 
-  /** Errors of the source pass unchanged; those of the file are the store's. */
-  async #write(path: string, bytes: ByteStream, expectedSize: number | undefined): Promise<Ingested> {
+  /**
+   * Errors of the source pass unchanged; those of the file are the store's. What is expected was verified on its way and is
+   * not hashed again.
+   */
+  async #write(path: string, bytes: ByteStream, expected: Expected | undefined): Promise<Ingested> {
     const { ingest, blobs, mode = 0o444 } = this.#directories;
-    const hash = sha256();
+    const hash = expected ? undefined : sha256();
     let size = 0;
-    const fail = (cause: unknown) => failing(path, expectedSize && Math.max(0, expectedSize - size))(cause);
+    const fail = (cause: unknown) => failing(path, expected && Math.max(0, expected.size - size))(cause);
     for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true }).catch(fail);
     const file = await open(path, 'wx', 0o600).catch(fail);
     try {
       for await (const chunk of bytes) {
-        hash.update(chunk);
+        hash?.update(chunk);
         await file.writeFile(chunk).catch(fail);
         size += chunk.byteLength;
       }
@@ -110,7 +113,7 @@ export class DiskContentStore implements ContentStore {
     } finally {
       await file.close();
     }
-    return { digest: digestFrom(hash), size };
+    return hash || !expected ? { digest: digestFrom(hash ?? sha256()), size } : { digest: expected.digest, size };
   }
 
   async delete(digest: Digest): Promise<void> {

@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Descriptor, type DiffId, type Digest, type Image, isDigest, type Platform } from '../oci/index.ts';
 import { imagePath, type StorePaths } from './paths.ts';
-import { readRecord, replaceFile, touch } from './state-file.ts';
+import { readRecord, readStateFile, replaceFile, touch } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
 /** What `images` and `prune` must know of an image, without opening its manifest and config. */
@@ -31,6 +31,8 @@ export class ImageRecords {
   async add(image: Image): Promise<void> {
     const path = imagePath(this.#paths, image.descriptor.digest);
     const bytes = JSON.stringify(recordOf(image));
+    // A build in which nothing changed waits for no disk.
+    if ((await readStateFile(path)) === bytes && (await touch(path))) return;
     await replaceFile({ path, bytes, ingest: this.#paths.ingest, durable: true });
   }
 

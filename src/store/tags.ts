@@ -12,7 +12,7 @@ export interface TagRecord {
   readonly name: string;
   /** Digest of the manifest. */
   readonly manifest: Digest;
-  /** RFC 3339: when the name was first given, and last. */
+  /** RFC 3339: when the name was first given, and when it got this image. */
   readonly created: string;
   readonly updated: string;
 }
@@ -34,9 +34,10 @@ export class Tags {
 
   async set(ref: Reference, manifest: Digest): Promise<TagRecord> {
     const name = formatReference(ref);
+    const known = await this.lookup(ref);
+    if (known?.manifest === manifest) return known;
     const updated = new Date().toISOString();
-    const created = (await this.lookup(ref))?.created ?? updated;
-    const record: TagRecord = { name, manifest, created, updated };
+    const record: TagRecord = { name, manifest, created: known?.created ?? updated, updated };
     const path = tagPath(this.#paths, name);
     await replaceFile({ path, bytes: JSON.stringify(record), ingest: this.#paths.ingest, durable: true });
     return record;

@@ -101,7 +101,7 @@ describe('the live renderer', () => {
     play(renderer, screen, FAILURE);
     renderer.failed(failure);
     renderer.close();
-    expect(screen.text).toContain('  | cost: 3 €\n  | no end\n');
+    expect(screen.text.replaceAll('\u001b[K', '')).toContain('  | cost: 3 €\n  | no end\n');
     expect(screen.text).not.toContain('last lines of output');
     expect(screen.text.endsWith('\u001b[?25h\u001b[?7h')).toBe(true);
   });

@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -14,6 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
+import { ordinaryUser } from './ordinary-user.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -23,6 +25,12 @@ declare module 'vitest' {
     readonly busyboxRoot: string;
     /** `127.0.0.1:PORT` of an empty registry; empty where docker-registry is not installed. */
     readonly registry: string;
+    /** A copy of the program that every user may read and run; empty where `program` is. */
+    readonly installed: string;
+    /** `127.0.0.1:PORT/base/busybox:latest`, made of busyboxRoot by `tsbuild import`; empty where a part is missing. */
+    readonly base: string;
+    /** An ordinary user with sub-ids for tests that run as root; empty where there is none. */
+    readonly ordinaryUser: string;
   }
 }
 
@@ -32,10 +40,18 @@ const BUSYBOX = '/bin/busybox';
 /** Makes once what integration tests share; each test that needs a missing part says so through `requires`. */
 export async function setup(project: TestProject): Promise<() => void> {
   const scratch = mkdtempSync(join(tmpdir(), 'tsbuild-tests-'));
-  project.provide('program', bundle());
-  project.provide('busyboxRoot', existsSync(BUSYBOX) ? makeBusyboxRoot(join(scratch, 'busybox')) : '');
+  chmodSync(scratch, 0o755);
+  const program = bundle();
+  const installed = program === '' ? '' : install(join(scratch, 'program'));
+  const busyboxRoot = existsSync(BUSYBOX) ? makeBusyboxRoot(join(scratch, 'busybox')) : '';
+  project.provide('program', program);
+  project.provide('installed', installed);
+  project.provide('busyboxRoot', busyboxRoot);
+  project.provide('ordinaryUser', ordinaryUser());
   const registry = existsSync('/usr/bin/docker-registry') ? await startRegistry(scratch) : undefined;
   project.provide('registry', registry?.address ?? '');
+  const hasBase = installed !== '' && busyboxRoot !== '' && registry !== undefined;
+  project.provide('base', hasBase ? pushBase({ installed, busyboxRoot, scratch, registry: registry.address }) : '');
   return () => {
     registry?.stop();
     rmSync(scratch, { recursive: true, force: true });
@@ -53,10 +69,44 @@ function bundle(): string {
   }
 }
 
+/** The checkout may lie where only its owner can read. */
+function install(directory: string): string {
+  cpSync(join(ROOT, 'dist'), join(directory, 'dist'), { recursive: true });
+  cpSync(join(ROOT, 'package.json'), join(directory, 'package.json'));
+  for (const name of ['koffi', '@koromix']) {
+    const source = join(ROOT, 'node_modules', name);
+    if (existsSync(source))
+      cpSync(source, join(directory, 'node_modules', name), { recursive: true, dereference: true });
+  }
+  execFileSync('chmod', ['-R', 'go=u-w', directory]);
+  return join(directory, 'dist/tsbuild.js');
+}
+
+interface BaseParts {
+  readonly installed: string;
+  readonly busyboxRoot: string;
+  readonly scratch: string;
+  readonly registry: string;
+}
+
+function pushBase({ installed, busyboxRoot, scratch, registry }: BaseParts): string {
+  const name = `${registry}/base/busybox:latest`;
+  const tar = join(scratch, 'busybox.tar');
+  const stable = ['--sort=name', '--mtime=@1600000000', '--owner=0', '--group=0', '--numeric-owner'];
+  execFileSync('tar', [...stable, '-C', busyboxRoot, '-cf', tar, '.']);
+  const env = { ...process.env, SOURCE_DATE_EPOCH: '1600000000' };
+  const run = (...args: readonly string[]) =>
+    execFileSync(process.execPath, [installed, '--root', join(scratch, 'store'), ...args], { env, stdio: 'pipe' });
+  run('import', '-q', tar, name);
+  run('push', '-q', name);
+  return name;
+}
+
 function makeBusyboxRoot(root: string): string {
   for (const directory of ['bin', 'etc', 'tmp', 'root', 'proc', 'sys', 'dev'])
     mkdirSync(join(root, directory), { recursive: true });
   chmodSync(join(root, 'tmp'), 0o1777);
+  chmodSync(join(root, 'root'), 0o700);
   copyFileSync(BUSYBOX, join(root, 'bin/busybox'));
   const applets = execFileSync(BUSYBOX, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   for (const applet of applets) if (applet !== 'busybox') symlinkSync('busybox', join(root, 'bin', applet));

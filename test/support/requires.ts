@@ -8,3 +8,12 @@ export function requires(capability: string, available: boolean): boolean {
   process.stderr.write(`Missing capability, tests skipped: ${capability}\n`);
   return false;
 }
+
+/**
+ * The same for what no package brings: what a kernel's cgroups allow, a daemon of another product. Prints, and never
+ * fails the run.
+ */
+export function mayLack(capability: string, available: boolean): boolean {
+  if (!available) process.stderr.write(`Not possible here, not tested: ${capability}\n`);
+  return available;
+}

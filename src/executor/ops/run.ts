@@ -25,8 +25,9 @@ export interface RunRequest {
 /** Runs a RUN in the sandbox and freezes what it wrote. Throws `E_RUN_*` with the step's place and last lines. */
 export async function runStep(request: RunRequest): Promise<CommittedLayer> {
   const { op, parent, library, sandbox, signal } = request;
-  const spec = await processSpec(op, await library.view(parent));
   await using snapshot = await library.snapshotter.prepare(parent);
+  // Afterwards: the layers are unpacked now, and looking into them needs no index of their tars.
+  const spec = await processSpec(op, await library.view(parent));
   const tail = new OutputTail();
   const io = {
     onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array): void => {

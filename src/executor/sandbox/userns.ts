@@ -12,7 +12,7 @@ import { removeStubs } from './stubs.ts';
 import { closeAllOnExec, createPipe, dieWithParent } from './syscalls.ts';
 
 export interface BuiltinSandboxOptions {
-  /** The bundled `worker.ts`; default: `sandbox-worker.js` beside the bundle. */
+  /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
   readonly worker?: URL | undefined;
 }
 
@@ -24,9 +24,17 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
   #spare: Worker | undefined;
+  /** Steps that are still to come; undefined: nobody said. */
+  #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
-    this.#entry = options.worker ?? new URL('./sandbox-worker.js', import.meta.url);
+    this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
+  }
+
+  /** Says how many steps will be run, and starts the thread of the first one already. */
+  expect(steps: number): void {
+    this.#expected = steps;
+    this.#keepSpare();
   }
 
   probe(): Promise<Availability> {
@@ -65,9 +73,16 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   #takeWorker(): Worker {
     const worker = this.#spare ?? this.#startWorker();
     worker.ref();
-    this.#spare = this.#startWorker();
-    this.#spare.unref();
+    this.#spare = undefined;
+    if (this.#expected !== undefined) this.#expected--;
+    this.#keepSpare();
     return worker;
+  }
+
+  #keepSpare(): void {
+    if (this.#expected !== undefined && this.#expected < 1) return;
+    this.#spare ??= this.#startWorker();
+    this.#spare.unref();
   }
 
   #startWorker(): Worker {

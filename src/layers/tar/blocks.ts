@@ -75,7 +75,8 @@ export class BlockFeeder {
       if (this.#left === 0) this.#resume(NOTHING);
       return;
     }
-    if (this.#left > 0 || this.#gathered.length > 0) this.#gathered.push(part);
+    // a copy: the chunk belongs to its pusher again after the push
+    if (this.#left > 0 || this.#gathered.length > 0) this.#gathered.push(Buffer.from(part));
     if (this.#left > 0) return;
     const whole = this.#gathered.length > 0 ? Buffer.concat(this.#gathered) : part;
     this.#gathered = [];
