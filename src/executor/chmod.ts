@@ -35,9 +35,9 @@ function parseClause(spec: string, clause: string): ModeChange[] {
         const bits = permissionBits(permissions, mode, isDirectory) & mask;
         if (operator === '+') return mode | bits;
         if (operator === '-') return mode & ~bits;
-        // as GNU chmod: `=` leaves a directory's setuid and setgid bits alone
-        const kept = isDirectory ? mask & 0o777 : mask & 0o6777;
-        return (mode & ~kept) | bits;
+        // as GNU chmod: `=` leaves a directory's setuid and setgid bits alone unless it names them
+        const kept = isDirectory ? 0o6000 & ~bits : 0;
+        return (mode & ~(mask & ~kept)) | bits;
       },
   );
 }
