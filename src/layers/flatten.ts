@@ -33,7 +33,16 @@ class Seen {
   add(path: string, kind: Kind): void {
     const known = this.#paths.get(path);
     if (known === undefined || known === 'implied') this.#paths.set(path, kind);
-    for (let at = parentOf(path); at !== '' && !this.#paths.has(at); at = parentOf(at)) this.#paths.set(at, 'implied');
+    this.imply(path);
+  }
+
+  /** What has contents is a directory, whether they are shown or not: a file of a lower layer is replaced. */
+  imply(path: string): void {
+    for (let at = parentOf(path); at !== ''; at = parentOf(at)) {
+      const known = this.#paths.get(at);
+      if (known === undefined) this.#paths.set(at, 'implied');
+      else if (known !== 'other') return; // its parents are known too
+    }
   }
 
   /** Nothing below shows through in it; its attributes still do. */
@@ -68,6 +77,7 @@ async function* flattenTop(layers: readonly Layer[], seen: Seen): AsyncIterable<
   // deletions act on the layers below only, so they take effect after this one
   const ended: string[] = [];
   const closed: string[] = [];
+  const hidden: string[] = [];
   const here = new Map<string, Kind>();
   for await (const { entry, body } of decodeTar(layer.uncompressed())) {
     const marker = parseMarker(posix.basename(entry.path));
@@ -79,11 +89,13 @@ async function* flattenTop(layers: readonly Layer[], seen: Seen): AsyncIterable<
       here.set(entry.path, kind);
       if (isLost) yield* fileOf(entry, layers);
       else yield { entry, body };
-    } else if (marker === undefined && kind === 'other') {
-      ended.push(entry.path); // no directory here: one that a higher layer made has nothing from below
+    } else if (marker === undefined) {
+      hidden.push(entry.path);
+      if (kind === 'other') ended.push(entry.path); // so a directory that a higher layer made has nothing from below
     }
   }
   for (const [path, kind] of here) seen.add(path, kind);
+  for (const path of hidden) seen.imply(path);
   for (const path of ended) seen.end(path);
   for (const path of closed) seen.close(path);
 }

@@ -87,7 +87,7 @@ it('shows what applying one layer after the other shows', async () => {
       const flat = await flattened(stack.map((entries) => tarLayer(entries)));
       expect(sorted(flat)).toEqual(sorted(applied(stack)));
     }),
-    { numRuns: 300 },
+    { numRuns: 500 },
   );
 });
 
