@@ -35,7 +35,7 @@ export type OnSkippedXattr = (name: string, reason: string) => void;
 
 /** Owner before mode (chown clears setuid), mode before attributes (chown clears capabilities), time last. `path` names the same file as `fd`. */
 export function setOpenAttributes(fd: number, path: string, attributes: Attributes, onSkipped: OnSkippedXattr): void {
-  // Each change is a journal entry of the file system: asking first costs a tenth of it, and most are right already.
+  // Each change is a journal entry of the file system: asking first is cheaper, and most are right already.
   const { uid, gid, mode } = fstatSync(fd);
   const isOwned = uid === attributes.uid && gid === attributes.gid;
   if (!isOwned) fchownSync(fd, attributes.uid, attributes.gid);

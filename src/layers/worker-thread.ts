@@ -146,7 +146,7 @@ const BUFFER_BYTES = 256 * 1024;
 
 /**
  * A copy that can be given away: cloning a view would clone all of the buffer that it looks into. Buffers go back and forth:
- * left to the garbage collector, they were most of the memory that unpacking takes.
+ * left to the garbage collector, they pile up in both threads.
  */
 function ownCopy(chunk: Uint8Array, returned: ArrayBuffer | undefined): Uint8Array<ArrayBuffer> {
   const isEnough = returned !== undefined && returned.byteLength >= chunk.byteLength;

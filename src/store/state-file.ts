@@ -27,8 +27,8 @@ export interface Replacement {
   readonly mode?: number;
 }
 
-// These files are small, and a step touches a dozen of them: a synchronous call takes about 10 us, one through the thread
-// pool ten times that. Only waiting for the disk is left to the pool.
+// These files are small, and a step touches a dozen of them: a trip through the thread pool costs more than the call
+// itself. Only waiting for the disk is left to the pool.
 const datasync = promisify(fdatasync);
 
 /** Readers see the old bytes or the new ones, never a part. Makes missing directories. */
