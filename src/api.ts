@@ -45,7 +45,7 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   readonly pull: boolean;
   readonly platform?: string | undefined;
   readonly network: 'default' | 'host' | 'none';
-  /** Steps at once; default: number of processors. */
+  /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
   readonly outputs: readonly OutputSpec[];
   readonly format: ImageFormat;

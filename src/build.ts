@@ -62,6 +62,9 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
 const isRun = ({ op }: Node): boolean => op.kind === 'run';
 
+/** Steps wait for disks and networks more than for processors: so many run at once at the least. */
+const MIN_JOBS = 4;
+
 /** Tells the run inside the namespace that the bases are pulled already. */
 const PULLED = 'TSBUILD_PULLED';
 
@@ -128,7 +131,7 @@ function executorOptions(options: BuildOptions, { context, input, workspace, ima
     },
     emit: options.emit,
     signal: options.signal,
-    jobs: options.jobs ?? availableParallelism(),
+    jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
     noCache: options.noCache,
     clampMtime: options.sourceDateEpoch,
     inlineMtime: Math.min(input.mtime, options.sourceDateEpoch ?? input.mtime),

@@ -61,7 +61,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--pull', 'ask the registry for newer base images')
     .option('--platform <os/arch>', "platform to build for (default: this machine's)")
     .option('--network <mode>', 'network of RUN: default, host or none', 'default')
-    .option('--jobs <number>', 'steps at once (default: number of processors)')
+    .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
     .option(
       '-o, --output <spec>',
       'type=oci|docker|local|tar,dest=PATH|-; a bare DIR means type=local (repeatable)',
