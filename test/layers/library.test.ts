@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -134,8 +134,9 @@ describe('the layer library', () => {
 
   it('removes what processes that are gone have left', async () => {
     const root = join(home.path, 'stale');
+    const pidNamespace = readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
     const { directories } = open(root);
-    mkdirSync(join(root, 'active', '999999999-1-aa', 'upper'), { recursive: true });
+    mkdirSync(join(root, 'active', `${pidNamespace}-999999999-1-aa`, 'upper'), { recursive: true });
     const mine = await directories.createActive();
     expect(await directories.removeStale()).toBe(1);
     await directories.remove([mine]);

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, symlinkSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
@@ -26,10 +26,18 @@ export async function bundleDriver(): Promise<string> {
     logLevel: 'error',
   });
   execFileSync('sh', ['-c', `echo '{"type":"module"}' > ${directory}/package.json`]);
-  symlinkSync(`${project}node_modules`, `${directory}/node_modules`);
+  copyNative(directory);
   mkdirSync(`${directory}/tmp`);
   chmodSync(`${directory}/tmp`, 0o1777);
   return directory;
+}
+
+/** The one package that is not bundled: the clone may lie where not every user can read it. */
+function copyNative(directory: string): void {
+  for (const name of readdirSync(`${project}node_modules`)) {
+    if (name !== 'koffi' && name !== '@koromix') continue;
+    cpSync(`${project}node_modules/${name}`, `${directory}/node_modules/${name}`, { recursive: true });
+  }
 }
 
 export const userExists = (name: string): boolean => {

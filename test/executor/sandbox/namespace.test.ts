@@ -52,13 +52,13 @@ describe('the namespace of the build', () => {
     expect(await gone(`${directory}/driver.js`)).toBe(true);
   });
 
-  it.skipIf(!isThere('nosub'))('tells a user without sub-ids what to do', async () => {
-    const child = startDriver(directory, 'nosub', { steps: [] });
+  it.skipIf(!isThere('nobody'))('tells a user without sub-ids what to do', async () => {
+    const child = startDriver(directory, 'nobody', { steps: [] });
     if (!child.stdout) throw new Error('The driver has no output');
     const { code, message, hint } = JSON.parse(await text(child.stdout));
     expect(code).toBe('E_NO_SUBUID');
-    expect(message).toBe('Cannot run steps as user "nosub": it has no ids of its own in "/etc/subuid"');
-    expect(hint).toBe('As root, run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 nosub');
+    expect(message).toBe('Cannot run steps as user "nobody": it has no ids of its own in "/etc/subuid"');
+    expect(hint).toBe('As root, run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 nobody');
   });
 });
 

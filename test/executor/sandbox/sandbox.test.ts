@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { requires } from '../../support/requires.ts';
 import { bundleDriver, canRunSteps, drive, driveOne, userExists } from './harness.ts';
 
-const users = ['root', 'alice'].filter((name) =>
-  requires(`user ${name} who may run steps`, canRunSteps() && userExists(name)),
+const users = ['root', inject('ordinaryUser')].filter((name) =>
+  requires(`user "${name}" who may run steps`, canRunSteps() && userExists(name)),
 );
 let directory = '';
 
