@@ -7,7 +7,7 @@ import { resolveIdMaps } from './id-source.ts';
 import { explainRefusal } from './refusal.ts';
 import { mountRoot } from './root-mount.ts';
 import type { Availability } from './sandbox.ts';
-import { chdir, detach } from './syscalls.ts';
+import { detach, keepingDirectory } from './syscalls.ts';
 
 export interface HostFinding {
   readonly name: string;
@@ -82,7 +82,6 @@ export function probeNamespace(): Availability {
  */
 export function overlayRefusal(directory: string): string | undefined {
   const base = mkdtempSync(`${directory}/probe-`);
-  const before = process.cwd();
   let isMounted = false;
   try {
     for (const name of ['lower', 'upper', 'work', 'mnt']) mkdirSync(`${base}/${name}`);
@@ -93,14 +92,13 @@ export function overlayRefusal(directory: string): string | undefined {
       upper: `${base}/upper`,
       work: `${base}/work`,
     } as const;
-    mountRoot(root, { target: `${base}/mnt`, links: `${base}/links` });
+    keepingDirectory(() => mountRoot(root, { target: `${base}/mnt`, links: `${base}/links` }));
     isMounted = true;
     mkdirSync(`${base}/mnt/written`);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   } finally {
-    chdir(before);
     if (isMounted) detach(`${base}/mnt`);
     rmSync(base, { recursive: true, force: true });
   }

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { libc, SystemCallError } from '../../layers/index.ts';
 
 type Call = (...args: readonly unknown[]) => number;
@@ -89,6 +90,20 @@ export function pivotRoot(newRoot: string, putOld: string): void {
 
 export function chdir(path: string): void {
   call('int chdir(const char *path)', [path], { name: 'chdir', subject: path });
+}
+
+/**
+ * Runs `work`, which may change the working directory, and goes back: by descriptor, because the path may lead through
+ * directories that this user may not enter (a clone below /root).
+ */
+export function keepingDirectory<T>(work: () => T): T {
+  const before = openSync('.', O_PATH);
+  try {
+    return work();
+  } finally {
+    call('int fchdir(int fd)', [before], { name: 'fchdir', subject: '.' });
+    closeSync(before);
+  }
 }
 
 /** Of the calling thread once it has unshared CLONE_FS. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { BuildError } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
-import { chdir, detach, mount } from './syscalls.ts';
+import { detach, keepingDirectory, mount } from './syscalls.ts';
 
 export interface MountedView {
   /** The root as a directory of this process. */
@@ -19,7 +19,6 @@ export function mountView(root: Mount, parent: string): MountedView {
   const direct = lookupDirectory(root);
   if (direct !== undefined) return { path: direct, dispose: () => {} };
   const base = mkdtempSync(`${parent}/view-`);
-  const before = process.cwd();
   const dispose = () => {
     detach(base);
     rmSync(base, { recursive: true });
@@ -34,7 +33,7 @@ export function mountView(root: Mount, parent: string): MountedView {
   try {
     const path = `${base}/root`;
     mkdirSync(path);
-    mountRoot({ ...root, readOnly: true }, { target: path, links: `${base}/lower` });
+    keepingDirectory(() => mountRoot({ ...root, readOnly: true }, { target: path, links: `${base}/lower` }));
     return { path, dispose };
   } catch (cause) {
     dispose();
@@ -42,8 +41,6 @@ export function mountView(root: Mount, parent: string): MountedView {
       hint: 'Keep the state directory on another filesystem with --root (ext4, xfs, btrfs or tmpfs)',
       cause,
     });
-  } finally {
-    chdir(before);
   }
 }
 
