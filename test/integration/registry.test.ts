@@ -57,10 +57,16 @@ const options: RegistryOptions = {
   userAgent: 'tsbuild/test',
 };
 
-const skopeo = (...args: string[]): Buffer => execFileSync('skopeo', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+/** Without the user's own credentials, whose usual place he may not even be allowed to look into. */
+const skopeo = (...args: string[]): Buffer =>
+  execFileSync('skopeo', args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, REGISTRY_AUTH_FILE: join(scratch, 'no-credentials.json') },
+  });
 
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), 'distribution-'));
+  writeFileSync(join(scratch, 'no-credentials.json'), '{"auths":{}}');
 });
 afterAll(() => {
   for (const child of running) child.kill();
