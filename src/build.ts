@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { BuildError } from './errors.ts';
 import {
   assembleImage,
   type BuildInput,
@@ -14,12 +15,16 @@ import {
   lookupSteps,
   openContext,
   readContainerfile,
+  type SourceRoot,
   statCacheName,
 } from './executor/index.ts';
 import {
   type BuildGraph,
+  type ContextOp,
   dumpGraph,
+  type GitOp,
   type GraphWarning,
+  type HttpOp,
   type LowerOptions,
   lower,
   type Node,
@@ -87,7 +92,8 @@ function loweringOf(options: BuildOptions): LowerOptions {
  */
 function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outputs }: BuildOptions): boolean {
   if (isInsideNamespace(self.env)) return false;
-  const isMounted = ({ op, inputs }: Node): boolean => op.kind === 'copy' && inputs[1]?.op.kind !== 'context';
+  const isMounted = ({ op, inputs }: Node): boolean =>
+    op.kind === 'copy' && inputs.slice(1).some((input) => !isSource(input));
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
 }
@@ -110,6 +116,14 @@ async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: 
   return names.map(formatReference);
 }
 
+/** Sources of files that are there, or are fetched, without a mount. */
+const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind === 'http' || op.kind === 'git';
+
+function localRoot(op: ContextOp | HttpOp | GitOp, context: SourceRoot): SourceRoot {
+  if (op.kind === 'context') return context;
+  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
+}
+
 interface Rooms {
   readonly context: string;
   readonly input: BuildInput;
@@ -124,7 +138,7 @@ function executorOptions(options: BuildOptions, { context, input, workspace, ima
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    context: contextRoot(context, input),
+    sourceRoot: async (op) => localRoot(op, contextRoot(context, input)),
     mountRoot: (chain) => workspace.mountRoot(chain),
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));

@@ -7,7 +7,7 @@ import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-
  * Digest of exactly what a COPY reads: names, types, modes, owners (where they are kept), link targets, xattrs,
  * hard links and bytes; never times.
  */
-export function hashSources(root: SourceRoot, sources: readonly SelectedSource[], hasher: FileHasher): string {
+export function hashSources(sources: readonly SelectedSource[], hasher: FileHasher): string {
   const hash = sha256();
   const inodes = new Map<string, string>();
   for (const [position, source] of sources.entries()) {
@@ -20,9 +20,9 @@ export function hashSources(root: SourceRoot, sources: readonly SelectedSource[]
       // of a directory that is named as a source only the contents are copied
       if (source.type === 'directory' && entry.relative === '') continue;
       try {
-        hash.update(JSON.stringify(describe(root, entry, { hasher, inodes, position })));
+        hash.update(JSON.stringify(describe(source.root, entry, { hasher, inodes, position })));
       } catch (error) {
-        throw unreadable(root, entry.path, error);
+        throw unreadable(source.root, entry.path, error);
       }
     }
   }

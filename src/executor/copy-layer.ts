@@ -15,7 +15,6 @@ import { type Owner, resolveOwner, resolveUser } from './users.ts';
 
 export interface CopyRequest {
   readonly op: CopyOp;
-  readonly root: SourceRoot;
   readonly sources: readonly SelectedSource[];
   /** What is there already. */
   readonly view: RootView;
@@ -97,7 +96,7 @@ const conflict = (message: string, hint: string): BuildError => new BuildError('
 
 async function stageSource(state: CopyState, source: SelectedSource): Promise<void> {
   try {
-    if (source.type === 'directory') stageTree(state, source.entries);
+    if (source.type === 'directory') stageTree(state, source);
     else await stageFile(state, source);
   } catch (error) {
     throw error instanceof BuildError && source.type !== 'inline' ? error.at(source.range) : error;
@@ -115,20 +114,27 @@ function makeDirectory(state: CopyState, path: string): void {
   }
 }
 
+type PathSelection = Exclude<SelectedSource, { type: 'inline' }>;
+
+interface Found {
+  readonly entry: SourceEntry;
+  readonly root: SourceRoot;
+}
+
 /** A directory's contents go into the destination, which keeps its own attributes where it exists. */
-function stageTree(state: CopyState, entries: readonly SourceEntry[]): void {
+function stageTree(state: CopyState, { entries, root }: PathSelection): void {
   const { path: destination } = resolveInRoot(state.staged, state.request.op.destination);
   makeDirectory(state, destination);
   for (const entry of entries) {
-    if (entry.relative !== '') stageEntry(state, entry, posix.join(destination, entry.relative));
+    if (entry.relative !== '') stageEntry(state, { entry, root }, posix.join(destination, entry.relative));
   }
 }
 
 async function stageFile(state: CopyState, source: Exclude<SelectedSource, { type: 'directory' }>): Promise<void> {
-  const { op, root } = state.request;
+  const { op } = state.request;
   const entry = source.type === 'inline' ? undefined : source.entries[0];
-  if (op.unpack && entry?.stat.isFile()) {
-    const seen = { file: hostPath(root, entry.path), stat: entry.stat };
+  if (source.type !== 'inline' && source.unpack && entry?.stat.isFile()) {
+    const seen = { file: hostPath(source.root, entry.path), stat: entry.stat };
     const destination = resolveInRoot(state.staged, op.destination).path;
     const archive = await stageArchive(seen, destination, {
       staged: state.staged,
@@ -142,8 +148,8 @@ async function stageFile(state: CopyState, source: Exclude<SelectedSource, { typ
   }
   const target = fileTarget(state, source.name);
   makeDirectory(state, posix.dirname(target));
-  if (entry !== undefined) stageEntry(state, entry, target);
-  else if (source.type === 'inline') stageInline(state, source.content, target);
+  if (source.type === 'inline') stageInline(state, source.content, target);
+  else if (entry !== undefined) stageEntry(state, { entry, root: source.root }, target);
 }
 
 /** Where a single file goes: containerfile-reference 1.7, "Destination rules". */
@@ -181,8 +187,7 @@ function refuseDirectory(state: CopyState, target: string): void {
   }
 }
 
-function stageEntry(state: CopyState, entry: SourceEntry, target: string): void {
-  const { root } = state.request;
+function stageEntry(state: CopyState, { entry, root }: Found, target: string): void {
   const { owner, chmod } = state;
   const staged = hostEntry(root, entry, { target, owner, chmod });
   if (staged.type === 'directory') {

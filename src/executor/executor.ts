@@ -1,6 +1,15 @@
 import { BuildError } from '../errors.ts';
 import type { EventSink } from '../events.ts';
-import { type CopyOp, cacheKey, explainMiss, type Node, type NodeId } from '../graph/index.ts';
+import {
+  type ContextOp,
+  type CopyOp,
+  cacheKey,
+  explainMiss,
+  type GitOp,
+  type HttpOp,
+  type Node,
+  type NodeId,
+} from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
 import { type CacheIndex, type CacheRecord, chainIdOf, type Layer } from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
@@ -24,7 +33,8 @@ export interface ExecutorOptions {
   readonly hasher: FileHasher;
   /** Layers of an image that the graph names, by the digest of its manifest. */
   readonly baseLayers: (manifestDigest: string) => readonly Layer[];
-  readonly context: SourceRoot;
+  /** The directory behind a node that is a source of files by itself; asked once a node and build. */
+  readonly sourceRoot: (op: ContextOp | HttpOp | GitOp) => Promise<SourceRoot>;
   readonly mountRoot: (chain: readonly Layer[]) => Promise<MountedRoot>;
   /** Keeps layers from being pruned by other processes, before a step works on them. */
   readonly markUsed: (layers: readonly Layer[]) => Promise<void>;
@@ -39,6 +49,8 @@ export interface ExecutorOptions {
 }
 
 export interface StepResult {
+  /** Of a context, URL or repository: it has no layers. */
+  readonly root?: SourceRoot;
   /** The root after the step, base first. */
   readonly chain: readonly Layer[];
   /** RFC 3339: when the step ran; absent for bases. */
@@ -79,11 +91,21 @@ export const executeSteps = (target: Node, options: ExecutorOptions, lookedUp?: 
 interface Step {
   readonly node: Node;
   readonly parent: readonly Layer[];
-  /** For a COPY from the context. */
+  /** Of the inputs behind the parent, in order. */
+  readonly sources: readonly StepResult[];
+  /** For a COPY from roots that are there already. */
   readonly selection?: Selection;
-  /** Chain that a COPY --from reads. */
-  readonly from?: readonly Layer[];
 }
+
+/** Input 0 of a node is its parent. */
+function inputRoot(roots: readonly SourceRoot[], input: number): SourceRoot {
+  const root = roots[input - 1];
+  if (!root) throw new BuildError('E_INTERNAL', `A step has no input ${input}`);
+  return root;
+}
+
+/** What a key says of layers. */
+const chainText = (chain: readonly Layer[]): string => chainIdOf(chain.map(({ diffId }) => diffId)) ?? 'scratch';
 
 class Run {
   readonly #options: ExecutorOptions;
@@ -132,8 +154,11 @@ class Run {
     const { op } = node;
     switch (op.kind) {
       case 'scratch':
-      case 'context':
         return { chain: [], hasLayer: false, isCached: true };
+      case 'context':
+      case 'http':
+      case 'git':
+        return { root: await this.#sourceRoot(node, op), chain: [], hasLayer: false, isCached: true };
       case 'image':
         return { chain: this.#options.baseLayers(op.digest), hasLayer: false, isCached: true };
       case 'run':
@@ -143,31 +168,37 @@ class Run {
       default:
         throw op satisfies never;
     }
-    const [parent, from] = inputs;
-    if (parent === undefined || (node.inputs.length > 1 && from === undefined)) {
+    const [parent, ...sources] = inputs.filter((input) => input !== undefined);
+    if (parent === undefined || sources.length + 1 < inputs.length) {
       this.#missing.push(node);
       return undefined;
     }
     try {
-      const step = op.kind === 'copy' ? this.#copyStep(node, op, parent.chain, from) : { node, parent: parent.chain };
-      return await this.#lookupOrExecute(step);
+      const selection = op.kind === 'copy' ? this.#select(node.id, op, sources) : undefined;
+      return await this.#lookupOrExecute({ node, parent: parent.chain, sources, ...(selection ? { selection } : {}) });
     } catch (error) {
       throw error instanceof BuildError && !this.#signal.aborted ? error.at(node.range) : error;
     }
   }
 
-  #copyStep(node: Node, op: CopyOp, parent: readonly Layer[], from: StepResult | undefined): Step {
-    const source = node.inputs[1];
-    if (source !== undefined && source.op.kind !== 'context') return { node, parent, from: from?.chain ?? [] };
-    return { node, parent, selection: this.#select(node.id, op) };
+  async #sourceRoot(node: Node, op: ContextOp | HttpOp | GitOp): Promise<SourceRoot> {
+    try {
+      const { hasher } = this.#options;
+      const root = await this.#options.sourceRoot(op);
+      return { ...root, xattrsOf: (file, stat) => hasher.xattrs(file, stat) };
+    } catch (error) {
+      throw error instanceof BuildError && !this.#signal.aborted ? error.at(node.range) : error;
+    }
   }
 
-  #select(id: NodeId, op: CopyOp): Selection {
+  /** undefined: it copies from layers, which are looked into only when it runs. */
+  #select(id: NodeId, op: CopyOp, inputs: readonly StepResult[]): Selection | undefined {
+    const roots = inputs.flatMap(({ root }) => root ?? []);
+    if (roots.length < inputs.length) return undefined;
     const known = this.#selections.get(id);
     if (known) return known;
-    const { context, hasher } = this.#options;
-    const sources = selectSources(context, op);
-    const selection = { sources, digest: hashSources(context, sources, hasher) };
+    const sources = selectSources(op, (input) => inputRoot(roots, input));
+    const selection = { sources, digest: hashSources(sources, this.#options.hasher) };
     this.#selections.set(id, selection);
     return selection;
   }
@@ -202,8 +233,9 @@ class Run {
     });
   }
 
-  #key({ node, parent, selection, from }: Step): ReturnType<typeof cacheKey> {
-    const sources = selection ? selection.digest : from && (chainIdOf(from.map((layer) => layer.diffId)) ?? 'scratch');
+  #key({ node, parent, selection, sources: inputs }: Step): ReturnType<typeof cacheKey> {
+    const chains = inputs.map(({ chain }) => chainText(chain));
+    const sources = selection ? selection.digest : chains.length === 0 ? undefined : chains.join(' ');
     return cacheKey(node.op, {
       platform: node.platform,
       parent: chainIdOf(parent.map((layer) => layer.diffId)) ?? null,
@@ -243,7 +275,7 @@ class Run {
     const { node, parent } = step;
     const { library, sandbox, clampMtime, emit, markUsed } = this.#options;
     const { op } = node;
-    await markUsed([...parent, ...(step.from ?? [])]);
+    await markUsed([...parent, ...step.sources.flatMap(({ chain }) => chain)]);
     if (op.kind === 'run') {
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
@@ -257,24 +289,22 @@ class Run {
     return this.#copy(step, op);
   }
 
-  async #copy({ parent, selection, from, node }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, clampMtime, inlineMtime, mountRoot, context, hasher } = this.#options;
+  async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
+    const { library, clampMtime, inlineMtime, mountRoot } = this.#options;
     const view = await library.view(parent);
-    const keep = (tar: AsyncIterable<Uint8Array>): Promise<CommittedLayer> =>
-      library.commitTar(untilAborted(tar, this.#signal));
-    if (selection) {
-      const root: SourceRoot = { ...context, xattrsOf: (file, stat) => hasher.xattrs(file, stat) };
-      return keep(await copyLayer({ op, root, sources: selection.sources, view, clampMtime, inlineMtime }));
-    }
-    await using mounted = await mountRoot(from ?? []);
+    const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
+      const tar = await copyLayer({ op, sources, view, clampMtime, inlineMtime });
+      return library.commitTar(untilAborted(tar, this.#signal));
+    };
+    if (selection) return write(selection.sources);
+    await using mounted = await mountRoot(inputs[0]?.chain ?? []);
     const source = node.inputs[1];
     const root: SourceRoot = {
       directory: mounted.path,
       description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
       keepsOwners: true,
     };
-    const sources = selectSources(root, op);
-    return await keep(await copyLayer({ op, root, sources, view, clampMtime, inlineMtime }));
+    return await write(selectSources(op, () => root));
   }
 }
 

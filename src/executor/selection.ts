@@ -22,40 +22,50 @@ export type SelectedSource =
       /** Base name as the user sees it: that of the link when a link was followed. */
       readonly name: string;
       readonly range: SourceRange;
+      /** What it was found in. */
+      readonly root: SourceRoot;
+      /** A tar archive is unpacked. */
+      readonly unpack: boolean;
       /** Parents before children, sorted. A file has one entry; a directory its contents and itself (`''`). */
       readonly entries: readonly SourceEntry[];
     };
+
+/** The root behind an input of the node. */
+export type RootOf = (input: number) => SourceRoot;
+
+type PathSource = Extract<CopyOpSource, { type: 'path' }>;
 
 /** Neutralises a leading `/` and every `..` that would leave the root (containerfile-reference 1.7, "Sources"). */
 const cleanSource = (path: string): string => posix.join('/', path).replace(/^\/|\/$/g, '');
 
 /** Finds what a COPY or ADD copies. Throws `E_NOT_IN_CONTEXT` or `E_IGNORED_SOURCE` with the source's place. */
-export function selectSources(root: SourceRoot, op: CopyOp): SelectedSource[] {
+export function selectSources(op: CopyOp, rootOf: RootOf): SelectedSource[] {
   const selected = op.sources.map((source): SelectedSource[] => {
     if (source.type === 'inline') return [{ type: 'inline', name: source.file.name, content: source.file.content }];
     try {
-      return selectPath(root, source);
+      return selectPath(rootOf(source.input), source);
     } catch (error) {
       throw error instanceof BuildError ? error.at(source.range) : error;
     }
   });
   // a pattern may match nothing as long as another source is there (as in buildah; BuildKit lets all be missing)
   const [first] = op.sources;
-  if (first?.type === 'path' && selected.every((sources) => sources.length === 0)) throw noMatch(root, first);
+  if (first?.type === 'path' && selected.every((sources) => sources.length === 0))
+    throw noMatch(rootOf(first.input), first);
   return selected.flat();
 }
 
-function selectPath(root: SourceRoot, source: Extract<CopyOpSource, { type: 'path' }>): SelectedSource[] {
+function selectPath(root: SourceRoot, source: PathSource): SelectedSource[] {
   const wanted = cleanSource(source.path);
   if (!hasWildcard(wanted)) {
-    const found = selectOne(root, wanted, source.range);
+    const found = selectOne(root, wanted, source);
     if (!found) throw missing(root, source.path, wanted);
     return [found];
   }
-  return expandWildcard(root, wanted).flatMap((path) => selectOne(root, path, source.range) ?? []);
+  return expandWildcard(root, wanted).flatMap((path) => selectOne(root, path, source) ?? []);
 }
 
-function noMatch(root: SourceRoot, source: Extract<CopyOpSource, { type: 'path' }>): BuildError {
+function noMatch(root: SourceRoot, source: PathSource): BuildError {
   const matches = expandWildcard(root, cleanSource(source.path)).length;
   return new BuildError('E_NOT_IN_CONTEXT', `Cannot copy "${source.path}": nothing in ${root.description} matches`, {
     range: source.range,
@@ -69,7 +79,8 @@ function noMatch(root: SourceRoot, source: Extract<CopyOpSource, { type: 'path' 
 const isIgnored = (root: SourceRoot, path: string): boolean =>
   path !== '' && root.ignore !== undefined && root.ignore.match(path).ignored;
 
-function selectOne(root: SourceRoot, path: string, range: SourceRange): SelectedSource | undefined {
+function selectOne(root: SourceRoot, path: string, source: PathSource): SelectedSource | undefined {
+  const { range, unpack } = source;
   const real = resolveSource(root, path);
   if (real === undefined) return undefined;
   const stat = statSource(root, real);
@@ -79,12 +90,12 @@ function selectOne(root: SourceRoot, path: string, range: SourceRange): Selected
   if (path !== real && isIgnored(root, path)) return undefined;
   if (!stat.isDirectory()) {
     if (isIgnored(root, real)) return undefined;
-    return { type: 'file', name, range, entries: [{ relative: '', path: real, stat }] };
+    return { type: 'file', name, range, root, unpack, entries: [{ relative: '', path: real, stat }] };
   }
   const below = walk(root, real, '');
   // an ignored directory of which nothing is left is not there
   if (isIgnored(root, real) && below.length === 0) return undefined;
-  return { type: 'directory', name, range, entries: [{ relative: '', path: real, stat }, ...below] };
+  return { type: 'directory', name, range, root, unpack, entries: [{ relative: '', path: real, stat }, ...below] };
 }
 
 /** Everything below a directory that the ignore file leaves; an ignored directory counts where something in it is kept. */

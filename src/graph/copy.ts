@@ -29,7 +29,13 @@ function withGlobEscapes(word: Word): Word {
   return { ...word, text: word.text.replace(/\\([\\*?[])/g, (_, c: string) => (c === '\\' ? '\\\\' : `\\\\\\${c}`)) };
 }
 
-function lowerSource(source: CopySource, state: StageState, context: StepContext): CopyOpSource {
+interface Sources {
+  readonly state: StageState;
+  readonly context: StepContext;
+  readonly unpack: boolean;
+}
+
+function lowerSource(source: CopySource, { state, context, unpack }: Sources): CopyOpSource {
   switch (source.type) {
     case 'heredoc': {
       const { heredoc } = source;
@@ -45,7 +51,7 @@ function lowerSource(source: CopySource, state: StageState, context: StepContext
         });
       }
       // BuildKit: a source that expands to nothing is the whole context.
-      return { type: 'path', path: path === '' ? '.' : path, range };
+      return { type: 'path', path: path === '' ? '.' : path, range, input: 1, unpack };
     }
   }
 }
@@ -62,16 +68,32 @@ function historyText(instruction: CopyLike, op: CopyOp, written: string): string
   return [instruction.kind, ...flags, ...op.sources.map(sourceText), written].join(' ');
 }
 
+function refuseUnbuilt(instruction: CopyLike): void {
+  const { link, exclude, range } = instruction;
+  const isRefused =
+    link ||
+    exclude.length > 0 ||
+    (instruction.kind === 'COPY'
+      ? instruction.parents
+      : instruction.keepGitDir || instruction.checksum !== undefined || instruction.unpack !== undefined);
+  if (isRefused)
+    throw new BuildError('E_UNSUPPORTED', `This flag of ${instruction.kind} is not supported yet`, { range });
+}
+
 export function lowerCopy(instruction: CopyLike, state: StageState, context: StepContext): StageState {
   const { chown, chmod, destination, range } = instruction;
+  refuseUnbuilt(instruction);
   const written = expandIn(destination, state, context);
+  const unpack = instruction.kind === 'ADD' && instruction.unpack !== false;
   const op: CopyOp = {
     kind: 'copy',
-    sources: instruction.sources.map((source) => lowerSource(source, state, context)),
+    sources: instruction.sources.map((source) => lowerSource(source, { state, context, unpack })),
     destination: destinationPath(written, state.config.WorkingDir || '/'),
     ...(chown === undefined ? {} : { chown: expandIn(chown, state, context) }),
     ...(chmod === undefined ? {} : { chmod: expandIn(chmod, state, context) }),
-    unpack: instruction.kind === 'ADD',
+    link: instruction.link,
+    parents: instruction.kind === 'COPY' && instruction.parents,
+    exclude: instruction.exclude.map((pattern) => expandIn(pattern, state, context)),
     pending: state.pending,
   };
   const from = context.copyInput(instruction.kind === 'COPY' ? instruction.from : undefined, range);

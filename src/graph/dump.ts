@@ -7,7 +7,7 @@ type Numbers = ReadonlyMap<NodeId, number>;
 
 function fieldLines(value: Json): string[] {
   return Object.entries(value ?? {}).flatMap(([key, field]: [string, Json | undefined]) =>
-    field === undefined || key === 'kind' || (Array.isArray(field) && field.length === 0)
+    field === undefined || field === false || key === 'kind' || (Array.isArray(field) && field.length === 0)
       ? []
       : [`    ${key}: ${canonicalJson(field)}`],
   );

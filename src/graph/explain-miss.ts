@@ -39,13 +39,24 @@ const FIELDS: readonly (readonly [string, string])[] = [
   ['destination', 'destination'],
   ['chown', 'owner (--chown)'],
   ['chmod', 'mode (--chmod)'],
-  ['unpack', 'COPY or ADD'],
+  ['link', '--link'],
+  ['parents', '--parents'],
+  ['exclude', '--exclude'],
+  ['mounts', '--mount'],
   ['pending', 'directories of WORKDIR'],
   ['reference', 'image'],
   ['digest', 'image content'],
 ];
 /** Long, or structured: the fact is enough. */
-const WITHOUT_VALUES: ReadonlySet<string> = new Set(['argv', 'files', 'unpack', 'pending']);
+const WITHOUT_VALUES: ReadonlySet<string> = new Set([
+  'argv',
+  'files',
+  'pending',
+  'link',
+  'parents',
+  'exclude',
+  'mounts',
+]);
 
 function fieldChange(before: Members, after: Members): string | undefined {
   const field = FIELDS.find(([key]) => differs(before[key], after[key]));

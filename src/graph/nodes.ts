@@ -8,7 +8,9 @@ export function definitionOf(op: Op): Json {
 }
 
 const sourceDefinition = (source: CopyOpSource): Json =>
-  source.type === 'path' ? { path: source.path } : { name: source.file.name, content: source.file.content };
+  source.type === 'path'
+    ? { path: source.path, input: source.input, unpack: source.unpack }
+    : { name: source.file.name, content: source.file.content };
 
 /** All nodes of one build. Equal work is one node, so that it runs once. */
 export class NodeTable {

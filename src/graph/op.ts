@@ -33,10 +33,35 @@ export interface ScratchOp {
   readonly kind: 'scratch';
 }
 
-/** The build context (more of them, by name, later). */
+/** A local directory: the build context (`context`), or one of `--build-context`. */
 export interface ContextOp {
   readonly kind: 'context';
   readonly name: string;
+}
+
+/** A file behind a URL: a root that holds just this file, mode 0600. */
+export interface HttpOp {
+  readonly kind: 'http';
+  readonly url: string;
+  /** What the file is called in its root. */
+  readonly name: string;
+  /** `algorithm:hex`. */
+  readonly checksum?: string;
+}
+
+/** The tree of a git repository at one commit. */
+export interface GitOp {
+  readonly kind: 'git';
+  /** Without ref and options. */
+  readonly url: string;
+  /** Branch, tag, `refs/...` or commit; absent: the remote's HEAD. */
+  readonly ref?: string;
+  /** Clean and relative: only what is below is in the root. */
+  readonly subdir?: string;
+  readonly keepGitDir: boolean;
+  readonly submodules: boolean;
+  /** The commit, or the beginning of it, that the ref must be. */
+  readonly checksum?: string;
 }
 
 /** RUN. Input 0: the parent. */
@@ -54,15 +79,72 @@ export interface RunOp {
   /** As in USER; `''` is root. */
   readonly user: string;
   readonly network: 'default' | 'none' | 'host';
+  readonly mounts: readonly RunMount[];
   readonly pending: readonly PendingDirectory[];
 }
 
+/** `RUN --mount`, expanded; targets are absolute and clean. */
+export type RunMount =
+  | {
+      readonly type: 'bind';
+      readonly target: string;
+      /** Index into the node's inputs: the root that is mounted. */
+      readonly input: number;
+      /** Absolute in that root. */
+      readonly source: string;
+      /** A writable one keeps its writes to itself: they are discarded after the step. */
+      readonly readOnly: boolean;
+    }
+  | {
+      readonly type: 'cache';
+      readonly target: string;
+      readonly id: string;
+      readonly sharing: 'shared' | 'private' | 'locked';
+      readonly readOnly: boolean;
+      /** What a new cache starts with; absent: an empty directory. */
+      readonly input?: number;
+      /** Absolute in the input, or in the cache. */
+      readonly source: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  | { readonly type: 'tmpfs'; readonly target: string; readonly sizeBytes?: number }
+  | {
+      readonly type: 'secret';
+      readonly id: string;
+      /** Absent: only in the environment. */
+      readonly target?: string;
+      readonly env?: string;
+      readonly required: boolean;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  | {
+      readonly type: 'ssh';
+      readonly id: string;
+      readonly target: string;
+      readonly required: boolean;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+    };
+
 export type CopyOpSource =
-  /** A path or Go filepath.Match pattern, relative to the root of input 1, expanded. */
-  | { readonly type: 'path'; readonly path: string; readonly range: SourceRange }
+  /** A path or Go filepath.Match pattern, relative to the root of an input, expanded. */
+  | {
+      readonly type: 'path';
+      readonly path: string;
+      readonly range: SourceRange;
+      /** Index into the node's inputs. */
+      readonly input: number;
+      /** A tar archive (by content) is unpacked. */
+      readonly unpack: boolean;
+    }
   | { readonly type: 'inline'; readonly file: FileContent };
 
-/** COPY, and ADD of local sources. Input 0: the parent; input 1: the context, stage or image copied from. */
+/** COPY and ADD. Input 0: the parent; further inputs: the contexts, stages, images, URLs, repositories copied from. */
 export interface CopyOp {
   readonly kind: 'copy';
   readonly sources: readonly CopyOpSource[];
@@ -72,8 +154,12 @@ export interface CopyOp {
   readonly chown?: string;
   /** Octal or symbolic. */
   readonly chmod?: string;
-  /** ADD: sources that are tar archives (by content) are unpacked. */
-  readonly unpack: boolean;
+  /** The layer is made as if over nothing: it does not depend on the parent. */
+  readonly link: boolean;
+  /** Sources keep their directories below the destination, from `/./` on where it is written. */
+  readonly parents: boolean;
+  /** Ignore patterns, relative to each source. */
+  readonly exclude: readonly string[];
   readonly pending: readonly PendingDirectory[];
 }
 
@@ -83,7 +169,7 @@ export interface MakeDirectoriesOp {
   readonly pending: readonly PendingDirectory[];
 }
 
-export type Op = ImageOp | ScratchOp | ContextOp | RunOp | CopyOp | MakeDirectoriesOp;
+export type Op = ImageOp | ScratchOp | ContextOp | HttpOp | GitOp | RunOp | CopyOp | MakeDirectoriesOp;
 
 /** Makes or needs a filesystem. ENV, LABEL, CMD and friends are no nodes: they fold into the config. */
 export interface Node {

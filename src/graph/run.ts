@@ -48,7 +48,13 @@ function historyText(argv: readonly string[], { scope }: StageState): string {
   return ['RUN', ...(args.length === 0 ? [] : [`|${args.length}`, ...args]), ...argv].join(' ');
 }
 
+function refuseUnbuilt({ mounts: [mount], security }: RunInstruction): void {
+  const range = mount?.range ?? security?.range;
+  if (range) throw new BuildError('E_UNSUPPORTED', 'RUN --mount and --security are not supported yet', { range });
+}
+
 export function lowerRun(instruction: RunInstruction, state: StageState, context: StepContext): StageState {
+  refuseUnbuilt(instruction);
   const command = commandOf(instruction.command, state.config.Shell ?? DEFAULT_SHELL);
   const op: RunOp = {
     kind: 'run',
@@ -58,6 +64,7 @@ export function lowerRun(instruction: RunInstruction, state: StageState, context
     cwd: state.config.WorkingDir || '/',
     user: state.config.User ?? '',
     network: networkOf(instruction, state, context),
+    mounts: [],
     pending: state.pending,
   };
   const node = addStep(op, { instruction, inputs: [state.node], platform: state.platform }, context);

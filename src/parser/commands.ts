@@ -2,16 +2,26 @@ import { BuildError } from '../errors.ts';
 import { parseCommandLine } from './command-line.ts';
 import { parseFlags } from './flags.ts';
 import type { CmdInstruction, EntrypointInstruction, RunInstruction, ShellInstruction, Word } from './instructions.ts';
+import { parseMount } from './mount.ts';
 import { argsText, rawText, type Statement } from './statement.ts';
 import { didYouMean } from './suggest.ts';
 
 const NETWORKS = ['default', 'none', 'host'];
 
 export function parseRun(statement: Statement): RunInstruction {
-  const network = parseFlags(statement, 'RUN').get('network');
+  const flags = parseFlags(statement, 'RUN');
+  const network = flags.get('network');
+  const security = flags.get('security');
   if (network) checkNetwork(network);
   const command = parseCommandLine(statement);
-  return { kind: 'RUN', command, ...(network ? { network } : {}), ...located(statement) };
+  return {
+    kind: 'RUN',
+    command,
+    ...(network ? { network } : {}),
+    mounts: flags.all('mount').map(parseMount),
+    ...(security ? { security } : {}),
+    ...located(statement),
+  };
 }
 
 export function parseCmd(statement: Statement): CmdInstruction {

@@ -1,5 +1,5 @@
 import { BuildError } from '../errors.ts';
-import { parseFlags } from './flags.ts';
+import { type Flags, parseFlags } from './flags.ts';
 import type { AddInstruction, CopyInstruction, CopySource, Word } from './instructions.ts';
 import { parseJsonForm } from './json-form.ts';
 import { remoteSource } from './remote-source.ts';
@@ -11,17 +11,39 @@ export function parseCopy(statement: Statement): CopyInstruction {
   const { sources, destination } = parseSources(statement, 'COPY');
   for (const source of sources) if (source.type === 'path') checkLocalForCopy(source.path);
   const from = flags.get('from');
-  return { kind: 'COPY', sources, destination, ...(from ? { from } : {}), ...owner(flags), ...located(statement) };
+  return {
+    kind: 'COPY',
+    sources,
+    destination,
+    ...(from ? { from } : {}),
+    ...owner(flags),
+    link: flags.boolean('link') ?? false,
+    parents: flags.boolean('parents') ?? false,
+    exclude: flags.all('exclude'),
+    ...located(statement),
+  };
 }
 
 export function parseAdd(statement: Statement): AddInstruction {
   const flags = parseFlags(statement, 'ADD');
   const { sources, destination } = parseSources(statement, 'ADD');
-  for (const source of sources) if (source.type === 'path') checkLocalForAdd(source.path);
-  return { kind: 'ADD', sources, destination, ...owner(flags), ...located(statement) };
+  const checksum = flags.get('checksum');
+  const unpack = flags.boolean('unpack');
+  return {
+    kind: 'ADD',
+    sources,
+    destination,
+    ...owner(flags),
+    link: flags.boolean('link') ?? false,
+    exclude: flags.all('exclude'),
+    ...(checksum ? { checksum } : {}),
+    keepGitDir: flags.boolean('keep-git-dir') ?? false,
+    ...(unpack === undefined ? {} : { unpack }),
+    ...located(statement),
+  };
 }
 
-function owner(flags: ReadonlyMap<string, Word>): { chown?: Word; chmod?: Word } {
+function owner(flags: Flags): { chown?: Word; chmod?: Word } {
   const chown = flags.get('chown');
   const chmod = flags.get('chmod');
   return { ...(chown ? { chown } : {}), ...(chmod ? { chmod } : {}) };
@@ -75,15 +97,6 @@ function checkLocalForCopy(path: Word): void {
   if (!remote) return;
   throw new BuildError('E_PARSE', `COPY cannot read ${remote} "${path.text}"`, {
     hint: 'COPY takes files of the context, of a stage or of an image; fetch the file first',
-    range: path.range,
-  });
-}
-
-function checkLocalForAdd(path: Word): void {
-  const remote = remoteSource(path.text);
-  if (!remote) return;
-  throw new BuildError('E_UNSUPPORTED', `ADD from ${remote} is not supported yet: "${path.text}"`, {
-    hint: 'Fetch it in a RUN step, or put it into the context',
     range: path.range,
   });
 }

@@ -1,5 +1,6 @@
 import type { SourceRange } from '../errors.ts';
 import type {
+  AddInstruction,
   CommandLine,
   Containerfile,
   CopySource,
@@ -7,6 +8,7 @@ import type {
   Heredoc,
   Instruction,
   KeyValue,
+  MountSyntax,
   Word,
 } from './instructions.ts';
 
@@ -47,7 +49,12 @@ function dumpFields(instruction: Instruction): string[] {
         ...(instruction.name === undefined ? [] : [`name ${quote(instruction.name)}`]),
       ];
     case 'RUN':
-      return [...optional('network', instruction.network), ...dumpCommand(instruction.command)];
+      return [
+        ...optional('network', instruction.network),
+        ...optional('security', instruction.security),
+        ...instruction.mounts.map(dumpMount),
+        ...dumpCommand(instruction.command),
+      ];
     case 'CMD':
     case 'ENTRYPOINT':
       return dumpCommand(instruction.command);
@@ -57,6 +64,10 @@ function dumpFields(instruction: Instruction): string[] {
         ...(instruction.kind === 'COPY' ? optional('from', instruction.from) : []),
         ...optional('chown', instruction.chown),
         ...optional('chmod', instruction.chmod),
+        ...(instruction.link ? ['link'] : []),
+        ...(instruction.kind === 'COPY' && instruction.parents ? ['parents'] : []),
+        ...instruction.exclude.map((pattern) => word('exclude', pattern)),
+        ...(instruction.kind === 'ADD' ? dumpAdd(instruction) : []),
         ...instruction.sources.map(dumpSource),
         word('destination', instruction.destination),
       ];
@@ -89,6 +100,19 @@ function dumpFields(instruction: Instruction): string[] {
     default:
       return instruction satisfies never;
   }
+}
+
+function dumpMount(mount: MountSyntax): string {
+  const fields = mount.fields.map(({ key, value }) => (value ? `${key}=${quote(value.text)}` : key));
+  return `mount ${place(mount.range)} ${fields.join(' ')}`;
+}
+
+function dumpAdd({ checksum, keepGitDir, unpack }: AddInstruction): string[] {
+  return [
+    ...optional('checksum', checksum),
+    ...(keepGitDir ? ['keep-git-dir'] : []),
+    ...(unpack === undefined ? [] : [`unpack ${unpack}`]),
+  ];
 }
 
 function dumpHealthcheck(check: HealthcheckInstruction): string[] {

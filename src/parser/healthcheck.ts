@@ -1,7 +1,7 @@
 import { BuildError } from '../errors.ts';
 import { parseCommandLine } from './command-line.ts';
 import { parseDuration } from './duration.ts';
-import { parseFlags } from './flags.ts';
+import { type Flags, parseFlags } from './flags.ts';
 import type { CommandLine, HealthcheckInstruction, Word } from './instructions.ts';
 import { isBlank, rangeAt, skipBlanks } from './located-text.ts';
 import { rawText, type Statement } from './statement.ts';
@@ -56,7 +56,7 @@ type Options = Pick<
   'intervalNs' | 'timeoutNs' | 'startPeriodNs' | 'startIntervalNs' | 'retries'
 >;
 
-function options(flags: ReadonlyMap<string, Word>): Options {
+function options(flags: Flags): Options {
   return {
     ...duration(flags, 'interval', 'intervalNs'),
     ...duration(flags, 'timeout', 'timeoutNs'),
@@ -66,7 +66,7 @@ function options(flags: ReadonlyMap<string, Word>): Options {
   };
 }
 
-function duration(flags: ReadonlyMap<string, Word>, flag: string, key: keyof Options): Options {
+function duration(flags: Flags, flag: string, key: keyof Options): Options {
   const word = flags.get(flag);
   if (!word) return {};
   const nanoseconds = parseDuration(word.text);

@@ -47,6 +47,23 @@ export interface RunInstruction extends Located {
   readonly kind: 'RUN';
   readonly command: CommandLine;
   readonly network?: Word;
+  /** `--mount`, in order. */
+  readonly mounts: readonly MountSyntax[];
+  readonly security?: Word;
+}
+
+/** One `--mount=key=value,key,...`: CSV fields as written, unexpanded. */
+export interface MountSyntax {
+  readonly fields: readonly MountField[];
+  readonly range: SourceRange;
+}
+
+export interface MountField {
+  /** Lower-cased. */
+  readonly key: string;
+  /** Absent for a bare key: `required`, `ro`. */
+  readonly value?: Word;
+  readonly range: SourceRange;
 }
 
 export type CopySource =
@@ -61,6 +78,10 @@ export interface CopyInstruction extends Located {
   readonly from?: Word;
   readonly chown?: Word;
   readonly chmod?: Word;
+  readonly link: boolean;
+  readonly parents: boolean;
+  /** Ignore patterns, in order. */
+  readonly exclude: readonly Word[];
 }
 
 export interface AddInstruction extends Located {
@@ -69,6 +90,13 @@ export interface AddInstruction extends Located {
   readonly destination: Word;
   readonly chown?: Word;
   readonly chmod?: Word;
+  readonly link: boolean;
+  readonly exclude: readonly Word[];
+  /** `sha256:...` of a URL; a commit of a git repository. */
+  readonly checksum?: Word;
+  readonly keepGitDir: boolean;
+  /** Absent: local archives are unpacked, fetched ones are not. */
+  readonly unpack?: boolean;
 }
 
 export interface KeyValue {

@@ -33,7 +33,10 @@ function tree(): string {
 
 function key(root: string, sources = ['d'], hasher = new FileHasher(join(root, '../cache'))): string {
   const from = sourceRoot(root);
-  return hashSources(from, selectSources(from, copyOp(sources, '/')), hasher);
+  return hashSources(
+    selectSources(copyOp(sources, '/'), () => from),
+    hasher,
+  );
 }
 
 describe('the key of a COPY', () => {

@@ -77,7 +77,7 @@ function machine(run: Run = async () => 0) {
     sandbox,
     hasher: new FileHasher(join(directory, 'cache')),
     baseLayers: () => [],
-    context: sourceRoot(directory),
+    sourceRoot: async () => sourceRoot(directory),
     mountRoot: async () => ({ path: directory, [Symbol.asyncDispose]: async () => {} }),
     markUsed: async (chain) => void used.push(...chain.map(({ diffId }) => diffId)),
     emit: recorder.emit,

@@ -27,7 +27,7 @@ function tree(): string {
 
 /** The files (not the directories) that `sources` stand for. */
 function select(directory: string, sources: readonly string[], ignore?: string): string[] {
-  return selectSources(sourceRoot(directory, ignore), copyOp(sources, '/')).flatMap((source) => {
+  return selectSources(copyOp(sources, '/'), () => sourceRoot(directory, ignore)).flatMap((source) => {
     if (source.type === 'inline') return [source.name];
     return source.entries.filter((entry) => !entry.stat.isDirectory()).map((entry) => entry.path);
   });

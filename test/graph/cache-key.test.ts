@@ -17,15 +17,19 @@ const RUN: RunOp = {
   cwd: '/',
   user: '',
   network: 'default',
+  mounts: [],
   pending: [],
 };
 const source = { name: 'Containerfile', text: 'x' };
 const range = (line: number) => ({ source, start: { line, column: 1 }, end: { line, column: 2 } });
+const FROM_CONTEXT = { input: 1, unpack: false };
 const COPY: CopyOp = {
   kind: 'copy',
-  sources: [{ type: 'path', path: 'src', range: range(1) }],
+  sources: [{ type: 'path', path: 'src', range: range(1), ...FROM_CONTEXT }],
   destination: '/app/',
-  unpack: false,
+  link: false,
+  parents: false,
+  exclude: [],
   pending: [],
 };
 const COPY_INPUTS: CacheInputs = { ...INPUTS, sources: 'sha256:1' };
@@ -58,12 +62,15 @@ describe('The key of a step', () => {
   });
 
   test.each<[string, Partial<CopyOp>]>([
-    ['the source path', { sources: [{ type: 'path', path: 'lib', range: range(1) }] }],
+    ['the source path', { sources: [{ type: 'path', path: 'lib', range: range(1), ...FROM_CONTEXT }] }],
     ['inline content', { sources: [{ type: 'inline', file: { name: 'src', content: 'x' } }] }],
     ['the destination', { destination: '/app' }],
     ['--chown', { chown: '1:1' }],
     ['--chmod', { chmod: '0644' }],
-    ['ADD in place of COPY', { unpack: true }],
+    ['ADD in place of COPY', { sources: [{ type: 'path', path: 'src', range: range(1), input: 1, unpack: true }] }],
+    ['--link', { link: true }],
+    ['--parents', { parents: true }],
+    ['--exclude', { exclude: ['*.md'] }],
     ['a promised directory', { pending: [{ path: '/app', user: '' }] }],
   ])('of COPY changes with %s', (_what, change) => {
     expect(copyKey(change)).not.toBe(copyKey({}));
@@ -89,7 +96,7 @@ describe('The key of a step', () => {
   });
 
   test('does not change with the line that the step stands on', () => {
-    expect(copyKey({ sources: [{ type: 'path', path: 'src', range: range(9) }] })).toBe(copyKey({}));
+    expect(copyKey({ sources: [{ type: 'path', path: 'src', range: range(9), ...FROM_CONTEXT }] })).toBe(copyKey({}));
   });
 
   test('depends on the value that the process sees, not on values that a later pair hides', () => {

@@ -13,19 +13,25 @@ export const range: SourceRange = {
   end: { line: 2, column: 7 },
 };
 
-export type CopyOptions = Partial<Omit<CopyOp, 'kind' | 'sources' | 'destination'>>;
+export type CopyOptions = Partial<Omit<CopyOp, 'kind' | 'sources' | 'destination'>> & { readonly unpack?: boolean };
 
 /** `COPY sources... destination`; a source `<<name:text` is a heredoc. */
-export function copyOp(sources: readonly string[], destination: string, options: CopyOptions = {}): CopyOp {
+export function copyOp(
+  sources: readonly string[],
+  destination: string,
+  { unpack = false, ...options }: CopyOptions = {},
+): CopyOp {
   return {
     kind: 'copy',
     destination,
-    unpack: false,
+    link: false,
+    parents: false,
+    exclude: [],
     pending: [],
     ...options,
     sources: sources.map((path) => {
       const [, name, content] = /^<<(\w+):(.*)$/s.exec(path) ?? [];
-      if (name === undefined || content === undefined) return { type: 'path', path, range };
+      if (name === undefined || content === undefined) return { type: 'path', path, range, input: 1, unpack };
       return { type: 'inline', file: { name, content } };
     }),
   };
@@ -74,6 +80,6 @@ export interface CopyPlace {
 /** What the layer of a COPY holds. */
 export async function copy(op: CopyOp, { root, view = memoryView({}), clampMtime }: CopyPlace): Promise<Copied> {
   const from = typeof root === 'string' ? sourceRoot(root) : root;
-  const sources = selectSources(from, op);
-  return readTar(await copyLayer({ op, root: from, sources, view, clampMtime, inlineMtime: 7 }));
+  const sources = selectSources(op, () => from);
+  return readTar(await copyLayer({ op, sources, view, clampMtime, inlineMtime: 7 }));
 }
