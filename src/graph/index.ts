@@ -10,6 +10,7 @@ export { dumpGraph } from './dump.ts';
 export { explainMiss } from './explain-miss.ts';
 export * from './graph.ts';
 export { lower } from './lower.ts';
+export { contextKey, type NamedContext, type NamedContexts } from './named-contexts.ts';
 export { stepsOf } from './nodes.ts';
 export * from './op.ts';
 export { type BaseImage, type BaseImages, imageKey, type LowerOptions, type RequiredImage } from './options.ts';

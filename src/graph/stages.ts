@@ -9,23 +9,40 @@ import {
   type Word,
 } from '../parser/index.ts';
 import type { GraphWarning } from './graph.ts';
+import { ContextTable, type FoundContext } from './named-contexts.ts';
+import type { ContextOp, GitOp, HttpOp } from './op.ts';
 import { imageKey, type LowerOptions } from './options.ts';
 import { argValue, lookupVariable, predefinedScope, type Scope, variableNames, withArg } from './scope.ts';
 
 /** Where a stage's or a COPY's files come from. */
 export type Origin =
   | { readonly type: 'stage'; readonly index: number }
-  | { readonly type: 'image'; readonly name: string; readonly platform: Platform; readonly range: SourceRange }
+  | ImageOrigin
+  /** A named context that is no image: its files are the root. */
+  | { readonly type: 'files'; readonly name: string; readonly op: ContextOp | HttpOp | GitOp }
   | { readonly type: 'scratch' };
 
-/** The key of an image origin in `BaseImages`. Throws `E_BAD_REFERENCE` with its place. */
-export function keyOf({ name, platform, range }: Extract<Origin, { type: 'image' }>): string {
-  try {
-    return imageKey(name, platform);
-  } catch (error) {
-    throw error instanceof BuildError ? error.at(range) : error;
-  }
+export interface ImageOrigin {
+  readonly type: 'image';
+  readonly name: string;
+  readonly platform: Platform;
+  readonly range: SourceRange;
+  /** In `BaseImages`. */
+  readonly key: string;
 }
+
+interface Place {
+  readonly platform: Platform;
+  readonly range: SourceRange;
+}
+
+const imageOrigin = (name: string, { platform, range }: Place): ImageOrigin => ({
+  type: 'image',
+  name,
+  platform,
+  range,
+  key: imageKey(name, platform),
+});
 
 export interface ExpandSettings {
   readonly scope: Scope;
@@ -72,6 +89,7 @@ function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSet
 
 /** Names, indexes and origins of the stages. */
 export class StageTable {
+  readonly contexts: ContextTable;
   readonly global: Scope;
   readonly target: number;
   readonly #file: Containerfile;
@@ -83,19 +101,24 @@ export class StageTable {
     this.#file = file;
     this.#options = options;
     this.#warn = warn;
+    this.contexts = new ContextTable(options.contexts);
     this.global = globalScope(file, options, warn);
     this.target = this.#findTarget(options.target);
   }
 
+  /** A stage whose name is a named context's is that context, and nothing of what it says is done. */
   syntax(index: number): StageSyntax {
-    const stage = this.#file.stages[index];
-    if (!stage) throw new BuildError('E_INTERNAL', `There is no stage ${index}`);
-    return stage;
+    const { from, instructions } = this.#written(index);
+    return { from, instructions: this.isReplaced(index) ? [] : instructions };
+  }
+
+  isReplaced(index: number): boolean {
+    return this.#replacement(index) !== undefined;
   }
 
   /** Name, or index for a stage without one. */
   name(index: number): string {
-    return this.syntax(index).from.name ?? String(index);
+    return this.#written(index).from.name ?? String(index);
   }
 
   origin(index: number): Origin {
@@ -114,6 +137,7 @@ export class StageTable {
         return this.platform(origin.index);
       case 'image':
         return origin.platform;
+      case 'files':
       case 'scratch':
         return this.#requestedPlatform(index);
     }
@@ -133,7 +157,18 @@ export class StageTable {
     if (/^\d+$/.test(name) || this.#lookup(name, this.#file.stages.length) !== undefined)
       throw this.#notBefore(from, index);
     if (name === 'scratch') return { type: 'scratch' };
-    return { type: 'image', name, platform: this.platform(index), range };
+    return this.#namedOrigin(name, { platform: this.#options.platform, range, before: index });
+  }
+
+  #written(index: number): StageSyntax {
+    const stage = this.#file.stages[index];
+    if (!stage) throw new BuildError('E_INTERNAL', `There is no stage ${index}`);
+    return stage;
+  }
+
+  #replacement(index: number): FoundContext | undefined {
+    const { name } = this.#written(index).from;
+    return name === undefined ? undefined : this.contexts.lookup(name, this.#requestedPlatform(index));
   }
 
   /** The last stage of that name (or that index) before `end`. */
@@ -179,7 +214,9 @@ export class StageTable {
   }
 
   #resolveFrom(index: number): Origin {
-    const { image } = this.syntax(index).from;
+    const { image, range } = this.#written(index).from;
+    const replaced = this.#replacement(index);
+    if (replaced) return this.#contextOrigin(replaced, { platform: this.#requestedPlatform(index), range });
     const name = this.#expand(image);
     if (name === '') {
       throw new BuildError('E_EXPANSION', `The image name "${image.text}" expands to nothing`, {
@@ -191,11 +228,38 @@ export class StageTable {
     const stage = this.#file.stages.slice(0, index).findLastIndex(({ from }) => from.name === wanted);
     if (stage >= 0) return { type: 'stage', index: stage };
     if (name === 'scratch') return { type: 'scratch' };
-    return { type: 'image', name, platform: this.#requestedPlatform(index), range: image.range };
+    return this.#namedOrigin(name, { platform: this.#requestedPlatform(index), range: image.range, before: index });
+  }
+
+  #namedOrigin(name: string, { before, ...where }: Place & { readonly before: number }): Origin {
+    const found = this.contexts.lookup(name, where.platform);
+    if (found) return this.#contextOrigin(found, where);
+    try {
+      return imageOrigin(name, where);
+    } catch (error) {
+      if (!(error instanceof BuildError)) throw error;
+      const near = suggest(name, this.#names(before));
+      if (near === undefined) throw error.at(where.range);
+      const { code, message, cause } = error;
+      throw new BuildError(code, message, { hint: `Did you mean the stage "${near}"?`, range: where.range, cause });
+    }
+  }
+
+  #contextOrigin({ name, context }: FoundContext, where: Place): Origin {
+    switch (context.type) {
+      case 'directory':
+        return { type: 'files', name, op: { kind: 'context', name } };
+      case 'remote':
+        return { type: 'files', name, op: context.op };
+      case 'image':
+        return context.name === 'scratch' ? { type: 'scratch' } : imageOrigin(context.name, where);
+      default:
+        throw context satisfies never;
+    }
   }
 
   #requestedPlatform(index: number): Platform {
-    const { platform } = this.syntax(index).from;
+    const { platform } = this.#written(index).from;
     if (!platform) return this.#options.platform;
     const text = this.#expand(platform);
     try {

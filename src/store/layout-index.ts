@@ -69,8 +69,8 @@ export interface EntryChoice {
 
 /** Throws `E_NO_IMAGE` and lists what is there. */
 export function chooseFromIndex(index: Index, { name, platform, where }: EntryChoice): Descriptor {
-  const named =
-    name === undefined ? index.manifests : index.manifests.filter((entry) => entryNames(entry).includes(name));
+  const isNamed = (entry: Descriptor): boolean => entry.digest === name || entryNames(entry).includes(name ?? '');
+  const named = name === undefined ? index.manifests : index.manifests.filter(isNamed);
   const chosen = named.length === 1 ? named[0] : platform && chooseAmong(named, platform);
   if (chosen) return chosen;
   const names = index.manifests.map((entry) => entryNames(entry).at(-1) ?? entry.digest);
