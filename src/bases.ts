@@ -1,11 +1,18 @@
 import type { Environment, RegistryAccess, SessionOptions } from './api.ts';
 import type { Workspace } from './assembly.ts';
 import { BuildError } from './errors.ts';
-import { type BaseImage, imageKey, type LowerOptions, type RequiredImage, requiredImages } from './graph/index.ts';
+import {
+  type BaseImage,
+  imageKey,
+  type LowerOptions,
+  type RequiredImage,
+  requiredImages,
+  stageHint,
+} from './graph/index.ts';
 import { findOrPull, pullImage } from './images.ts';
 import { bringLocalImage } from './local-images.ts';
 import { type Digest, formatImageName, type Image, parseDigest, parseImageName } from './oci/index.ts';
-import { type Containerfile, suggest } from './parser/index.ts';
+import type { Containerfile } from './parser/index.ts';
 
 export interface Bases {
   /** For lowering, by `imageKey`. */
@@ -87,12 +94,12 @@ async function find(
   required: RequiredImage,
   options: BaseOptions & { readonly known: KnownImages },
 ): Promise<Image> {
-  const { range } = required;
+  const { name, range } = required;
   try {
     return await open(required, options);
   } catch (error) {
     if (!(error instanceof BuildError) || error.code === 'E_CANCELLED') throw error;
-    const hint = MAY_BE_TYPO.has(error.code) ? stageHint(file, required) : undefined;
+    const hint = MAY_BE_TYPO.has(error.code) ? stageHint(file, name) : undefined;
     if (hint === undefined) throw range ? error.at(range) : error;
     const { code, message, fields } = error;
     throw new BuildError(code, message, { hint, range: error.range ?? range, cause: error, fields });
@@ -101,18 +108,3 @@ async function find(
 
 /** What registries say of a name that does not exist (docker.io answers 401), or where nobody answers. */
 const MAY_BE_TYPO: ReadonlySet<string> = new Set(['E_NOT_FOUND', 'E_UNAUTHORIZED', 'E_DENIED', 'E_UNAVAILABLE']);
-
-/** For a name like a stage's: the stage that was probably meant. */
-function stageHint(file: Containerfile, { name }: RequiredImage): string | undefined {
-  if (/[.:/@]/.test(name)) return undefined;
-  const later = file.stages.find(({ from }) => from.name === name.toLowerCase())?.from;
-  if (later)
-    return `The stage "${name}" begins on line ${later.range.start.line}: move it before the place that needs it`;
-  const near = suggest(
-    name,
-    file.stages.flatMap(({ from }) => from.name ?? []),
-  );
-  return near === undefined
-    ? undefined
-    : `Did you mean the stage "${near}"? No stage is called "${name}", so it was taken for an image`;
-}

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { SessionOptions } from './api.ts';
 import type { Workspace } from './assembly.ts';
@@ -28,10 +29,15 @@ export async function bringLocalImage(
     return store.images.open(image.descriptor.digest, platform);
   };
   const path = resolve(name.path);
+  if (!existsSync(path)) {
+    throw new BuildError('E_NO_IMAGE', `Cannot read "${formatImageName(name)}": there is no "${path}"`, {
+      hint: `The path is relative to the working directory. For an image of a registry write docker://NAME`,
+    });
+  }
   switch (name.transport) {
     case 'oci': {
       const layout = new OciLayout({ directory: path, name: name.name, decompress });
-      return keep(await layout.resolve(ANY, platform, { emit }).catch(asImageName(name)));
+      return keep(await layout.resolve(ANY, platform, { emit }));
     }
     case 'dir':
       return keep(await new DirectoryImage({ directory: path, decompress }).resolve(ANY, platform, { emit }));
@@ -46,14 +52,3 @@ export async function bringLocalImage(
       throw name.transport satisfies never;
   }
 }
-
-/** `FROM oci:latest` may have meant an image that is called oci. */
-const asImageName =
-  (name: LocalImageName) =>
-  (error: unknown): never => {
-    if (!(error instanceof BuildError) || error.code !== 'E_NO_IMAGE' || name.name !== undefined) throw error;
-    throw new BuildError(error.code, error.message, {
-      hint: `${error.hint}; an image with this name is docker://${formatImageName(name)}`,
-      cause: error,
-    });
-  };

@@ -15,3 +15,4 @@ export { stepsOf } from './nodes.ts';
 export * from './op.ts';
 export { type BaseImage, type BaseImages, imageKey, type LowerOptions, type RequiredImage } from './options.ts';
 export { requiredImages } from './required-images.ts';
+export { stageHint } from './stage-hint.ts';

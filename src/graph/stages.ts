@@ -1,18 +1,12 @@
 import { BuildError, type SourceRange } from '../errors.ts';
 import { type Platform, parsePlatform } from '../oci/index.ts';
-import {
-  type Containerfile,
-  type ExpandOptions,
-  expand,
-  type StageSyntax,
-  suggest,
-  type Word,
-} from '../parser/index.ts';
-import type { GraphWarning } from './graph.ts';
+import { type Containerfile, type StageSyntax, suggest, type Word } from '../parser/index.ts';
+import { type ExpandSettings, expandWord } from './expansion.ts';
 import { ContextTable, type FoundContext } from './named-contexts.ts';
 import type { ContextOp, GitOp, HttpOp } from './op.ts';
 import { imageKey, type LowerOptions } from './options.ts';
-import { argValue, lookupVariable, predefinedScope, type Scope, variableNames, withArg } from './scope.ts';
+import { argValue, predefinedScope, type Scope, withArg } from './scope.ts';
+import { stageHint } from './stage-hint.ts';
 
 /** Where a stage's or a COPY's files come from. */
 export type Origin =
@@ -36,52 +30,21 @@ interface Place {
   readonly range: SourceRange;
 }
 
-const imageOrigin = (name: string, { platform, range }: Place): ImageOrigin => ({
-  type: 'image',
-  name,
-  platform,
-  range,
-  key: imageKey(name, platform),
-});
-
-export interface ExpandSettings {
-  readonly scope: Scope;
-  readonly escape: '\\' | '`';
-  readonly warn: (warning: GraphWarning) => void;
-}
-
-const SHORTEST_TO_CORRECT = 3;
-
-export const expandWord = (word: Word, settings: ExpandSettings): string =>
-  expand(word.text, expansionOf(word.range, settings));
-
-/** Options for the parser's expansion functions: an undefined variable is empty, and a warning. */
-export function expansionOf(range: SourceRange, settings: ExpandSettings): ExpandOptions {
-  const { scope, warn } = settings;
-  return {
-    scope: (name: string) => lookupVariable(scope, name),
-    escape: settings.escape,
-    range,
-    onUndefined: (name: string) => {
-      // One wrong letter in a short name is another name.
-      const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
-      warn({
-        message: `Variable "${name}" is not set here and expands to nothing`,
-        range,
-        hint:
-          near === undefined
-            ? `Declare it with ARG ${name} in this stage, or set it with ENV`
-            : `Did you mean "${near}"?`,
-      });
-    },
-  };
+/** Throws `E_BAD_REFERENCE`, `E_UNSUPPORTED`, with their place. */
+function imageOrigin(name: string, { platform, range }: Place): ImageOrigin {
+  try {
+    return { type: 'image', name, platform, range, key: imageKey(name, platform) };
+  } catch (error) {
+    throw error instanceof BuildError ? error.at(range) : error;
+  }
 }
 
 function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']): Scope {
   return file.globalArgs
     .flatMap((instruction) => instruction.args)
     .reduce((scope, { name, default: word }) => {
-      const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape, warn }));
+      const expandDefault =
+        word && (() => expandWord(word, { scope, escape: file.directives.escape, warn, isGlobal: true }));
       const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
       return withArg(scope, name, value);
     }, predefinedScope(options));
@@ -157,7 +120,7 @@ export class StageTable {
     if (/^\d+$/.test(name) || this.#lookup(name, this.#file.stages.length) !== undefined)
       throw this.#notBefore(from, index);
     if (name === 'scratch') return { type: 'scratch' };
-    return this.#namedOrigin(name, { platform: this.#options.platform, range, before: index });
+    return this.#namedOrigin(name, { platform: this.#options.platform, range });
   }
 
   #written(index: number): StageSyntax {
@@ -228,20 +191,18 @@ export class StageTable {
     const stage = this.#file.stages.slice(0, index).findLastIndex(({ from }) => from.name === wanted);
     if (stage >= 0) return { type: 'stage', index: stage };
     if (name === 'scratch') return { type: 'scratch' };
-    return this.#namedOrigin(name, { platform: this.#requestedPlatform(index), range: image.range, before: index });
+    return this.#namedOrigin(name, { platform: this.#requestedPlatform(index), range: image.range });
   }
 
-  #namedOrigin(name: string, { before, ...where }: Place & { readonly before: number }): Origin {
+  #namedOrigin(name: string, where: Place): Origin {
     const found = this.contexts.lookup(name, where.platform);
     if (found) return this.#contextOrigin(found, where);
     try {
       return imageOrigin(name, where);
     } catch (error) {
-      if (!(error instanceof BuildError)) throw error;
-      const near = suggest(name, this.#names(before));
-      if (near === undefined) throw error.at(where.range);
-      const { code, message, cause } = error;
-      throw new BuildError(code, message, { hint: `Did you mean the stage "${near}"?`, range: where.range, cause });
+      const hint = stageHint(this.#file, name);
+      if (!(error instanceof BuildError) || hint === undefined) throw error;
+      throw new BuildError(error.code, error.message, { hint, range: error.range, cause: error.cause });
     }
   }
 
@@ -262,14 +223,21 @@ export class StageTable {
     const { platform } = this.#written(index).from;
     if (!platform) return this.#options.platform;
     const text = this.#expand(platform);
+    if (text === '') {
+      throw new BuildError('E_EXPANSION', `The platform "${platform.text}" expands to nothing`, {
+        hint: 'FROM sees only ARGs declared before the first FROM, and TARGETPLATFORM, BUILDPLATFORM and their like',
+        range: platform.range,
+      });
+    }
     try {
-      return text === '' ? this.#options.platform : parsePlatform(text);
+      return parsePlatform(text);
     } catch (error) {
       throw error instanceof BuildError ? error.at(platform.range) : error;
     }
   }
 
   #expand(word: Word): string {
-    return expandWord(word, { scope: this.global, escape: this.#file.directives.escape, warn: this.#warn });
+    const settings = { scope: this.global, escape: this.#file.directives.escape, warn: this.#warn, isGlobal: true };
+    return expandWord(word, settings);
   }
 }

@@ -93,7 +93,9 @@ export function requirePlatform(config: Platform, platform: Platform | undefined
   throw new BuildError(
     'E_NO_PLATFORM',
     `The image is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}`,
-    { hint: 'Pull the image for the platform that you want, or give --platform' },
+    {
+      hint: `Use an image for ${formatPlatform(platform)}, or take this one with --platform ${formatPlatform(config)}`,
+    },
   );
 }
 
