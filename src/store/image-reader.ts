@@ -8,6 +8,7 @@ import {
   type Digest,
   formatPlatform,
   type Image,
+  isImageEntry,
   isIndexDocument,
   isManifest,
   type Layer,
@@ -44,7 +45,8 @@ export async function readImage(root: Descriptor, parts: ImageParts, platform?: 
   throw new BuildError('E_BAD_MANIFEST', `Cannot read the index ${root.digest}: indexes within indexes`);
 }
 
-function chooseEntry(entries: readonly Descriptor[], platform: Platform | undefined): Descriptor {
+function chooseEntry(all: readonly Descriptor[], platform: Platform | undefined): Descriptor {
+  const entries = all.filter(isImageEntry);
   const only = entries.length === 1 ? entries[0] : undefined;
   if (only && (!platform || !only.platform)) return only;
   const chosen = platform && choosePlatform(entries, platform);
