@@ -1,4 +1,5 @@
 import { BuildError, type SourceFile, type SourceRange } from '../errors.ts';
+import { refuseNul } from './decode.ts';
 import { readDirectives } from './directives.ts';
 import { notATrigger, parseInstruction } from './instruction.ts';
 import type {
@@ -17,7 +18,8 @@ import { readLogicalLines } from './lines.ts';
  * a line. Throws BuildError with a range: E_PARSE, E_UNKNOWN_INSTRUCTION, E_UNKNOWN_FLAG, E_UNSUPPORTED.
  */
 export function parseContainerfile(source: SourceFile): Containerfile {
-  const { directives, lastLine } = readDirectives(source);
+  refuseNul(source);
+  const { directives, lastLine, warnings: unused } = readDirectives(source);
   const { lines, warnings } = readLogicalLines(source, { escape: directives.escape, directiveLines: lastLine });
   if (lines.length === 0) {
     throw new BuildError('E_PARSE', `"${source.name}" has no instructions`, {
@@ -30,7 +32,7 @@ export function parseContainerfile(source: SourceFile): Containerfile {
     source,
     directives,
     ...splitStages(instructions, source),
-    warnings: [...warnings, ...instructions.flatMap(warningsOf)],
+    warnings: [...unused, ...warnings, ...instructions.flatMap(warningsOf)],
   };
 }
 
@@ -43,6 +45,7 @@ export function parseTrigger(
   escapeCharacter: '\\' | '`' = '\\',
 ): StageInstruction {
   const source = { name: sourceName, text: trigger };
+  refuseNul(source);
   const { lines } = readLogicalLines(source, { escape: escapeCharacter });
   const [line] = lines;
   if (!line || lines.length > 1) {
