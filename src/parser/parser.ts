@@ -6,6 +6,7 @@ import type {
   ArgInstruction,
   Containerfile,
   FromInstruction,
+  Heredoc,
   Instruction,
   ParseWarning,
   StageInstruction,
@@ -70,7 +71,17 @@ function warningsOf(instruction: Instruction): ParseWarning[] {
   if (instruction.kind === 'HEALTHCHECK' && !instruction.command && /^\S+\s+--/.test(instruction.raw)) {
     return [{ message: 'Options of HEALTHCHECK NONE have no effect', range }];
   }
+  if (instruction.kind === 'ONBUILD') return warningsOf(instruction.instruction);
+  if (instruction.kind === 'RUN' && instruction.command.form === 'shell') {
+    return instruction.command.heredocs.filter(({ body }) => body.includes('\r\n')).map(windowsLineEnds);
+  }
   return [];
+}
+
+/** BuildKit keeps them too, and the step fails with messages that nobody can place. */
+function windowsLineEnds({ name, range }: Heredoc): ParseWarning {
+  const message = `Heredoc "${name}" has Windows line ends, and the shell takes the carriage returns for text`;
+  return { message, range };
 }
 
 type Stages = Pick<Containerfile, 'globalArgs' | 'stages'>;

@@ -373,11 +373,11 @@ describe.runIf(present)('conformance with BuildKit and moby', () => {
     });
 
     it('reads an ignore file', () => {
-      type FileRow = { content?: string; patterns?: string[]; patternsIn?: string[]; exclusions?: boolean };
+      type FileRow = { content?: string; patterns: string[]; patternsIn?: string[]; exclusions?: boolean };
       const [row, clean] = table<FileRow[]>('ignore/ignorefile.json');
       // Two lines are a lone "!". moby's reader keeps them and its matcher refuses them (patternmatcher.New: `illegal
       // exclusion pattern: "!"`); reader and matcher are one here.
-      const content = row?.content.replace(/\n!\n! $/, '') ?? '';
+      const content = row?.content?.replace(/\n!\n! $/, '') ?? '';
       const found = parseIgnoreFile(content, 'f').patterns.map(
         (pattern) => (pattern.negated ? '!' : '') + pattern.path,
       );
