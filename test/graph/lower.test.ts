@@ -106,6 +106,52 @@ describe('Expansion (reference, section 8.2)', () => {
       { message: 'Build argument "VERSOIN" is not used: no ARG declares it', hint: 'Did you mean "VERSION"?' },
     ]);
   });
+  test('ARG A B=1 C=$B: each argument sees those before it on the line', () => {
+    const [run] = runs('FROM base\nARG A B=1 C=$B\nRUN x', { buildArgs: { B: '2' } });
+    expect(envOf(run)).toMatchObject({ B: '2', C: '2' });
+    expect(envOf(run)).not.toHaveProperty('A');
+  });
+  test('a default that cannot be expanded does not matter when --build-arg gives the value', () => {
+    const text = 'ARG V=${X:?no-X}\nFROM base:$V\nARG W=${Y:?no-Y}\nRUN x';
+    expect(envOf(runs(text, { buildArgs: { V: '1', W: '2' } })[0])).toHaveProperty('W', '2');
+    expect(failure(text, { buildArgs: { W: '2' } }).message).toContain('no-X');
+    expect(failure(text, { buildArgs: { V: '1' } }).message).toContain('no-Y');
+  });
+  test('TARGETSTAGE is the name of what is built, TARGETOSVERSION and BUILDOSVERSION are there', () => {
+    const stage = (text: string, target?: string) =>
+      envOf(runs(`${text}\nARG TARGETSTAGE TARGETOSVERSION BUILDOSVERSION\nRUN x`, { target })[0]);
+    expect(stage('FROM base')).toMatchObject({ TARGETSTAGE: 'default', TARGETOSVERSION: '', BUILDOSVERSION: '' });
+    expect(stage('FROM base AS Last')).toHaveProperty('TARGETSTAGE', 'last');
+    expect(stage('FROM base AS a\nFROM a AS b', 'b')).toHaveProperty('TARGETSTAGE', 'b');
+  });
+  test.each([
+    ['the platform is nothing', 'FROM --platform=$TARGETPLATFROM base', 'E_EXPANSION'],
+    ['the platform is half a platform', 'FROM --platform=linux/$TARGETARHC base', 'E_BAD_PLATFORM'],
+    ['the image is nothing', 'ARG IMAGE=base\nFROM $IMGAE', 'E_EXPANSION'],
+    ['the image has no tag', 'ARG VERSION=1\nFROM base:$VERSOIN', 'E_BAD_REFERENCE'],
+  ])('a misspelled variable in FROM is named as the cause, with the nearest name, where %s', (_what, text, code) => {
+    const error = failure(text);
+    expect(error.code).toBe(code);
+    expect(error.range?.start.line).toBe(text.split('\n').length);
+    expect(error.hint).toMatch(/^Variable "(\w+)" is not set here and expands to nothing\. Did you mean "(\w+)"\?$/);
+  });
+  test('an ARG without a value is empty on purpose: no warning', () => {
+    expect(lowered('FROM base\nARG A\nENV b=$A').warnings).toEqual([]);
+  });
+  test('BUILDKIT_ arguments are never unused, and those for the SBOM scanner reach no RUN', () => {
+    const graph = lowered('FROM base\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nRUN x', {
+      buildArgs: { BUILDKIT_INLINE_CACHE: '1', BUILDKIT_SYNTAX: 'docker/dockerfile:1', SOURCE_DATE_EPOCH: '0' },
+    });
+    expect(graph.warnings).toEqual([]);
+    const [run] = runs('FROM base\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nRUN x');
+    expect(envOf(run)).not.toHaveProperty('BUILDKIT_SBOM_SCAN_STAGE');
+  });
+  test('BUILDKIT_SYNTAX of another front-end is a warning that names it', () => {
+    const { warnings } = lowered('FROM base', { buildArgs: { BUILDKIT_SYNTAX: 'example.com/mopy' } });
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'Build argument "BUILDKIT_SYNTAX" is not used: no front-end "example.com/mopy" here',
+    ]);
+  });
   test('names from the command line cannot reach built-in object members', () => {
     expect(runs('FROM base\nARG toString\nRUN x')[0]?.env.map(([name]) => name)).not.toContain('toString');
   });
