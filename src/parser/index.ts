@@ -8,7 +8,13 @@
 
 export { dumpContainerfile } from './dump.ts';
 export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand.ts';
-export { type IgnoreFile, type IgnoreMatch, type IgnorePattern, parseIgnoreFile } from './ignore-file.ts';
+export {
+  type IgnoreFile,
+  type IgnoreMatch,
+  type IgnorePattern,
+  parseIgnoreFile,
+  parseIgnorePatterns,
+} from './ignore-file.ts';
 export * from './instructions.ts';
 export { parseContainerfile, parseTrigger } from './parser.ts';
 export { filepathMatch, hasWildcard, type PathComponent, splitPathPattern } from './path-match.ts';
