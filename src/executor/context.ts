@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { BuildError, type SourceFile, systemErrorCode } from '../errors.ts';
-import { parseIgnoreFile } from '../parser/index.ts';
+import { decodeContainerfile, parseIgnoreFile } from '../parser/index.ts';
 import type { SourceRoot } from './source-root.ts';
 
 export interface BuildInput {
@@ -18,8 +18,11 @@ const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 /** BuildKit takes the lower-case name, too. */
 const DEFAULT_NAMES = ['Containerfile', 'Dockerfile', 'dockerfile'] as const;
 
-/** A small text file. undefined: not there. Throws `code`. */
-function readText(path: string, code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT'): { text: string; mtime: number } | undefined {
+/** A small file. undefined: not there. Throws `code`. */
+function readSmall(
+  path: string,
+  code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT',
+): { bytes: Buffer; mtime: number } | undefined {
   try {
     const stat = statSync(path);
     if (!stat.isFile() && !stat.isFIFO()) {
@@ -32,7 +35,7 @@ function readText(path: string, code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT'): { tex
         hint: 'Check that it is the file that you mean',
       });
     }
-    return { text: readFileSync(path, 'utf8'), mtime: Math.floor(stat.mtimeMs / 1000) };
+    return { bytes: readFileSync(path), mtime: Math.floor(stat.mtimeMs / 1000) };
   } catch (error) {
     if (error instanceof BuildError) throw error;
     const reason = systemErrorCode(error);
@@ -70,7 +73,7 @@ interface FoundFile {
 
 /**
  * The Containerfiles: each of `files` relative to the working directory, else to the context; without any, Containerfile,
- * then Dockerfile or dockerfile, in the context. Throws `E_NO_CONTAINERFILE`.
+ * then Dockerfile or dockerfile, in the context. Throws `E_NO_CONTAINERFILE`, and `E_PARSE` for text that is not UTF-8.
  */
 export function readContainerfiles(
   context: string,
@@ -89,13 +92,13 @@ export function readContainerfiles(
 }
 
 function fromStdin(stdin: Uint8Array | undefined): FoundFile {
-  return { source: { name: '<stdin>', text: Buffer.from(stdin ?? []).toString('utf8') }, mtime: 0 };
+  return { source: decodeContainerfile(stdin ?? new Uint8Array(), '<stdin>'), mtime: 0 };
 }
 
 function findNamed(context: string, file: string): FoundFile {
   for (const path of [resolve(file), resolve(context, file)]) {
-    const read = readText(path, 'E_NO_CONTAINERFILE');
-    if (read) return { source: { name: file, text: read.text }, path, mtime: read.mtime };
+    const read = readSmall(path, 'E_NO_CONTAINERFILE');
+    if (read) return { source: decodeContainerfile(read.bytes, file), path, mtime: read.mtime };
   }
   throw new BuildError('E_NO_CONTAINERFILE', `No such Containerfile: "${file}", neither here nor in the context`, {
     hint: 'Name the file with -f, or "-f -" for standard input',
@@ -105,8 +108,8 @@ function findNamed(context: string, file: string): FoundFile {
 function findDefault(context: string): FoundFile {
   for (const name of DEFAULT_NAMES) {
     const path = join(context, name);
-    const read = readText(path, 'E_NO_CONTAINERFILE');
-    if (read) return { source: { name, text: read.text }, path, mtime: read.mtime };
+    const read = readSmall(path, 'E_NO_CONTAINERFILE');
+    if (read) return { source: decodeContainerfile(read.bytes, name), path, mtime: read.mtime };
   }
   throw new BuildError('E_NO_CONTAINERFILE', `No Containerfile or Dockerfile in "${context}"`, {
     hint: 'Name the file with -f, or "-f -" for standard input',
@@ -116,8 +119,8 @@ function findDefault(context: string): FoundFile {
 type IgnoreRules = SourceRoot['ignore'];
 
 function readIgnoreFile(path: string): IgnoreRules {
-  const found = readText(path, 'E_CONTEXT');
-  return found && { ...parseIgnoreFile(found.text, basename(path)), fileName: basename(path) };
+  const found = readSmall(path, 'E_CONTEXT');
+  return found && { ...parseIgnoreFile(found.bytes.toString('utf8'), basename(path)), fileName: basename(path) };
 }
 
 const firstIgnoreFile = (paths: readonly string[]): IgnoreRules => {
@@ -140,8 +143,8 @@ const ignorePairs = (context: string, { paths }: BuildInput): readonly (readonly
 export function competingIgnoreFiles(context: string, input: BuildInput): readonly { message: string; hint: string }[] {
   const [used, unused] = ignorePairs(context, input).find((pair) => pair.some((path) => existsSync(path))) ?? [];
   if (used === undefined || unused === undefined) return [];
-  const [one, other] = [readText(used, 'E_CONTEXT'), readText(unused, 'E_CONTEXT')];
-  if (!one || !other || one.text === other.text) return [];
+  const [one, other] = [readSmall(used, 'E_CONTEXT'), readSmall(unused, 'E_CONTEXT')];
+  if (!one || !other || one.bytes.equals(other.bytes)) return [];
   return [
     {
       message: `${basename(used)} is used, and ${basename(unused)} beside it is not`,

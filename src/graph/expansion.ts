@@ -29,6 +29,8 @@ export function expansionOf(range: SourceRange, settings: ExpandSettings): Expan
     escape: settings.escape,
     range,
     onUndefined: (name: string) => {
+      // Declared without a value: empty on purpose, as far as anybody can tell.
+      if (scope.args.has(name)) return;
       // One wrong letter in a short name is another name.
       const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
       warn({

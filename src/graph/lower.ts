@@ -79,7 +79,7 @@ class Lowering {
   #lowerStage(index: number): StageState {
     const origin = this.table.origin(index);
     const { from, instructions } = this.table.syntax(index);
-    const triggers = triggersOf(index, this.table, { images: this.#images, file: this.#file });
+    const triggers = triggersOf(index, this.table, this.#images);
     this.triggers.push(...triggers);
     const first = this.#firstState(index, origin, from.range);
     const all = [...triggers, ...instructions];

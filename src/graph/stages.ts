@@ -2,6 +2,7 @@ import { BuildError, type SourceRange } from '../errors.ts';
 import { type Platform, parsePlatform } from '../oci/index.ts';
 import { type Containerfile, type StageSyntax, suggest, type Word } from '../parser/index.ts';
 import { type ExpandSettings, expandWord } from './expansion.ts';
+import type { GraphWarning } from './graph.ts';
 import { ContextTable, type FoundContext } from './named-contexts.ts';
 import type { ContextOp, GitOp, HttpOp } from './op.ts';
 import { imageKey, type LowerOptions } from './options.ts';
@@ -42,12 +43,15 @@ function imageOrigin(name: string, { platform, range }: Place): ImageOrigin {
 function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']): Scope {
   return file.globalArgs
     .flatMap((instruction) => instruction.args)
-    .reduce((scope, { name, default: word }) => {
-      const expandDefault =
-        word && (() => expandWord(word, { scope, escape: file.directives.escape, warn, isGlobal: true }));
-      const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
-      return withArg(scope, name, value);
-    }, predefinedScope(options));
+    .reduce(
+      (scope, { name, default: word }) => {
+        const expandDefault =
+          word && (() => expandWord(word, { scope, escape: file.directives.escape, warn, isGlobal: true }));
+        const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
+        return withArg(scope, name, value);
+      },
+      predefinedScope(options, file.stages.at(-1)?.from.name),
+    );
 }
 
 /** Names, indexes and origins of the stages. */
@@ -180,10 +184,10 @@ export class StageTable {
     const { image, range } = this.#written(index).from;
     const replaced = this.#replacement(index);
     if (replaced) return this.#contextOrigin(replaced, { platform: this.#requestedPlatform(index), range });
-    const name = this.#expand(image);
+    const { text: name, unset } = this.#expand(image);
     if (name === '') {
       throw new BuildError('E_EXPANSION', `The image name "${image.text}" expands to nothing`, {
-        hint: 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
+        hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
         range: image.range,
       });
     }
@@ -191,7 +195,8 @@ export class StageTable {
     const stage = this.#file.stages.slice(0, index).findLastIndex(({ from }) => from.name === wanted);
     if (stage >= 0) return { type: 'stage', index: stage };
     if (name === 'scratch') return { type: 'scratch' };
-    return this.#namedOrigin(name, { platform: this.#requestedPlatform(index), range: image.range });
+    const where = { platform: this.#requestedPlatform(index), range: image.range };
+    return orExplain(() => this.#namedOrigin(name, where), unset, image.range);
   }
 
   #namedOrigin(name: string, where: Place): Origin {
@@ -222,22 +227,34 @@ export class StageTable {
   #requestedPlatform(index: number): Platform {
     const { platform } = this.#written(index).from;
     if (!platform) return this.#options.platform;
-    const text = this.#expand(platform);
-    if (text === '') {
-      throw new BuildError('E_EXPANSION', `The platform "${platform.text}" expands to nothing`, {
-        hint: 'FROM sees only ARGs declared before the first FROM, and TARGETPLATFORM, BUILDPLATFORM and their like',
-        range: platform.range,
-      });
-    }
-    try {
-      return parsePlatform(text);
-    } catch (error) {
-      throw error instanceof BuildError ? error.at(platform.range) : error;
-    }
+    const { text, unset } = this.#expand(platform);
+    if (text !== '') return orExplain(() => parsePlatform(text), unset, platform.range);
+    throw new BuildError('E_EXPANSION', `The platform "${platform.text}" expands to nothing`, {
+      hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
+      range: platform.range,
+    });
   }
 
-  #expand(word: Word): string {
-    const settings = { scope: this.global, escape: this.#file.directives.escape, warn: this.#warn, isGlobal: true };
-    return expandWord(word, settings);
+  /** With what FROM lines see. `unset`: what to say of a variable without a value that may be why the text is wrong. */
+  #expand(word: Word): { text: string; unset?: string } {
+    let unset: string | undefined;
+    const warn = (warning: GraphWarning): void => {
+      unset ??= warning.hint === undefined ? undefined : `${warning.message}. ${warning.hint}`;
+      this.#warn(warning);
+    };
+    const settings = { scope: this.global, escape: this.#file.directives.escape, warn, isGlobal: true };
+    const text = expandWord(word, settings);
+    return unset === undefined ? { text } : { text, unset };
+  }
+}
+
+/** A mistake in an expanded text gets its place, and the unset variable as its likely cause. */
+function orExplain<T>(read: () => T, unset: string | undefined, range: SourceRange): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    if (unset === undefined) throw error.at(range);
+    throw new BuildError(error.code, error.message, { hint: unset, range, cause: error });
   }
 }

@@ -1,10 +1,12 @@
 import { BuildError, type SourceFile, type SourceRange } from '../errors.ts';
+import { refuseNul } from './decode.ts';
 import { readDirectives } from './directives.ts';
 import { notATrigger, parseInstruction } from './instruction.ts';
 import type {
   ArgInstruction,
   Containerfile,
   FromInstruction,
+  Heredoc,
   Instruction,
   ParseWarning,
   StageInstruction,
@@ -54,7 +56,8 @@ type ParsedFile = Pick<Containerfile, 'source' | 'directives' | 'warnings'> & {
 };
 
 function parseOne(source: SourceFile): ParsedFile {
-  const { directives, lastLine } = readDirectives(source);
+  refuseNul(source);
+  const { directives, lastLine, warnings: unused } = readDirectives(source);
   const { lines, warnings } = readLogicalLines(source, { escape: directives.escape, directiveLines: lastLine });
   if (lines.length === 0) {
     throw new BuildError('E_PARSE', `"${source.name}" has no instructions`, {
@@ -63,7 +66,7 @@ function parseOne(source: SourceFile): ParsedFile {
     });
   }
   const instructions = lines.map((line) => parseInstruction(line, { escape: directives.escape }));
-  return { source, directives, instructions, warnings: [...warnings, ...instructions.flatMap(warningsOf)] };
+  return { source, directives, instructions, warnings: [...unused, ...warnings, ...instructions.flatMap(warningsOf)] };
 }
 
 /**
@@ -75,6 +78,7 @@ export function parseTrigger(
   escapeCharacter: '\\' | '`' = '\\',
 ): StageInstruction {
   const source = { name: sourceName, text: trigger };
+  refuseNul(source);
   const { lines } = readLogicalLines(source, { escape: escapeCharacter });
   const [line] = lines;
   if (!line || lines.length > 1) {
@@ -99,7 +103,17 @@ function warningsOf(instruction: Instruction): ParseWarning[] {
   if (instruction.kind === 'HEALTHCHECK' && !instruction.command && /^\S+\s+--/.test(instruction.raw)) {
     return [{ message: 'Options of HEALTHCHECK NONE have no effect', range }];
   }
+  if (instruction.kind === 'ONBUILD') return warningsOf(instruction.instruction);
+  if (instruction.kind === 'RUN' && instruction.command.form === 'shell') {
+    return instruction.command.heredocs.filter(({ body }) => body.includes('\r\n')).map(windowsLineEnds);
+  }
   return [];
+}
+
+/** BuildKit keeps them too, and the step fails with messages that nobody can place. */
+function windowsLineEnds({ name, range }: Heredoc): ParseWarning {
+  const message = `Heredoc "${name}" has Windows line ends, and the shell takes the carriage returns for text`;
+  return { message, range };
 }
 
 type Stages = Pick<Containerfile, 'globalArgs' | 'stages'>;
