@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
-import { BuildError } from './errors.ts';
 import {
   assembleImage,
   type BuildInput,
@@ -15,16 +14,12 @@ import {
   lookupSteps,
   openContext,
   readContainerfile,
-  type SourceRoot,
   statCacheName,
 } from './executor/index.ts';
 import {
   type BuildGraph,
-  type ContextOp,
   dumpGraph,
-  type GitOp,
   type GraphWarning,
-  type HttpOp,
   type LowerOptions,
   lower,
   type Node,
@@ -33,6 +28,7 @@ import {
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfile } from './parser/index.ts';
+import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -49,10 +45,14 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
-    const executor = executorOptions(options, { context, input, workspace, images: bases.images });
+    const remote = openRemote(options, workspace);
+    const executor = executorOptions(options, { context, input, workspace, remote, images: bases.images });
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
-    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
+    if (mustDelegate(graph, pending, options)) {
+      await prefetch(graph, remote);
+      return delegate(options, { [PULLED]: '1', ...remote.handOver() });
+    }
 
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
@@ -119,26 +119,22 @@ async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: 
 /** Sources of files that are there, or are fetched, without a mount. */
 const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind === 'http' || op.kind === 'git';
 
-function localRoot(op: ContextOp | HttpOp | GitOp, context: SourceRoot): SourceRoot {
-  if (op.kind === 'context') return context;
-  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
-}
-
 interface Rooms {
   readonly context: string;
   readonly input: BuildInput;
   readonly workspace: Workspace;
+  readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
 }
 
-function executorOptions(options: BuildOptions, { context, input, workspace, images }: Rooms): ExecutorOptions {
+function executorOptions(options: BuildOptions, { context, input, workspace, remote, images }: Rooms): ExecutorOptions {
   return {
     library: workspace.library,
     cache: workspace.store.cache,
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: async (op) => localRoot(op, contextRoot(context, input)),
+    sourceRoot: async (op) => (op.kind === 'context' ? contextRoot(context, input) : remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));

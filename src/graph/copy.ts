@@ -1,13 +1,8 @@
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
-import {
-  type AddInstruction,
-  type CopyInstruction,
-  type CopySource,
-  remoteSource,
-  type Word,
-} from '../parser/index.ts';
+import type { AddInstruction, CopyInstruction, CopySource, Word } from '../parser/index.ts';
 import type { CopyOp, CopyOpSource } from './op.ts';
+import { RemoteInputs } from './remote-source.ts';
 import { type StageState, withHistory, withStep } from './stage-state.ts';
 import { addStep, expandIn, heredocContent, type StepContext } from './step-context.ts';
 
@@ -33,9 +28,10 @@ interface Sources {
   readonly state: StageState;
   readonly context: StepContext;
   readonly unpack: boolean;
+  readonly remote: RemoteInputs;
 }
 
-function lowerSource(source: CopySource, { state, context, unpack }: Sources): CopyOpSource {
+function lowerSource(source: CopySource, { state, context, unpack, remote }: Sources): CopyOpSource {
   switch (source.type) {
     case 'heredoc': {
       const { heredoc } = source;
@@ -44,19 +40,14 @@ function lowerSource(source: CopySource, { state, context, unpack }: Sources): C
     case 'path': {
       const { range } = source.path;
       const path = expandIn(withGlobEscapes(source.path), state, context);
-      if (remoteSource(path) !== undefined) {
-        throw new BuildError('E_UNSUPPORTED', `Cannot copy from "${path}": remote sources are not supported`, {
-          hint: 'Fetch it in a RUN step, or put the file into the context',
-          range,
-        });
-      }
       // BuildKit: a source that expands to nothing is the whole context.
-      return { type: 'path', path: path === '' ? '.' : path, range, input: 1, unpack };
+      return remote.lower(path, range) ?? { type: 'path', path: path === '' ? '.' : path, range, input: 1, unpack };
     }
   }
 }
 
-const sourceText = (source: CopyOpSource): string => (source.type === 'path' ? source.path : `<<${source.file.name}`);
+const sourceText = (source: CopyOpSource): string =>
+  source.type === 'path' ? (source.written ?? source.path) : `<<${source.file.name}`;
 
 function historyText(instruction: CopyLike, op: CopyOp, written: string): string {
   const from = instruction.kind === 'COPY' ? instruction.from?.text : undefined;
@@ -70,12 +61,7 @@ function historyText(instruction: CopyLike, op: CopyOp, written: string): string
 
 function refuseUnbuilt(instruction: CopyLike): void {
   const { link, exclude, range } = instruction;
-  const isRefused =
-    link ||
-    exclude.length > 0 ||
-    (instruction.kind === 'COPY'
-      ? instruction.parents
-      : instruction.keepGitDir || instruction.checksum !== undefined || instruction.unpack !== undefined);
+  const isRefused = link || exclude.length > 0 || (instruction.kind === 'COPY' && instruction.parents);
   if (isRefused)
     throw new BuildError('E_UNSUPPORTED', `This flag of ${instruction.kind} is not supported yet`, { range });
 }
@@ -85,9 +71,10 @@ export function lowerCopy(instruction: CopyLike, state: StageState, context: Ste
   refuseUnbuilt(instruction);
   const written = expandIn(destination, state, context);
   const unpack = instruction.kind === 'ADD' && instruction.unpack !== false;
+  const remote = new RemoteInputs({ instruction, state, context, destination: written, firstInput: 2 });
   const op: CopyOp = {
     kind: 'copy',
-    sources: instruction.sources.map((source) => lowerSource(source, { state, context, unpack })),
+    sources: instruction.sources.map((source) => lowerSource(source, { state, context, unpack, remote })),
     destination: destinationPath(written, state.config.WorkingDir || '/'),
     ...(chown === undefined ? {} : { chown: expandIn(chown, state, context) }),
     ...(chmod === undefined ? {} : { chmod: expandIn(chmod, state, context) }),
@@ -97,6 +84,10 @@ export function lowerCopy(instruction: CopyLike, state: StageState, context: Ste
     pending: state.pending,
   };
   const from = context.copyInput(instruction.kind === 'COPY' ? instruction.from : undefined, range);
-  const node = addStep(op, { instruction, inputs: [state.node, from], platform: state.platform }, context);
+  const node = addStep(
+    op,
+    { instruction, inputs: [state.node, from, ...remote.nodes], platform: state.platform },
+    context,
+  );
   return withHistory(withStep(state, node), historyText(instruction, op, written), node);
 }
