@@ -13,6 +13,9 @@ export interface KeptOptions {
   readonly temporary: () => string;
 }
 
+/** Apart from the entry itself, whose time says when it was used. */
+const CONTENT = 'content';
+
 /**
  * What was fetched: directories (`trees`) and small records, each under one name that it gets when it is complete. The
  * time of an entry is its last use, by which prune tells what a running build needs.
@@ -27,19 +30,20 @@ export class Kept {
   /** Where the tree with this key lies, marked as used; undefined: it is not here. */
   find(key: string): string | undefined {
     const path = this.#path(key);
-    return touch(path) ? path : undefined;
+    return touch(path) ? join(path, CONTENT) : undefined;
   }
 
   /** Makes a tree in a new directory and gives it its name. Whatever `make` throws leaves nothing behind. */
   async add(make: (directory: string) => Promise<string>): Promise<string> {
     const made = this.#options.temporary();
     try {
-      mkdirSync(made, { recursive: true });
-      chmodSync(made, 0o755);
-      const path = this.#path(await make(made));
+      const content = join(made, CONTENT);
+      mkdirSync(content, { recursive: true });
+      chmodSync(content, 0o755);
+      const path = this.#path(await make(content));
       moveInto(made, path);
       touch(path);
-      return path;
+      return join(path, CONTENT);
     } catch (error) {
       throw diskError(error);
     } finally {
