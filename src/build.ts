@@ -4,7 +4,6 @@ import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
-import { BuildError } from './errors.ts';
 import {
   assembleImage,
   type BuildInput,
@@ -25,9 +24,7 @@ import {
   type BuildGraph,
   type ContextOp,
   dumpGraph,
-  type GitOp,
   type GraphWarning,
-  type HttpOp,
   type LowerOptions,
   lower,
   type Node,
@@ -36,6 +33,7 @@ import {
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfiles } from './parser/index.ts';
+import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -53,10 +51,14 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
-    const executor = executorOptions(options, { context, contexts, input, workspace, images: bases.images });
+    const remote = openRemote(options, workspace);
+    const executor = executorOptions(options, { context, contexts, input, workspace, remote, images: bases.images });
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
-    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1', ...bases.handOver });
+    if (mustDelegate(graph, pending, options)) {
+      await prefetch(graph, remote);
+      return delegate(options, { [PULLED]: '1', ...bases.handOver, ...remote.handOver() });
+    }
 
     const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
@@ -130,6 +132,7 @@ interface Rooms {
   readonly contexts: ParsedContexts;
   readonly input: BuildInput;
   readonly workspace: Workspace;
+  readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
 }
 
@@ -137,11 +140,6 @@ interface Rooms {
 function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
   const directory = contexts.directories.get(name);
   return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
-}
-
-async function sourceRoot(op: ContextOp | HttpOp | GitOp, rooms: Rooms, options: BuildOptions): Promise<SourceRoot> {
-  if (op.kind === 'context') return localRoot(op, rooms, options);
-  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
 }
 
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
@@ -152,7 +150,7 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: (op) => sourceRoot(op, rooms, options),
+    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));
