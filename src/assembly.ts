@@ -4,6 +4,7 @@ import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOption
 import { BuildError } from './errors.ts';
 import {
   BuiltinSandbox,
+  CacheMounts,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
@@ -35,6 +36,12 @@ export interface Workspace {
   readonly workers: LayerWorkers;
   readonly sandbox: BuiltinSandbox;
   readonly registry: (access: RegistryAccess) => Registry;
+  readonly caches: CacheMounts;
+  /** Copies a directory of a root to a path where nothing is. */
+  copyTree(chain: readonly Layer[], path: string, target: string): Promise<void>;
+  /** A fresh directory, which goes by itself after a crash; `remove` ends it. */
+  createActive(): Promise<string>;
+  remove(paths: readonly string[]): Promise<void>;
   mountRoot(chain: readonly Layer[]): Promise<MountedRoot>;
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
@@ -65,7 +72,7 @@ export async function withWorkspace<T>(
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
-  const { store, library, directories } = openRooms(root, session.env);
+  const { store, library, directories, caches } = openRooms(root, session.env);
   using sandbox = new BuiltinSandbox();
   const workspace: Workspace = {
     root,
@@ -74,6 +81,10 @@ export async function withWorkspace<T>(
     workers: directories.workers,
     sandbox,
     registry: (access) => createRegistry(registryOptions(session, access)),
+    caches,
+    copyTree: (chain, path, target) => directories.copyTree(chain, path, target),
+    createActive: () => directories.createActive(),
+    remove: (paths) => directories.remove(paths),
     mountRoot: (chain) => mountChain(library, chain, root),
     removeStale: () => directories.removeStale(),
     expectRuns: (steps) => {
@@ -92,10 +103,12 @@ interface OpenRooms {
   readonly store: Store;
   readonly library: LayerLibrary;
   readonly directories: LayerDirectories;
+  readonly caches: CacheMounts;
 }
 
 function openRooms(root: string, env: Environment): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
+  const caches = cacheMounts(root, directories);
   let library: LayerLibrary | undefined;
   const store = openStore(root, ({ paths, blobs, layerIndex }) => {
     // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
@@ -104,11 +117,24 @@ function openRooms(root: string, env: Environment): OpenRooms {
     const snapshotter = new Snapshots(directories, layerIndex);
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
-    return { layers, decompress, removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options) };
+    return {
+      layers,
+      decompress,
+      removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options),
+      removeCaches: (options) => caches.prune(options),
+    };
   });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
-  return { store, library, directories };
+  return { store, library, directories, caches };
 }
+
+const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
+  new CacheMounts({
+    root: join(root, 'cache-mounts'),
+    createActive: () => directories.createActive(),
+    remove: (paths) => directories.remove(paths),
+    measure: (path) => directories.measure(path),
+  });
 
 async function mountChain(library: LayerLibrary, chain: readonly Layer[], root: string): Promise<MountedRoot> {
   const view = await library.snapshotter.view(chain);
@@ -137,15 +163,23 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   };
 }
 
+export interface DelegateOptions {
+  /** Variables for the run inside. */
+  readonly env?: Environment;
+  /** Variables that it must not have. */
+  readonly without?: readonly string[];
+  /** What it reads from `SIDE_FD`. */
+  readonly side?: Uint8Array | undefined;
+}
+
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  extra: Environment = {},
+  { env = {}, without = [], side }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const self = {
-    ...session.self,
-    env: { ...session.self.env, ...extra, TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) },
-  };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin }) };
+  const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
+  const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
+  const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side }) };
 }

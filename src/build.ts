@@ -15,7 +15,9 @@ import {
   lookupSteps,
   openContext,
   readContainerfile,
+  SIDE_FD,
   type SourceRoot,
+  SshAgents,
   statCacheName,
 } from './executor/index.ts';
 import {
@@ -33,6 +35,7 @@ import {
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfile } from './parser/index.ts';
+import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -40,6 +43,7 @@ import { parseContainerfile } from './parser/index.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
   const start = performance.now();
+  const secrets = receiveSecrets(options.env);
   const context = openContext(options.context);
   const input = readContainerfile(context, options.file, options.stdin);
   const file = parseContainerfile(input.containerfile);
@@ -49,10 +53,12 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
-    const executor = executorOptions(options, { context, input, workspace, images: bases.images });
+    await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
+    const rooms = { context, input, workspace, images: bases.images, secrets, agents };
+    const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
-    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
+    if (mustDelegate(graph, pending, options)) return delegateBuild(pending, options);
 
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
@@ -98,6 +104,15 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outpu
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
 }
 
+/** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
+function delegateBuild(pending: readonly Node[], options: BuildOptions): Promise<Delegated> {
+  const secrets = readSecrets(pending, options);
+  const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
+  const env = { [PULLED]: '1' };
+  if (secrets.size === 0) return delegate(options, { env, without });
+  return delegate(options, { env: { ...env, [SECRETS_FD]: String(SIDE_FD) }, without, side: encodeSecrets(secrets) });
+}
+
 /** Best effort: what is left over costs space only. */
 async function removeStale(workspace: Workspace, { self, emit }: BuildOptions): Promise<void> {
   if (!isInsideNamespace(self.env)) return;
@@ -129,9 +144,12 @@ interface Rooms {
   readonly input: BuildInput;
   readonly workspace: Workspace;
   readonly images: ReadonlyMap<string, Image>;
+  readonly secrets: Secrets;
+  readonly agents: SshAgents;
 }
 
-function executorOptions(options: BuildOptions, { context, input, workspace, images }: Rooms): ExecutorOptions {
+function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
+  const { context, input, workspace, images } = rooms;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
@@ -140,6 +158,12 @@ function executorOptions(options: BuildOptions, { context, input, workspace, ima
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
     sourceRoot: async (op) => localRoot(op, contextRoot(context, input)),
     mountRoot: (chain) => workspace.mountRoot(chain),
+    mountSources: {
+      caches: workspace.caches,
+      copyTree: (chain, path, target) => workspace.copyTree(chain, path, target),
+      secret: (id) => rooms.secrets.get(id),
+      openAgent: (id, owner) => rooms.agents.open(id, owner),
+    },
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));
     },
