@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
   BuiltinSandbox,
@@ -80,7 +81,8 @@ export async function withWorkspace<T>(
     library,
     workers: directories.workers,
     sandbox,
-    registry: (access) => createRegistry(registryOptions(session, access)),
+    registry: (access) =>
+      createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),
     caches,
     copyTree: (chain, path, target) => directories.copyTree(chain, path, target),
     createActive: () => directories.createActive(),

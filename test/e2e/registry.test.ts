@@ -73,6 +73,12 @@ describe.runIf(hasBase() && !PROGRAMS.includes(false)).each(people())('an image 
     expect(states.filter(({ state, totalBytes }) => state === 'running' && totalBytes > 0)).toEqual([]);
   });
 
+  it('has the layers of its base mounted from where they came, not sent', async () => {
+    const elsewhere = `${remote.replace(/:1$/, '')}-mounted-${process.pid}:1`;
+    const { stderr } = succeeded(await space.tsbuild(['push', '--progress', 'json', 'image0', elsewhere]));
+    expect(lines(stderr).map((line) => JSON.parse(line).state)).toContain('mounted');
+  });
+
   it('unpacks with umoci to the tree that was built', async () => {
     const rootless = person.isRoot ? [] : ['--rootless'];
     succeeded(await person.run(['umoci', 'unpack', ...rootless, '--image', `${out}/layout:1`, `${out}/bundle`]));

@@ -62,7 +62,8 @@ function ready(child: ChildProcess, id: string): Promise<number> {
     });
     child.once('close', () => {
       const hint = 'A key with a passphrase needs an agent: ssh-add it there and give --ssh default';
-      const reason = complaint.trim().split('\n').at(-1) ?? '';
+      const last = complaint.trim().split('\n').at(-1) ?? '';
+      const reason = last.startsWith('Enter passphrase') ? 'a key has a passphrase' : last;
       reject(new BuildError('E_NO_SECRET', `Cannot give the keys of "${id}" to an agent: ${reason}`, { hint }));
     });
   });
