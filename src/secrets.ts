@@ -1,6 +1,7 @@
-import { closeSync, readFileSync, statSync } from 'node:fs';
-import type { Environment, SecretSource } from './api.ts';
+import { closeSync, existsSync, readFileSync, statSync } from 'node:fs';
+import type { BuildOptions, Environment, SecretSource } from './api.ts';
 import { BuildError, systemErrorCode } from './errors.ts';
+import { isInsideNamespace } from './executor/index.ts';
 import type { Node, RunMount } from './graph/index.ts';
 
 /** By id. They exist in memory only: of the process that was started, and of the one inside the namespace. */
@@ -13,6 +14,7 @@ const MAX_SECRET_BYTES = 500 * 1024;
 export const SECRETS_FD = 'TSBUILD_SECRETS_FD';
 
 type Wanted = Extract<RunMount, { type: 'secret' | 'ssh' }>;
+type Given = Pick<BuildOptions, 'secrets' | 'ssh' | 'env'>;
 
 const wantedBy = (nodes: readonly Node[]): readonly Wanted[] =>
   nodes
@@ -23,30 +25,47 @@ const wantedBy = (nodes: readonly Node[]): readonly Wanted[] =>
  * Reads what these steps will ask for and nothing else. Throws `E_NO_SECRET`: before any step runs, where a required one
  * is missing.
  */
-export function readSecrets(
-  nodes: readonly Node[],
-  {
-    secrets,
-    ssh,
-    env,
-  }: {
-    readonly secrets: readonly SecretSource[];
-    readonly ssh: readonly { readonly id: string }[];
-    readonly env: Environment;
-  },
-): Secrets {
+export function readSecrets(nodes: readonly Node[], given: Given): Secrets {
   const found = new Map<string, Uint8Array>();
-  for (const { type, id, required, range } of wantedBy(nodes)) {
-    if (type === 'ssh') {
-      if (required && !ssh.some((agent) => agent.id === id)) throw missingAgent(id, range);
-      continue;
+  for (const mount of wantedBy(nodes)) {
+    try {
+      if (mount.type === 'ssh') checkAgent(mount, given);
+      else if (!found.has(mount.id)) {
+        const content = contentFor(mount, given);
+        if (content !== undefined) found.set(mount.id, content);
+      }
+    } catch (error) {
+      throw error instanceof BuildError ? error.at(mount.range) : error;
     }
-    const source = secrets.findLast((candidate) => candidate.id === id);
-    const content = found.get(id) ?? (source && readSecret(source, env));
-    if (content !== undefined) found.set(id, content);
-    else if (required) throw missingSecret({ id, range, source });
   }
   return found;
+}
+
+function checkAgent({ id, required }: Wanted, { ssh }: Given): void {
+  const agent = ssh.findLast((candidate) => candidate.id === id);
+  if (!agent && required) {
+    throw new BuildError('E_NO_SECRET', `The ssh agent "${id}" is required and was not given`, {
+      hint:
+        id === 'default' ? 'Give --ssh default, with an agent running' : `Give --ssh ${id}=SOCKET or --ssh ${id}=KEY`,
+    });
+  }
+  const missing = agent?.paths.find((path) => !existsSync(path));
+  if (missing !== undefined) {
+    throw new BuildError('E_NO_SECRET', `Cannot use "${missing}" for the ssh agent "${id}": it is not there`, {
+      hint: "Name an agent's socket or the file of a private key",
+    });
+  }
+}
+
+function contentFor({ id, required }: Wanted, { secrets, env }: Given): Uint8Array | undefined {
+  const source = secrets.findLast((candidate) => candidate.id === id);
+  const content = source && readSecret(source, env);
+  if (content !== undefined || !required) return content;
+  throw new BuildError('E_NO_SECRET', `The secret "${id}" is required and was not given`, {
+    hint: source
+      ? `The variable "${source.env}" is not set`
+      : `Give it: --secret id=${id},src=FILE, or --secret id=${id},env=NAME`,
+  });
 }
 
 /** undefined: it comes from a variable that is not set. Errors name the file, never what is in it. */
@@ -78,28 +97,6 @@ const tooLarge = (id: string): BuildError =>
     hint: 'A secret is a small file; mount a larger one with --mount=type=bind',
   });
 
-interface Missing {
-  readonly id: string;
-  readonly range: RunMount['range'];
-  readonly source: SecretSource | undefined;
-}
-
-function missingSecret({ id, range, source }: Missing): BuildError {
-  return new BuildError('E_NO_SECRET', `The secret "${id}" is required and was not given`, {
-    hint: source
-      ? `The variable "${source.env}" is not set`
-      : `Give it: --secret id=${id},src=FILE, or --secret id=${id},env=NAME`,
-    range,
-  });
-}
-
-function missingAgent(id: string, range: RunMount['range']): BuildError {
-  return new BuildError('E_NO_SECRET', `The ssh agent "${id}" is required and was not given`, {
-    hint: id === 'default' ? 'Give --ssh default, with an agent running' : `Give --ssh ${id}=SOCKET or --ssh ${id}=KEY`,
-    range,
-  });
-}
-
 /** What goes through the pipe. */
 export const encodeSecrets = (secrets: Secrets): Buffer =>
   Buffer.from(JSON.stringify([...secrets].map(([id, content]) => [id, Buffer.from(content).toString('base64')])));
@@ -107,7 +104,7 @@ export const encodeSecrets = (secrets: Secrets): Buffer =>
 /** What the run outside has sent; empty without it. Ends the descriptor, so that no child gets it. */
 export function receiveSecrets(env: Environment): Secrets {
   const fd = Number(env[SECRETS_FD] ?? Number.NaN);
-  if (Number.isNaN(fd)) return new Map();
+  if (Number.isNaN(fd) || !isInsideNamespace(env)) return new Map();
   try {
     const sent = JSON.parse(readFileSync(fd, 'utf8')) as readonly (readonly [string, string])[]; // what encodeSecrets made
     return new Map(sent.map(([id, content]) => [id, Buffer.from(content, 'base64')]));

@@ -41,10 +41,19 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
       request.onOutput(stream, chunk);
     },
   };
-  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal);
+  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal).catch((error: unknown) => {
+    throw atMount(op, error);
+  });
   signal.throwIfAborted();
   if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
   return await snapshot.commit({ exclude: stubs, clampMtime: request.clampMtime });
+}
+
+/** A mount that failed is named by its target: its place says more than that of the whole RUN. */
+function atMount({ mounts }: RunOp, error: unknown): unknown {
+  if (!(error instanceof BuildError)) return error;
+  const mount = mounts.find(({ target }) => target !== undefined && target === error.fields.target);
+  return mount ? error.at(mount.range) : error;
 }
 
 async function processSpec(op: RunOp, view: RootView, mounts: OpenMounts): Promise<ProcessSpec> {

@@ -19,19 +19,26 @@ export function attachMounts(mounts: readonly ProcessMount[]): Stubs {
   mkdirSync(STAGED.mounts);
   // no name sorts before the parent that it begins with
   const sorted = mounts.toSorted((a, b) => (a.target < b.target ? -1 : a.target > b.target ? 1 : 0));
-  const places = sorted.map((wanted, index) => {
-    const staging = `${STAGED.mounts}/${index}`;
-    mkdirSync(staging);
-    const tree = openTree(wanted, staging);
-    try {
-      return attach(tree, wanted.target);
-    } finally {
-      closeSync(tree);
-    }
-  });
+  const places = sorted.map((wanted, index) => attachOne(wanted, `${STAGED.mounts}/${index}`));
   // what was there already is covered only, and stays in the layer as it is
   const made = places.flatMap(({ path, created }) => (created.includes(path) ? [path] : []));
   return { mounted: made, created: places.flatMap(({ created }) => created) };
+}
+
+function attachOne(wanted: ProcessMount, staging: string): Place {
+  const { target } = wanted;
+  try {
+    mkdirSync(staging);
+    const tree = openTree(wanted, staging);
+    try {
+      return attach(tree, target);
+    } finally {
+      closeSync(tree);
+    }
+  } catch (cause) {
+    if (!(cause instanceof BuildError)) throw cause;
+    throw new BuildError(cause.code, cause.message, { hint: cause.hint, fields: { target }, cause });
+  }
 }
 
 function attach(tree: number, target: string): Place {
@@ -39,9 +46,7 @@ function attach(tree: number, target: string): Place {
   const place = openTarget(target, kind);
   try {
     if (place.path === '/' || place.path === '/proc' || place.path.startsWith('/proc/')) {
-      throw new BuildError('E_SANDBOX', `Cannot mount at "${target}": a link in the image leads to "${place.path}"`, {
-        hint: 'Choose another target',
-      });
+      throw refused(target, `a link in the image leads to "${place.path}"`, 'Choose another target');
     }
     moveMount(tree, place.fd);
     return place;
@@ -50,15 +55,22 @@ function attach(tree: number, target: string): Place {
   }
 }
 
+const refused = (target: string, reason: string, hint: string): BuildError =>
+  new BuildError('E_SANDBOX', `Cannot mount at "${target}": ${reason}`, { hint });
+
 function openTarget(target: string, kind: PlaceKind): Place {
   try {
     return ensurePlace(STAGED.root, target, { kind });
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EROFS') throw cause;
-    throw new BuildError('E_SANDBOX', `Cannot mount at "${target}": it is in a read-only mount that does not have it`, {
-      hint: 'Choose another target, or make the outer mount writable with rw',
-      cause,
-    });
+  } catch (error) {
+    const code = systemErrorCode(error instanceof BuildError ? (error.cause ?? error) : error);
+    if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') {
+      const hint = 'Choose another target, or make the outer mount writable with rw';
+      throw refused(target, 'it lies in something read-only that does not have it', hint);
+    }
+    if (code === 'ENOTDIR') throw refused(target, 'a file is in the way', 'Choose another target');
+    if (!(error instanceof BuildError) || error.fields.found === undefined) throw error;
+    const reason = `there is a ${error.fields.found}, and what is to be mounted is a ${kind}`;
+    throw refused(target, reason, 'Choose another target or source');
   }
 }
 
