@@ -1,6 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { serveFiles } from '../support/file-server.ts';
+import { hasGit, serveGit } from '../support/git-server.ts';
 import { hasBase, people } from '../support/person.ts';
 import { inspect, succeeded, type Workspace, workspace } from '../support/workspace.ts';
 
@@ -59,6 +61,35 @@ describe.runIf(hasBase()).each(people())('named contexts of $name', (person) => 
     const wrong = await user.tryBuild(['--build-context', `tools=oci-layout://${layout}:v2`]);
     expect(wrong).toMatchObject({ status: 9, stdout: '' });
     expect(wrong.stderr).toMatch(/--> Containerfile:1:6[\s\S]*next: Choose one of: v1/);
+  });
+
+  it('may be files behind URLs: each is one file called context, as in BuildKit', async () => {
+    const { url } = await serveFiles({ '/some/file': { body: 'remote' } });
+    const space = workspace(person, { containerfile: 'FROM web\nCOPY --from=web context /copy\n' });
+    const args = ['--build-context', `web=${url}/some/file`];
+    expect(await filesOf(space, args, ['context', 'copy'])).toEqual(['context: remote', 'copy: remote']);
+    expect(last((await space.build(args)).stderr)).toContain('all cached');
+    const missing = await space.tryBuild(['--build-context', `web=${url}/nothing`]);
+    expect(missing.status).not.toBe(0);
+    expect(missing.stderr).toContain('Containerfile:1:');
+  });
+
+  it.runIf(hasGit())('may be git repositories, at a ref and below a directory', async () => {
+    const server = await serveGit();
+    const repository = server.repository('data');
+    mkdirSync(join(repository.directory, 'sub'));
+    writeFileSync(join(repository.directory, 'sub/file'), 'tagged');
+    repository.commit();
+    repository.git('tag', 'v1');
+    writeFileSync(join(repository.directory, 'sub/file'), 'newest');
+    repository.commit();
+    const space = workspace(person, {
+      containerfile: `FROM ${BASE}\nCOPY --from=repo . /data/\nRUN cat /data/file > /seen\n`,
+    });
+    const build = (ref: string) =>
+      filesOf(space, ['--build-context', `repo=${server.url}/data.git#${ref}:sub`], ['seen']);
+    expect(await build('v1')).toEqual(['seen: tagged']);
+    expect(await build('main')).toEqual(['seen: newest']);
   });
 
   it('that are missing or misspelled are said', async () => {
