@@ -19,7 +19,7 @@ export interface Bases {
   readonly configs: ReadonlyMap<string, BaseImage>;
   /** By the digest of the manifest. */
   readonly images: ReadonlyMap<string, Image>;
-  /** For the run inside the namespace: which images the files and directories held that were read. */
+  /** For the run inside the namespace: which images were found. */
   readonly handOver: Environment;
 }
 
@@ -56,20 +56,21 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
   return { configs, images, handOver: handOver(configs) };
 }
 
-/** Digests of manifests in the store by the key of a local image. */
+/** Digests of manifests in the store by `imageKey`. */
 type KnownImages = ReadonlyMap<string, Digest>;
 
-/** Set for the run inside the namespace: a file of images may be a pipe, or may change in between. */
-const LOCAL_IMAGES = 'TSBUILD_LOCAL_IMAGES';
+/**
+ * Set for the run inside the namespace: a file of images may be a pipe, and a name may stand for another image by then
+ * (in the store it stands for one platform's only).
+ */
+const FOUND_IMAGES = 'TSBUILD_FOUND_IMAGES';
 
-function handOver(configs: ReadonlyMap<string, BaseImage>): Environment {
-  const local = [...configs].filter(([, { reference }]) => parseImageName(reference).transport !== 'docker');
-  if (local.length === 0) return {};
-  return { [LOCAL_IMAGES]: JSON.stringify(local.map(([key, { digest }]) => [key, digest])) };
-}
+const handOver = (configs: ReadonlyMap<string, BaseImage>): Environment => ({
+  [FOUND_IMAGES]: JSON.stringify([...configs].map(([key, { digest }]) => [key, digest])),
+});
 
 function knownImages(env: Environment): KnownImages {
-  const text = env[LOCAL_IMAGES];
+  const text = env[FOUND_IMAGES];
   if (text === undefined) return new Map();
   const pairs: readonly (readonly [string, string])[] = JSON.parse(text); // written by `handOver`
   return new Map(pairs.map(([key, digest]) => [key, parseDigest(digest)]));
@@ -79,14 +80,12 @@ async function open(
   { name, platform }: RequiredImage,
   { known, ...options }: BaseOptions & { readonly known: KnownImages },
 ): Promise<Image> {
-  const image = parseImageName(name);
-  if (image.transport === 'docker') {
-    const { reference } = image;
-    return options.pull ? pullImage(reference, platform, options) : findOrPull(reference, platform, options);
-  }
   const digest = known.get(imageKey(name, platform));
   if (digest !== undefined) return options.workspace.store.images.open(digest, platform);
-  return bringLocalImage(image, platform, options);
+  const image = parseImageName(name);
+  if (image.transport !== 'docker') return bringLocalImage(image, platform, options);
+  const { reference } = image;
+  return options.pull ? pullImage(reference, platform, options) : findOrPull(reference, platform, options);
 }
 
 async function find(

@@ -13,7 +13,6 @@ import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import {
-  choosePlatform,
   formatReference,
   hostPlatform,
   type Image,
@@ -60,15 +59,20 @@ export async function pullImage(name: string, platform: Platform, { workspace, s
   return workspace.store.images.open(remote.descriptor.digest, platform);
 }
 
-/** From the store where it is there for the platform, else from its registry. */
+/**
+ * From the store where it is there for the platform, else from its registry: a name of the store stands for the image of
+ * one platform, that which was pulled last.
+ */
 export async function findOrPull(name: string, platform: Platform, sources: Sources): Promise<Image> {
   const { images } = sources.workspace.store;
   const stored = await images.locate(name);
-  if (stored) {
-    const image = await images.resolve(stored, platform);
-    if (choosePlatform([{ platform: image.config }], platform)) return image;
+  if (!stored) return pullImage(name, platform, sources);
+  try {
+    return await images.resolve(stored, platform);
+  } catch (error) {
+    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return pullImage(name, platform, sources);
+    throw error;
   }
-  return pullImage(name, platform, sources);
 }
 
 /** What the commands that bring an image print. */
