@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { answerCall } from './calls.ts';
 import { BuildError } from './errors.ts';
 import {
   assembleImage,
@@ -25,7 +26,9 @@ import {
   type GitOp,
   type GraphWarning,
   type HttpOp,
+  type LintResult,
   type LowerOptions,
+  lint,
   lower,
   type Node,
   stepsOf,
@@ -38,16 +41,24 @@ import { parseContainerfile } from './parser/index.ts';
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
  * store and outputs. Throws `BuildError`; the store is intact after any failure.
  */
-export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
+export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
   const context = openContext(options.context);
   const input = readContainerfile(context, options.file, options.stdin);
+  const lowering = loweringOf(options);
+  if (options.call && options.call.what !== 'graph')
+    return answerCall(options.call, { options, lowering, input, context });
   const file = parseContainerfile(input.containerfile);
   return withWorkspace(options, async (workspace) => {
-    const lowering = loweringOf(options);
     const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
     const graph = lower(file, lowering, bases.configs);
-    if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
+    if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
+    const { ignore } = contextRoot(context, input);
+    const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
+    if (checked.violation) {
+      announceLint(checked, options);
+      throw checked.violation;
+    }
 
     const executor = executorOptions(options, { context, input, workspace, images: bases.images });
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
@@ -56,7 +67,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
-    announce(graph, [...file.warnings, ...graph.warnings], options);
+    announceLint(checked, options);
+    announce(graph, [...file.warnings.filter(({ rule }) => rule === undefined), ...graph.warnings], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
     const names = await keep(image, workspace, options);
@@ -150,6 +162,11 @@ function executorOptions(options: BuildOptions, { context, input, workspace, ima
     clampMtime: options.sourceDateEpoch,
     inlineMtime: Math.min(input.mtime, options.sourceDateEpoch ?? input.mtime),
   };
+}
+
+function announceLint({ warnings }: LintResult, { emit }: BuildOptions): void {
+  for (const { detail, rule, range, hint } of warnings)
+    emit({ type: 'warning', message: detail, rule, range, ...(hint === undefined ? {} : { hint }) });
 }
 
 function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }: BuildOptions): void {

@@ -10,7 +10,7 @@ import {
 } from '../parser/index.ts';
 import type { GraphWarning } from './graph.ts';
 import { imageKey, type LowerOptions } from './options.ts';
-import { argValue, lookupVariable, predefinedScope, type Scope, variableNames, withArg } from './scope.ts';
+import { argValue, lookupVariable, predefinedScope, type Scope, withArg } from './scope.ts';
 
 /** Where a stage's or a COPY's files come from. */
 export type Origin =
@@ -33,30 +33,16 @@ export interface ExpandSettings {
   readonly warn: (warning: GraphWarning) => void;
 }
 
-const SHORTEST_TO_CORRECT = 3;
-
 export const expandWord = (word: Word, settings: ExpandSettings): string =>
   expand(word.text, expansionOf(word.range, settings));
 
-/** Options for the parser's expansion functions: an undefined variable is empty, and a warning. */
+/** Options for the parser's expansion functions: an undefined variable is empty (the lint's UndefinedVar says so). */
 export function expansionOf(range: SourceRange, settings: ExpandSettings): ExpandOptions {
-  const { scope, warn } = settings;
+  const { scope } = settings;
   return {
     scope: (name: string) => lookupVariable(scope, name),
     escape: settings.escape,
     range,
-    onUndefined: (name: string) => {
-      // One wrong letter in a short name is another name.
-      const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
-      warn({
-        message: `Variable "${name}" is not set here and expands to nothing`,
-        range,
-        hint:
-          near === undefined
-            ? `Declare it with ARG ${name} in this stage, or set it with ENV`
-            : `Did you mean "${near}"?`,
-      });
-    },
   };
 }
 

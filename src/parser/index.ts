@@ -10,7 +10,7 @@ export { dumpContainerfile } from './dump.ts';
 export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand.ts';
 export { type IgnoreFile, type IgnoreMatch, type IgnorePattern, parseIgnoreFile } from './ignore-file.ts';
 export * from './instructions.ts';
-export { parseContainerfile, parseTrigger } from './parser.ts';
+export { parseContainerfile, parseTrigger, readInstructions } from './parser.ts';
 export { filepathMatch, hasWildcard, type PathComponent, splitPathPattern } from './path-match.ts';
 export { parsePorts } from './ports.ts';
 export { remoteSource } from './remote-source.ts';
