@@ -35,7 +35,7 @@ function stagesReadBy(index: number, table: StageTable, known: KnownFile): numbe
 }
 
 /** What `--from` of COPY and `from=` of a mount name. */
-function sourcesOf(instruction: StageInstruction): readonly Word[] {
+export function sourcesOf(instruction: StageInstruction): readonly Word[] {
   if (instruction.kind === 'COPY') return instruction.from ? [instruction.from] : [];
   if (instruction.kind !== 'RUN') return [];
   return instruction.mounts.flatMap(({ fields }) => fields.findLast(({ key }) => key === 'from')?.value ?? []);

@@ -22,7 +22,7 @@ export interface Outline {
 export interface OutlineArg {
   readonly name: string;
   readonly description?: string | undefined;
-  /** Without `--build-arg`. */
+  /** What it is without a `--build-arg` of its own. */
   readonly default?: string | undefined;
   /** What the build uses. */
   readonly value?: string | undefined;

@@ -42,9 +42,9 @@ function checkFrom(instruction: FromInstruction, findings: Findings): void {
   checkDescription(instruction, [instruction.name], findings);
 }
 
-/** An empty comment line separates what is above from the description. */
-export const descriptionLines = (comments: readonly string[]): readonly string[] =>
-  comments.slice(comments.lastIndexOf('') + 1);
+/** An empty comment line separates what is above from the description; options of the lint are none. */
+const descriptionLines = (comments: readonly string[]): readonly string[] =>
+  comments.slice(comments.lastIndexOf('') + 1).filter((comment) => !/^check\s*=/i.test(comment));
 
 function checkDescription(
   instruction: FromInstruction | ArgInstruction,

@@ -5,8 +5,8 @@ import type { LintResult } from './lint.ts';
 import { RULES } from './rules.ts';
 
 /** The report of `--check`; ends with a line feed. The error of an unbuildable file is not in it. */
-export function lintText({ warnings }: LintResult): string {
-  if (warnings.length === 0) return 'Check complete, no warnings found.\n';
+export function lintText({ warnings, error }: LintResult): string {
+  if (warnings.length === 0) return error ? '' : 'Check complete, no warnings found.\n';
   const count = warnings.length === 1 ? '1 warning has' : `${warnings.length} warnings have`;
   return `${[`Check complete, ${count} been found!`, ...warnings.map(warningText)].join('\n\n')}\n`;
 }

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { formatPlatform } from '../../oci/index.ts';
 import type { Containerfile, StageInstruction } from '../../parser/index.ts';
-import { instructionsOf } from '../needed-stages.ts';
+import { instructionsOf, sourcesOf } from '../needed-stages.ts';
 import type { BaseImages, LowerOptions } from '../options.ts';
 import { argValue, imageScope, type Scope, withArg, withEnv } from '../scope.ts';
 import { checkSignal } from '../signals.ts';
@@ -58,6 +58,8 @@ export class StageRules {
   #checkStage(index: number): Facts {
     const { table, file, images } = this.#settings;
     const instructions = instructionsOf(index, table, { file, images });
+    // A source that is not there is an error, which this throws.
+    for (const from of instructions.flatMap(sourcesOf)) table.copyOrigin(from, index);
     this.#checkUsedOnce(instructions);
     let facts = this.#firstFacts(index, table.origin(index));
     for (const [position, instruction] of instructions.entries()) {

@@ -9,7 +9,7 @@ import {
   suggest,
   type Word,
 } from '../../parser/index.ts';
-import { type Scope, variableNames } from '../scope.ts';
+import type { Scope } from '../scope.ts';
 import { noting } from './expansion.ts';
 import type { Findings } from './findings.ts';
 
@@ -84,7 +84,8 @@ export class VariableRules {
   #report(name: string, range: Word['range']): void {
     const { scope, isOpen, instruction, rest, findings } = this.#settings;
     if (scope.args.has(name)) return;
-    const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
+    const near =
+      name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, [...scope.env.keys(), ...scope.args.keys()]);
     const isLater = rest.some((later) => declares(later, name));
     if (isOpen && !isLater && !isSlip(name, near)) return;
     const suggestion = near === undefined ? '' : ` (did you mean $${near}?)`;

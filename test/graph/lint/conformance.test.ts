@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of Containerfiles
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -103,7 +104,7 @@ const CORRECTIONS: Readonly<Record<string, Correction>> = {
     row: { dockerfile: '\nARG VERSION="latest"\nFROM busybox:${VERSION}\n' },
   },
   'testBaseImagePlatformMismatch-1': {
-    reason: OTHER_FILE + ', and its base is pushed by the test: see rules.test.ts',
+    reason: `${OTHER_FILE}, and its base is pushed by the test: see the folder InvalidBaseImagePlatform of fixtures/lint`,
     row: { warnings: [] },
   },
 };
