@@ -11,7 +11,7 @@ import { formatEnv } from './scope.ts';
 import { imageState, inheritedState, type StageState, scratchState, withConfig, withHistory } from './stage-state.ts';
 import { keyOf, type Origin, StageTable } from './stages.ts';
 import type { StepContext } from './step-context.ts';
-import { unusedBuildArgs, Warnings } from './warnings.ts';
+import { unusedBuildArgs } from './warnings.ts';
 
 type ImageOrigin = Extract<Origin, { type: 'image' }>;
 
@@ -20,7 +20,6 @@ const makesLayer = ({ kind }: StageInstruction): boolean => kind === 'RUN' || ki
 
 /** One lowering: stages are lowered when something needs them, once. */
 class Lowering {
-  readonly warnings = new Warnings();
   readonly table: StageTable;
   readonly triggers: StageInstruction[] = [];
   readonly #file: Containerfile;
@@ -33,7 +32,7 @@ class Lowering {
     this.#file = file;
     this.#options = options;
     this.#images = images;
-    this.table = new StageTable(file, options, this.warnings.add);
+    this.table = new StageTable(file, options);
   }
 
   /** A stage with all of its files: what its last WORKDIR promised included. */
@@ -73,7 +72,7 @@ class Lowering {
     const origin = this.table.origin(index);
     const { from, instructions } = this.table.syntax(index);
     const base = origin.type === 'image' ? this.#image(origin) : undefined;
-    const triggers = triggersOf(origin, this.table, { base, file: this.#file });
+    const triggers = triggersOf(origin, this.table, base);
     this.triggers.push(...triggers);
     const first = this.#firstState(index, origin, from.range);
     const all = [...triggers, ...instructions];
@@ -136,7 +135,6 @@ class Lowering {
       options: this.#options,
       global: this.table.global,
       escape: this.#file.directives.escape,
-      warn: this.warnings.add,
       nodes: this.#nodes,
       stage,
       place: `${stage}/${position}`,
@@ -167,7 +165,6 @@ export function lower(file: Containerfile, options: LowerOptions, images: BaseIm
   const { table } = lowering;
   const labelled = withLabels(lowering.finished(table.target), options.labels);
   const state = withSomeHistory(labelled, table.syntax(table.target).from.image.text);
-  for (const warning of unusedBuildArgs(file, lowering.triggers, options.buildArgs)) lowering.warnings.add(warning);
   return {
     target: state.node,
     platform: state.platform,
@@ -176,6 +173,6 @@ export function lower(file: Containerfile, options: LowerOptions, images: BaseIm
     baseHistory: state.baseHistory,
     history: state.history,
     ...(state.baseCreated === undefined ? {} : { baseCreated: state.baseCreated }),
-    warnings: lowering.warnings.list(),
+    warnings: unusedBuildArgs(file, lowering.triggers, options.buildArgs),
   };
 }

@@ -1,35 +1,29 @@
-import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
+import type { StageInstruction, Word } from '../parser/index.ts';
 import { triggersOf } from './onbuild.ts';
 import type { BaseImages } from './options.ts';
 import { keyOf, type StageTable } from './stages.ts';
 
-export interface KnownFile {
-  readonly file: Containerfile;
-  /** Those that are known; the triggers of others are not seen. */
-  readonly images: BaseImages;
-}
-
-/** The stages that stage `target` needs, itself included, in the order of the file. Throws `E_UNKNOWN_STAGE`. */
-export function neededStages(target: number, table: StageTable, known: KnownFile): readonly number[] {
+/** The stages that stage `target` needs, itself included, in the order of the file. Triggers of images that are not in `images` are not seen. Throws `E_UNKNOWN_STAGE`. */
+export function neededStages(target: number, table: StageTable, images: BaseImages): readonly number[] {
   const seen = new Set<number>();
   const queue = [target];
   for (let index = queue.pop(); index !== undefined; index = queue.pop()) {
     if (seen.has(index)) continue;
     seen.add(index);
-    queue.push(...stagesReadBy(index, table, known));
+    queue.push(...stagesReadBy(index, table, images));
   }
   return [...seen].sort((a, b) => a - b);
 }
 
 /** What a stage does: the triggers of what it starts from, then its own instructions. */
-export function instructionsOf(index: number, table: StageTable, { file, images }: KnownFile): StageInstruction[] {
+export function instructionsOf(index: number, table: StageTable, images: BaseImages): StageInstruction[] {
   const origin = table.origin(index);
   const base = origin.type === 'image' ? images.get(keyOf(origin)) : undefined;
-  return [...triggersOf(origin, table, { base, file }), ...table.syntax(index).instructions];
+  return [...triggersOf(origin, table, base), ...table.syntax(index).instructions];
 }
 
-function stagesReadBy(index: number, table: StageTable, known: KnownFile): number[] {
-  const sources = instructionsOf(index, table, known).flatMap(sourcesOf);
+function stagesReadBy(index: number, table: StageTable, images: BaseImages): number[] {
+  const sources = instructionsOf(index, table, images).flatMap(sourcesOf);
   const origins = [table.origin(index), ...sources.map((from) => table.copyOrigin(from, index))];
   return origins.flatMap((origin) => (origin.type === 'stage' ? [origin.index] : []));
 }

@@ -37,11 +37,11 @@ export interface OutlineMount {
 
 /** The outline of `options.target`: of it and every stage that it needs. Throws `E_UNKNOWN_STAGE`, `E_EXPANSION`. */
 export function outline(file: Containerfile, options: LowerOptions): Outline {
-  const table = new StageTable(file, options, () => {});
+  const table = new StageTable(file, options);
   const { from } = table.syntax(table.target);
   const reader = new OutlineReader(file, options, table);
   // What the target says of a name counts, not what a stage below it says.
-  for (const index of neededStages(table.target, table, { file, images: new Map() }).toReversed()) reader.read(index);
+  for (const index of neededStages(table.target, table, new Map()).toReversed()) reader.read(index);
   const description = lookupDescription(from.comments, from.name);
   return {
     source: file.source,

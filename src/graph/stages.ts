@@ -8,7 +8,6 @@ import {
   suggest,
   type Word,
 } from '../parser/index.ts';
-import type { GraphWarning } from './graph.ts';
 import { imageKey, type LowerOptions } from './options.ts';
 import { argValue, lookupVariable, predefinedScope, type Scope, withArg } from './scope.ts';
 
@@ -30,30 +29,31 @@ export function keyOf({ name, platform, range }: Extract<Origin, { type: 'image'
 export interface ExpandSettings {
   readonly scope: Scope;
   readonly escape: '\\' | '`';
-  readonly warn: (warning: GraphWarning) => void;
+  /** Told about each variable without a value; without it such a one is just empty: the lint's UndefinedVar says so. */
+  readonly onUndefined?: (name: string) => void;
 }
+
+const SHORTEST_TO_CORRECT = 3;
 
 export const expandWord = (word: Word, settings: ExpandSettings): string =>
   expand(word.text, expansionOf(word.range, settings));
 
-/** Options for the parser's expansion functions: an undefined variable is empty (the lint's UndefinedVar says so). */
-export function expansionOf(range: SourceRange, settings: ExpandSettings): ExpandOptions {
-  const { scope } = settings;
-  return {
-    scope: (name: string) => lookupVariable(scope, name),
-    escape: settings.escape,
-    range,
-  };
+/** Options for the parser's expansion functions. */
+export function expansionOf(range: SourceRange, { scope, ...settings }: ExpandSettings): ExpandOptions {
+  return { ...settings, scope: (name: string) => lookupVariable(scope, name), range };
 }
 
-function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']): Scope {
+function globalScope(file: Containerfile, options: LowerOptions): Scope {
   return file.globalArgs
     .flatMap((instruction) => instruction.args)
-    .reduce((scope, { name, default: word }) => {
-      const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape, warn }));
-      const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
-      return withArg(scope, name, value);
-    }, predefinedScope(options));
+    .reduce(
+      (scope, { name, default: word }) => {
+        const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape }));
+        const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
+        return withArg(scope, name, value);
+      },
+      predefinedScope(options, file.stages.at(-1)?.from.name),
+    );
 }
 
 /** Names, indexes and origins of the stages. */
@@ -62,14 +62,12 @@ export class StageTable {
   readonly target: number;
   readonly #file: Containerfile;
   readonly #options: LowerOptions;
-  readonly #warn: ExpandSettings['warn'];
   readonly #origins = new Map<number, Origin>();
 
-  constructor(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']) {
+  constructor(file: Containerfile, options: LowerOptions) {
     this.#file = file;
     this.#options = options;
-    this.#warn = warn;
-    this.global = globalScope(file, options, warn);
+    this.global = globalScope(file, options);
     this.target = this.#findTarget(options.target);
   }
 
@@ -166,10 +164,10 @@ export class StageTable {
 
   #resolveFrom(index: number): Origin {
     const { image } = this.syntax(index).from;
-    const name = this.#expand(image);
+    const { text: name, unset } = this.#expand(image);
     if (name === '') {
       throw new BuildError('E_EXPANSION', `The image name "${image.text}" expands to nothing`, {
-        hint: 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
+        hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
         range: image.range,
       });
     }
@@ -177,21 +175,48 @@ export class StageTable {
     const stage = this.#file.stages.slice(0, index).findLastIndex(({ from }) => from.name === wanted);
     if (stage >= 0) return { type: 'stage', index: stage };
     if (name === 'scratch') return { type: 'scratch' };
-    return { type: 'image', name, platform: this.#requestedPlatform(index), range: image.range };
+    const platform = this.#requestedPlatform(index);
+    if (unset !== undefined) orExplain(() => imageKey(name, platform), unset, image.range);
+    return { type: 'image', name, platform, range: image.range };
   }
 
   #requestedPlatform(index: number): Platform {
     const { platform } = this.syntax(index).from;
     if (!platform) return this.#options.platform;
-    const text = this.#expand(platform);
-    try {
-      return text === '' ? this.#options.platform : parsePlatform(text);
-    } catch (error) {
-      throw error instanceof BuildError ? error.at(platform.range) : error;
-    }
+    const { text, unset } = this.#expand(platform);
+    if (text !== '') return orExplain(() => parsePlatform(text), unset, platform.range);
+    throw new BuildError('E_EXPANSION', `The platform "${platform.text}" expands to nothing`, {
+      hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
+      range: platform.range,
+    });
   }
 
-  #expand(word: Word): string {
-    return expandWord(word, { scope: this.global, escape: this.#file.directives.escape, warn: this.#warn });
+  /** With what FROM lines see. `unset`: what to say of a variable without a value that may be why the text is wrong. */
+  #expand(word: Word): { text: string; unset?: string } {
+    let unset: string | undefined;
+    const onUndefined = (name: string): void => {
+      // Declared without a value: empty on purpose, as far as anybody can tell.
+      if (!this.global.args.has(name)) unset ??= explainUnset(name, this.global);
+    };
+    const text = expandWord(word, { scope: this.global, escape: this.#file.directives.escape, onUndefined });
+    return unset === undefined ? { text } : { text, unset };
+  }
+}
+
+function explainUnset(name: string, { args }: Scope): string {
+  // One wrong letter in a short name is another name.
+  const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, args.keys());
+  const advice = near === undefined ? `Declare it with ARG ${name} before the first FROM` : `Did you mean "${near}"?`;
+  return `Variable "${name}" is not set here and expands to nothing. ${advice}`;
+}
+
+/** A mistake in an expanded text gets its place, and the unset variable as its likely cause. */
+function orExplain<T>(read: () => T, unset: string | undefined, range: SourceRange): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    if (unset === undefined) throw error.at(range);
+    throw new BuildError(error.code, error.message, { hint: unset, range, cause: error });
   }
 }

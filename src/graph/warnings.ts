@@ -1,21 +1,6 @@
-import { type Containerfile, type StageInstruction, suggest } from '../parser/index.ts';
+import { type Containerfile, isOwnFrontEnd, type StageInstruction, suggest } from '../parser/index.ts';
 import type { GraphWarning } from './graph.ts';
-import { isPredefined } from './scope.ts';
-
-/** Collects warnings, each place and text once (ranges of shared stages would repeat them). */
-export class Warnings {
-  readonly #byText = new Map<string, GraphWarning>();
-
-  readonly add = (warning: GraphWarning): void => {
-    const { start, source } = warning.range ?? {};
-    const key = JSON.stringify([warning.message, source?.name, start?.line, start?.column]);
-    if (!this.#byText.has(key)) this.#byText.set(key, warning);
-  };
-
-  list(): readonly GraphWarning[] {
-    return [...this.#byText.values()];
-  }
-}
+import { buildArg, isPredefined } from './scope.ts';
 
 const declared = (instruction: StageInstruction): string[] =>
   instruction.kind === 'ARG' ? instruction.args.map(({ name }) => name) : [];
@@ -28,11 +13,19 @@ export function unusedBuildArgs(
 ): readonly GraphWarning[] {
   const instructions = [...file.globalArgs, ...file.stages.flatMap((stage) => stage.instructions), ...triggers];
   const names = new Set(instructions.flatMap(declared));
-  return Object.keys(buildArgs)
+  const unused = Object.keys(buildArgs)
     .filter((name) => !names.has(name) && !isPredefined(name))
     .map((name) => {
       const near = suggest(name, names);
       const hint = near === undefined ? `Declare it with ARG ${name} where it is needed` : `Did you mean "${near}"?`;
       return { message: `Build argument "${name}" is not used: no ARG declares it`, hint };
     });
+  return [...unused, ...foreignSyntax(buildArg(buildArgs, 'BUILDKIT_SYNTAX'))];
+}
+
+/** BUILDKIT_SYNTAX overrides `# syntax=`: another front-end would read the file there, and does not here. */
+function foreignSyntax(reference: string | undefined): readonly GraphWarning[] {
+  if (reference === undefined || isOwnFrontEnd(reference.trim().split(' ')[0] ?? '')) return [];
+  const message = `Build argument "BUILDKIT_SYNTAX" is not used: no front-end "${reference}" here`;
+  return [{ message, hint: 'The file is read as a Containerfile' }];
 }

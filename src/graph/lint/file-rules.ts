@@ -83,7 +83,7 @@ function checkDefaults(file: Containerfile, options: LowerOptions, findings: Fin
 /** undefined: it cannot be expanded without arguments, and says so itself: `${X:?}`. */
 function lookupDefaultName(file: Containerfile, image: Word, options: LowerOptions): string | undefined {
   try {
-    const { global } = new StageTable(file, { ...options, buildArgs: {}, target: undefined }, () => {});
+    const { global } = new StageTable(file, { ...options, buildArgs: {}, target: undefined });
     return expandQuietly(image, global, file.directives.escape);
   } catch {
     return undefined;

@@ -51,11 +51,11 @@ export function lintUnreadable(source: SourceFile, error: BuildError, input: Lin
 }
 
 function checkStages(file: Containerfile, { options, images, ignore, stages }: LintInput, findings: Findings): void {
-  const table = new StageTable(file, options, () => {});
+  const table = new StageTable(file, options);
   checkFromLines(file, table.global, findings);
   const rules = new StageRules({ file, table, options, images, ignore, findings });
   const isEvery = stages === 'all' && (options.target === undefined || options.target === '');
-  const indexes = isEvery ? file.stages.keys() : neededStages(table.target, table, { file, images });
+  const indexes = isEvery ? file.stages.keys() : neededStages(table.target, table, images);
   for (const index of indexes) rules.check(index);
 }
 

@@ -56,8 +56,8 @@ export class StageRules {
   }
 
   #checkStage(index: number): Facts {
-    const { table, file, images } = this.#settings;
-    const instructions = instructionsOf(index, table, { file, images });
+    const { table, images } = this.#settings;
+    const instructions = instructionsOf(index, table, images);
     // A source that is not there is an error, which this throws.
     for (const from of instructions.flatMap(sourcesOf)) table.copyOrigin(from, index);
     this.#checkUsedOnce(instructions);
