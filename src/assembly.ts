@@ -129,15 +129,20 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   return {
     tlsVerify: access.tlsVerify ?? true,
     credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
-    proxy: {
-      httpProxy: env.http_proxy ?? env.HTTP_PROXY,
-      httpsProxy: env.https_proxy ?? env.HTTPS_PROXY,
-      noProxy: env.no_proxy ?? env.NO_PROXY,
-    },
-    userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
+    ...networkOf(env),
     decompress,
   };
 }
+
+/** How this process reaches any server. */
+export const networkOf = (env: Environment) => ({
+  proxy: {
+    httpProxy: env.http_proxy ?? env.HTTP_PROXY,
+    httpsProxy: env.https_proxy ?? env.HTTPS_PROXY,
+    noProxy: env.no_proxy ?? env.NO_PROXY,
+  },
+  userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
+});
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(

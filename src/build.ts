@@ -4,18 +4,20 @@ import type { BuildOptions, BuildResult, Delegated, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { answerCall } from './calls.ts';
-import { BuildError } from './errors.ts';
+import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
   type BuildInput,
+  competingIgnoreFiles,
   contextRoot,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  namedContextRoot,
   openContext,
-  readContainerfile,
+  readContainerfiles,
   type SourceRoot,
   statCacheName,
 } from './executor/index.ts';
@@ -23,9 +25,7 @@ import {
   type BuildGraph,
   type ContextOp,
   dumpGraph,
-  type GitOp,
   type GraphWarning,
-  type HttpOp,
   type LintResult,
   type LowerOptions,
   lint,
@@ -35,7 +35,8 @@ import {
 } from './graph/index.ts';
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
-import { parseContainerfile } from './parser/index.ts';
+import { parseContainerfiles } from './parser/index.ts';
+import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -44,31 +45,38 @@ import { parseContainerfile } from './parser/index.ts';
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
   const context = openContext(options.context);
-  const input = readContainerfile(context, options.file, options.stdin);
-  const lowering = loweringOf(options);
+  const contexts = parseContexts(options.contexts);
+  const input = readContainerfiles(context, options.files, options.stdin);
+  const lowering = loweringOf(options, contexts);
   if (options.call && options.call.what !== 'graph')
     return answerCall(options.call, { options, lowering, input, context });
-  const file = parseContainerfile(input.containerfile);
+  const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
     const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
-    const { ignore } = contextRoot(context, input);
+    const { ignore } = contextRoot(context, { input, ignoreFile: options.ignoreFile });
     const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
     if (checked.violation) {
       announceLint(checked, options);
       throw checked.violation;
     }
 
-    const executor = executorOptions(options, { context, input, workspace, images: bases.images });
+    const remote = openRemote(options, workspace);
+    const executor = executorOptions(options, { context, contexts, input, workspace, remote, images: bases.images });
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
-    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
+    if (mustDelegate(graph, pending, options)) {
+      await prefetch(graph, remote);
+      return delegate(options, { [PULLED]: '1', ...bases.handOver, ...remote.handOver() });
+    }
 
+    const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
     announceLint(checked, options);
-    announce(graph, [...file.warnings.filter(({ rule }) => rule === undefined), ...graph.warnings], options);
+    const other = file.warnings.filter(({ rule }) => rule === undefined);
+    announce(graph, [...other, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
     const names = await keep(image, workspace, options);
@@ -87,7 +95,7 @@ const PULLED = 'TSBUILD_PULLED';
 
 const shouldPull = ({ pull, self }: BuildOptions): boolean => pull && self.env[PULLED] === undefined;
 
-function loweringOf(options: BuildOptions): LowerOptions {
+function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs,
@@ -95,6 +103,7 @@ function loweringOf(options: BuildOptions): LowerOptions {
     platform: options.platform === undefined ? hostPlatform() : parsePlatform(options.platform),
     buildPlatform: hostPlatform(),
     network: options.network,
+    contexts: named,
   };
 }
 
@@ -131,26 +140,30 @@ async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: 
 /** Sources of files that are there, or are fetched, without a mount. */
 const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind === 'http' || op.kind === 'git';
 
-function localRoot(op: ContextOp | HttpOp | GitOp, context: SourceRoot): SourceRoot {
-  if (op.kind === 'context') return context;
-  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
-}
-
 interface Rooms {
   readonly context: string;
+  readonly contexts: ParsedContexts;
   readonly input: BuildInput;
   readonly workspace: Workspace;
+  readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
 }
 
-function executorOptions(options: BuildOptions, { context, input, workspace, images }: Rooms): ExecutorOptions {
+/** The build context, or one of `--build-context`. */
+function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
+  const directory = contexts.directories.get(name);
+  return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
+}
+
+function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
+  const { context, input, workspace, images } = rooms;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: async (op) => localRoot(op, contextRoot(context, input)),
+    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));

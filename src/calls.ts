@@ -17,7 +17,7 @@ import {
   targetsJson,
   targetsText,
 } from './graph/index.ts';
-import { type Containerfile, parseContainerfile } from './parser/index.ts';
+import { type Containerfile, parseContainerfiles } from './parser/index.ts';
 
 export interface CallInput {
   readonly options: BuildOptions;
@@ -34,11 +34,11 @@ export async function answerCall({ what, format }: Call, input: CallInput): Prom
     case 'check':
       return lintReport(await check(input), isJson);
     case 'outline': {
-      const facts = outline(parseContainerfile(input.input.containerfile), input.lowering);
+      const facts = outline(parseContainerfiles(input.input.containerfiles), input.lowering);
       return report(isJson ? outlineJson(facts) : outlineText(facts));
     }
     case 'targets': {
-      const file = parseContainerfile(input.input.containerfile);
+      const file = parseContainerfiles(input.input.containerfiles);
       return report(isJson ? targetsJson(file) : targetsText(file));
     }
     case 'graph':
@@ -62,14 +62,14 @@ function lintReport(result: LintResult, isJson: boolean): Report {
 }
 
 async function check({ options, lowering, input, context }: CallInput): Promise<LintResult> {
-  const { ignore } = contextRoot(context, input);
+  const { ignore } = contextRoot(context, { input, ignoreFile: options.ignoreFile });
   const settings: Omit<LintInput, 'images'> = { options: lowering, ignore, stages: 'all' };
   let file: Containerfile;
   try {
-    file = parseContainerfile(input.containerfile);
+    file = parseContainerfiles(input.containerfiles);
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    return lintUnreadable(input.containerfile, error, { ...settings, images: new Map() });
+    return lintUnreadable(input.containerfiles, error, { ...settings, images: new Map() });
   }
   return lint(file, { ...settings, images: await basesOf(file, lowering, options) });
 }

@@ -1,7 +1,7 @@
 import type { StageInstruction, Word } from '../parser/index.ts';
 import { triggersOf } from './onbuild.ts';
 import type { BaseImages } from './options.ts';
-import { keyOf, type StageTable } from './stages.ts';
+import type { StageTable } from './stages.ts';
 
 /** The stages that stage `target` needs, itself included, in the order of the file. Triggers of images that are not in `images` are not seen. Throws `E_UNKNOWN_STAGE`. */
 export function neededStages(target: number, table: StageTable, images: BaseImages): readonly number[] {
@@ -17,19 +17,17 @@ export function neededStages(target: number, table: StageTable, images: BaseImag
 
 /** What a stage does: the triggers of what it starts from, then its own instructions. */
 export function instructionsOf(index: number, table: StageTable, images: BaseImages): StageInstruction[] {
-  const origin = table.origin(index);
-  const base = origin.type === 'image' ? images.get(keyOf(origin)) : undefined;
-  return [...triggersOf(origin, table, base), ...table.syntax(index).instructions];
+  return [...triggersOf(index, table, images), ...table.syntax(index).instructions];
 }
 
 function stagesReadBy(index: number, table: StageTable, images: BaseImages): number[] {
-  const sources = instructionsOf(index, table, images).flatMap(sourcesOf);
+  const sources = instructionsOf(index, table, images).flatMap(namedSources);
   const origins = [table.origin(index), ...sources.map((from) => table.copyOrigin(from, index))];
   return origins.flatMap((origin) => (origin.type === 'stage' ? [origin.index] : []));
 }
 
 /** What `--from` of COPY and `from=` of a mount name. */
-export function sourcesOf(instruction: StageInstruction): readonly Word[] {
+export function namedSources(instruction: StageInstruction): readonly Word[] {
   if (instruction.kind === 'COPY') return instruction.from ? [instruction.from] : [];
   if (instruction.kind !== 'RUN') return [];
   return instruction.mounts.flatMap(({ fields }) => fields.findLast(({ key }) => key === 'from')?.value ?? []);

@@ -50,3 +50,7 @@ export function nodesInOrder(target: Node): readonly Node[] {
 
 /** The steps of a graph (RUN, COPY, ADD, a trailing WORKDIR) in an order in which they can run one by one. */
 export const stepsOf = ({ target }: { readonly target: Node }): readonly Node[] => nodesInOrder(target).filter(isStep);
+
+/** What the steps start from: images, contexts, URLs, repositories. */
+export const sourcesOf = ({ target }: { readonly target: Node }): readonly Node[] =>
+  nodesInOrder(target).filter((node) => !isStep(node));

@@ -136,6 +136,8 @@ export type CopyOpSource =
   | {
       readonly type: 'path';
       readonly path: string;
+      /** What the user calls it, where that is not the path: a URL. Not part of the key: the content is. */
+      readonly written?: string;
       readonly range: SourceRange;
       /** Index into the node's inputs. */
       readonly input: number;

@@ -32,7 +32,7 @@ export interface PruneOptions {
 }
 
 export interface Pruned {
-  /** Images, cache records, blobs and layer directories. */
+  /** Images, cache records, blobs, layer directories and what was fetched from elsewhere. */
   readonly removed: number;
   readonly freedBytes: number;
 }
@@ -69,6 +69,8 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     for (const digest of await deps.blobs.list()) {
       if (!live.blobs.has(digest)) await sweep.remove(blobPath(deps.paths, digest), 'counted');
     }
+    // what was fetched can be fetched again
+    for (const name of await namesIn(deps.paths.remote)) await sweep.removeTree(join(deps.paths.remote, name));
     if (!options.dryRun) await deps.leases.clearIngest(cutoff);
     return sweep.result();
   });

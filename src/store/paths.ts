@@ -26,6 +26,8 @@ export interface StorePaths {
   /** Temporary files; what lies here belongs to a running process or is rubbish. */
   readonly ingest: string;
   readonly leases: string;
+  /** Files and trees that ADD and contexts fetched, by their keys; the mtime is the last use. Owned by src/remote. */
+  readonly remote: string;
 }
 
 export function storePaths(root: string): StorePaths {
@@ -43,6 +45,7 @@ export function storePaths(root: string): StorePaths {
     active: join(root, 'active'),
     ingest: join(root, 'ingest'),
     leases: join(root, 'leases'),
+    remote: join(root, 'remote'),
   };
 }
 

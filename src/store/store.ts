@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { CacheIndex, LayerSource } from '../oci/index.ts';
 import { blobLayers } from './blob-layers.ts';
 import { DiskContentStore } from './blobs.ts';
@@ -8,6 +9,7 @@ import { ImageStore } from './images.ts';
 import { DiskLayerIndex } from './layer-index.ts';
 import { type Lease, Leases } from './leases.ts';
 import { createRoot, type StorePaths, storePaths } from './paths.ts';
+import { temporaryName } from './process-identity.ts';
 
 export interface StoreDependencies {
   /** Layers in other forms than blobs (frozen directories). Absent: blobs only. */
@@ -26,6 +28,8 @@ export interface Store {
   /** Runs `work` under a lease: nothing that it makes or uses is pruned by other processes meanwhile. */
   withLease<T>(work: (lease: Lease) => Promise<T>): Promise<T>;
   prune(options?: PruneOptions): Promise<Pruned>;
+  /** A new path on the store's file system for what is not complete yet; cleared away when we are gone. */
+  temporaryPath(): string;
 }
 
 /**
@@ -44,6 +48,7 @@ export function openStore(root: string, connect: (base: StoreBase) => StoreDepen
     images,
     cache: new DiskCacheIndex({ paths, layers, layerIndex }),
     withLease: (work) => leases.withLease(work),
+    temporaryPath: () => join(paths.ingest, temporaryName()),
     prune: (options) =>
       prune(
         { paths, blobs, images, layerIndex, layers, leases, removeLayerDirectory: deps.removeLayerDirectory },

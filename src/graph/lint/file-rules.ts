@@ -19,7 +19,8 @@ function checkContinuations(file: Containerfile, findings: Findings): void {
   for (const { rule, range } of file.warnings) {
     if (rule !== 'NoEmptyContinuation') continue;
     const instruction = allInstructions(file).find(
-      (candidate) => candidate.range.start.line < range.start.line && range.start.line < candidate.range.end.line,
+      ({ range: { source, start, end } }) =>
+        source === range.source && start.line < range.start.line && range.start.line < end.line,
     );
     const line = instruction?.range.end.line ?? range.start.line;
     const start = { line, column: 1 };

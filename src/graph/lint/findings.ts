@@ -1,4 +1,4 @@
-import type { SourceRange } from '../../errors.ts';
+import type { SourceFile, SourceRange } from '../../errors.ts';
 import { type CheckOptions, isChecked, withComments } from './check-options.ts';
 import type { LintRule } from './rules.ts';
 
@@ -34,10 +34,12 @@ export class Findings {
     if (!this.#byKey.has(key)) this.#byKey.set(key, { rule, detail, range, ...(hint === undefined ? {} : { hint }) });
   }
 
-  /** By place in the file, as BuildKit prints them. */
-  list(): readonly LintWarning[] {
-    const inOrder = (a: LintWarning, b: LintWarning): number =>
-      a.range.start.line - b.range.start.line || a.range.start.column - b.range.start.column;
+  /** By place in the files, as BuildKit prints them; those of other texts (triggers of a base) come first. */
+  list(sources: readonly SourceFile[]): readonly LintWarning[] {
+    const inOrder = ({ range: a }: LintWarning, { range: b }: LintWarning): number =>
+      sources.indexOf(a.source) - sources.indexOf(b.source) ||
+      a.start.line - b.start.line ||
+      a.start.column - b.start.column;
     return [...this.#byKey.values()].sort(inOrder);
   }
 }

@@ -26,7 +26,8 @@ function reportUndeclared(from: FromInstruction, { unmatched }: Expanded, { glob
     if (global.args.has(name)) continue;
     const near = suggest(name, global.args.keys());
     const suggestion = near === undefined ? '' : ` (did you mean ${near}?)`;
-    findings.report('UndefinedArgInFrom', `FROM argument '${name}' is not declared${suggestion}`, from);
+    const hint = near === undefined ? `Declare it with ARG ${name} before the first FROM` : undefined;
+    findings.report('UndefinedArgInFrom', `FROM argument '${name}' is not declared${suggestion}`, { ...from, hint });
   }
 }
 

@@ -22,7 +22,7 @@ export interface LintInput {
 }
 
 export interface LintResult {
-  readonly source: SourceFile;
+  readonly sources: readonly SourceFile[];
   readonly warnings: readonly LintWarning[];
   /** Why the file could not be built, or not be looked at any further. */
   readonly error?: BuildError;
@@ -32,20 +32,24 @@ export interface LintResult {
 
 /** BuildKit's rules over a file (containerfile-reference section 12). Never throws `BuildError` for what the file says. */
 export function lint(file: Containerfile, input: LintInput): LintResult {
-  return collect(file, input, (findings) => {
-    const { globalArgs, stages } = file;
-    const instructions = [...globalArgs, ...stages.flatMap((stage) => [stage.from, ...stage.instructions])];
+  const { globalArgs, stages } = file;
+  const instructions = [...globalArgs, ...stages.flatMap((stage) => [stage.from, ...stage.instructions])];
+  const sources = [...new Set(instructions.map(({ range }) => range.source))];
+  return collect({ ...file, sources }, input, (findings) => {
     for (const instruction of instructions) checkInstruction(instruction, findings);
     checkFile(file, input.options, findings);
     checkStages(file, input, findings);
   });
 }
 
-/** What can be said of a file that cannot be parsed: the instructions before the error. */
-export function lintUnreadable(source: SourceFile, error: BuildError, input: LintInput): LintResult {
-  const { directives, instructions } = readInstructions(source);
-  return collect({ source, directives }, input, (findings) => {
-    for (const instruction of instructions) checkInstruction(instruction, findings);
+/** What can be said of files that cannot be parsed: of the instructions before the error. */
+export function lintUnreadable(sources: readonly SourceFile[], error: BuildError, input: LintInput): LintResult {
+  const [first = { name: '', text: '' }] = sources;
+  const { directives } = readInstructions(first);
+  return collect({ source: first, directives, sources }, input, (findings) => {
+    for (const { instructions } of sources.map(readInstructions)) {
+      for (const instruction of instructions) checkInstruction(instruction, findings);
+    }
     throw error;
   });
 }
@@ -59,7 +63,7 @@ function checkStages(file: Containerfile, { options, images, ignore, stages }: L
   for (const index of indexes) rules.check(index);
 }
 
-type Header = Pick<Containerfile, 'source' | 'directives'>;
+type Header = Pick<Containerfile, 'source' | 'directives'> & Pick<LintResult, 'sources'>;
 
 function collect(file: Header, { options }: LintInput, check: (findings: Findings) => void): LintResult {
   const checkOptions = checkOptionsOf(file, options.buildArgs);
@@ -71,10 +75,10 @@ function collect(file: Header, { options }: LintInput, check: (findings: Finding
     if (!(caught instanceof BuildError)) throw caught;
     error = caught;
   }
-  const warnings = findings.list();
+  const warnings = findings.list(file.sources);
   const [first] = warnings;
   return {
-    source: file.source,
+    sources: file.sources,
     warnings,
     ...(error ? { error } : {}),
     ...(checkOptions.error && first ? { violation: violationOf(warnings, first) } : {}),

@@ -22,19 +22,22 @@ function warningText({ rule, detail, range, hint }: LintWarning): string {
 }
 
 /** BuildKit's shape (`--call=check,format=json`), without links; columns count from 0 there. */
-export function lintJson({ source, warnings, error }: LintResult): string {
+export function lintJson({ sources, warnings, error }: LintResult): string {
+  // A trigger of a base image is a text of its own.
+  const texts = [...new Set([...sources, ...warnings.map(({ range }) => range.source)])];
+  const place = (range: SourceRange): object => ({ sourceIndex: texts.indexOf(range.source), ...location(range) });
   const report = {
     warnings: warnings.map(({ rule, detail, range, hint }) => ({
       ruleName: rule,
       description: RULES[rule],
       detail,
       ...(hint === undefined ? {} : { hint }),
-      location: location(range),
+      location: place(range),
     })),
-    sources: [sourceInfo(source)],
+    sources: texts.map(sourceInfo),
     ...(error === undefined
       ? {}
-      : { buildError: { message: error.message, ...(error.range ? { location: location(error.range) } : {}) } }),
+      : { buildError: { message: error.message, ...(error.range ? { location: place(error.range) } : {}) } }),
   };
   return `${JSON.stringify(report, undefined, 2)}\n`;
 }

@@ -1,11 +1,11 @@
 import { posix } from 'node:path';
 import { formatPlatform } from '../../oci/index.ts';
 import type { Containerfile, StageInstruction } from '../../parser/index.ts';
-import { instructionsOf, sourcesOf } from '../needed-stages.ts';
+import { instructionsOf, namedSources } from '../needed-stages.ts';
 import type { BaseImages, LowerOptions } from '../options.ts';
 import { argValue, imageScope, type Scope, withArg, withEnv } from '../scope.ts';
 import { checkSignal } from '../signals.ts';
-import { keyOf, type Origin, type StageTable } from '../stages.ts';
+import type { ImageOrigin, Origin, StageTable } from '../stages.ts';
 import { type ContextIgnore, checkCopySources } from './copy-rules.ts';
 import { checkPort } from './expose-rules.ts';
 import type { Findings } from './findings.ts';
@@ -59,7 +59,7 @@ export class StageRules {
     const { table, images } = this.#settings;
     const instructions = instructionsOf(index, table, images);
     // A source that is not there is an error, which this throws.
-    for (const from of instructions.flatMap(sourcesOf)) table.copyOrigin(from, index);
+    for (const from of instructions.flatMap(namedSources)) table.copyOrigin(from, index);
     this.#checkUsedOnce(instructions);
     let facts = this.#firstFacts(index, table.origin(index));
     for (const [position, instruction] of instructions.entries()) {
@@ -70,7 +70,7 @@ export class StageRules {
 
   #firstFacts(index: number, origin: Origin): Facts {
     if (origin.type === 'stage') return this.#factsOf(origin.index);
-    const image = origin.type === 'image' ? this.#settings.images.get(keyOf(origin)) : undefined;
+    const image = origin.type === 'image' ? this.#settings.images.get(origin.key) : undefined;
     if (origin.type === 'image' && image) this.#checkBasePlatform(index, origin, image.config);
     const { Env = [], Shell = [] } = image?.config.config ?? {};
     const isOpen = origin.type === 'image' && !image;
@@ -79,7 +79,7 @@ export class StageRules {
 
   #checkBasePlatform(
     index: number,
-    { name, platform }: Extract<Origin, { type: 'image' }>,
+    { name, platform }: ImageOrigin,
     actual: { readonly os: string; readonly architecture: string },
   ): void {
     if (actual.os === platform.os && actual.architecture === platform.architecture) return;

@@ -89,7 +89,10 @@ export class VariableRules {
     const isLater = rest.some((later) => declares(later, name));
     if (isOpen && !isLater && !isSlip(name, near)) return;
     const suggestion = near === undefined ? '' : ` (did you mean $${near}?)`;
-    const hint = isLater ? `Declare ${name} before this line: it is declared further down` : undefined;
+    const declare = isLater
+      ? `Declare ${name} before this line: it is declared further down`
+      : `Declare it with ARG ${name} in this stage, or set it with ENV`;
+    const hint = near === undefined ? declare : undefined;
     const { comments } = instruction;
     findings.report('UndefinedVar', `Usage of undefined variable '$${name}'${suggestion}`, { range, comments, hint });
   }

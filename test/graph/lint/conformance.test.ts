@@ -128,7 +128,7 @@ function check(row: Row, { buildArgs = {}, target }: Partial<Correction> = {}): 
     return lint(parseContainerfile(source), input);
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    return lintUnreadable(source, error, input);
+    return lintUnreadable([source], error, input);
   }
 }
 

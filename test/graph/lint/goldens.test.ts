@@ -43,7 +43,7 @@ function check(folder: URL): LintResult {
     return lint(parseContainerfile(source), input);
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    return lintUnreadable(source, error, input);
+    return lintUnreadable([source], error, input);
   }
 }
 
