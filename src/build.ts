@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, Report } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { answerCall } from './calls.ts';
@@ -18,7 +18,9 @@ import {
   namedContextRoot,
   openContext,
   readContainerfiles,
+  SIDE_FD,
   type SourceRoot,
+  SshAgents,
   statCacheName,
 } from './executor/index.ts';
 import {
@@ -37,6 +39,7 @@ import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatfor
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfiles } from './parser/index.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
+import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -44,6 +47,7 @@ import { openRemote, prefetch, type Remote } from './remote-roots.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
+  const secrets = receiveSecrets(options.env);
   const context = openContext(options.context);
   const contexts = parseContexts(options.contexts);
   const input = readContainerfiles(context, options.files, options.stdin);
@@ -57,18 +61,18 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
     const { ignore } = contextRoot(context, { input, ignoreFile: options.ignoreFile });
     const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
-    if (checked.violation) {
-      announceLint(checked, options);
-      throw checked.violation;
-    }
+    if (checked.violation) announceLint(checked, options);
+    if (checked.violation) throw checked.violation;
 
     const remote = openRemote(options, workspace);
-    const executor = executorOptions(options, { context, contexts, input, workspace, remote, images: bases.images });
+    await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
+    const rooms = { context, contexts, input, workspace, remote, images: bases.images, secrets, agents };
+    const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     if (mustDelegate(graph, pending, options)) {
       await prefetch(graph, remote);
-      return delegate(options, { [PULLED]: '1', ...bases.handOver, ...remote.handOver() });
+      return delegateBuild(pending, options, { ...bases.handOver, ...remote.handOver() });
     }
 
     const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
@@ -119,6 +123,15 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outpu
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
 }
 
+/** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
+function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
+  const secrets = readSecrets(pending, options);
+  const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
+  const env = { [PULLED]: '1', ...handOver };
+  if (secrets.size === 0) return delegate(options, { env, without });
+  return delegate(options, { env: { ...env, [SECRETS_FD]: String(SIDE_FD) }, without, side: encodeSecrets(secrets) });
+}
+
 /** Best effort: what is left over costs space only. */
 async function removeStale(workspace: Workspace, { self, emit }: BuildOptions): Promise<void> {
   if (!isInsideNamespace(self.env)) return;
@@ -147,6 +160,8 @@ interface Rooms {
   readonly workspace: Workspace;
   readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
+  readonly secrets: Secrets;
+  readonly agents: SshAgents;
 }
 
 /** The build context, or one of `--build-context`. */
@@ -165,6 +180,12 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
     sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
+    mountSources: {
+      caches: workspace.caches,
+      copyTree: (chain, path, target) => workspace.copyTree(chain, path, target),
+      secret: (id) => rooms.secrets.get(id),
+      openAgent: (id, owner) => rooms.agents.open(id, owner),
+    },
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));
     },

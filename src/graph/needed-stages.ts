@@ -1,4 +1,5 @@
 import type { StageInstruction, Word } from '../parser/index.ts';
+import { mountFrom } from './mount-fields.ts';
 import { triggersOf } from './onbuild.ts';
 import type { BaseImages } from './options.ts';
 import type { StageTable } from './stages.ts';
@@ -30,5 +31,5 @@ function stagesReadBy(index: number, table: StageTable, images: BaseImages): num
 export function namedSources(instruction: StageInstruction): readonly Word[] {
   if (instruction.kind === 'COPY') return instruction.from ? [instruction.from] : [];
   if (instruction.kind !== 'RUN') return [];
-  return instruction.mounts.flatMap(({ fields }) => fields.findLast(({ key }) => key === 'from')?.value ?? []);
+  return instruction.mounts.flatMap((mount) => mountFrom(mount) ?? []);
 }

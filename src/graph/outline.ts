@@ -3,6 +3,7 @@ import type { SourceFile, SourceRange } from '../errors.ts';
 import type { ArgInstruction, Containerfile, MountSyntax, StageInstruction } from '../parser/index.ts';
 import { lookupDescription } from './description.ts';
 import { expandNoting, expandQuietly } from './lint/expansion.ts';
+import { MountFields } from './mount-fields.ts';
 import { neededStages } from './needed-stages.ts';
 import type { LowerOptions } from './options.ts';
 import { argValue, buildArg, imageScope, type Scope, withArg, withEnv } from './scope.ts';
@@ -154,19 +155,21 @@ class OutlineReader {
     if (word) for (const used of expandNoting(word, this.#table.global, this.#escape).matched) this.#useGlobal(used);
   }
 
-  #noteMount({ fields, range }: MountSyntax, scope: Scope): void {
-    const read = (key: string): string | undefined => {
-      const field = fields.findLast((candidate) => candidate.key === key);
-      return field?.value && expandQuietly(field.value, scope, this.#escape);
-    };
-    const type = read('type');
+  #noteMount(mount: MountSyntax, scope: Scope): void {
+    const fields = new MountFields(mount, (word) => expandQuietly(word, scope, this.#escape));
+    const type = fields.text('type');
     if (type !== 'secret' && type !== 'ssh' && type !== 'cache') return;
-    const id = type === 'cache' ? (read('id') ?? read('target')) : (read('source') ?? read('id'));
-    const named = id ?? (type === 'ssh' ? 'default' : posix.basename(read('target') ?? ''));
-    const required = fields.findLast(({ key }) => key === 'required');
-    const isRequired = required !== undefined && /^(|1|t|true)$/i.test(read('required') ?? '');
-    if (!this.#mounts[type].has(named)) this.#mounts[type].set(named, { id: named, isRequired, range });
+    const id = mountId(type, fields);
+    const isRequired = fields.boolean('required') === true;
+    if (!this.#mounts[type].has(id)) this.#mounts[type].set(id, { id, isRequired, range: mount.range });
   }
+}
+
+/** What names the thing that is mounted, as the build finds it. */
+function mountId(type: 'secret' | 'ssh' | 'cache', fields: MountFields): string {
+  const [id, target = ''] = [fields.text('id'), fields.text('target')];
+  if (type === 'ssh') return id ?? 'default';
+  return type === 'cache' ? (id ?? posix.normalize(target)) : (fields.text('source') ?? id ?? posix.basename(target));
 }
 
 function inOrder<T extends { readonly range: SourceRange }>(found: ReadonlyMap<string, T>): readonly T[] {
