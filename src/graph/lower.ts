@@ -73,7 +73,7 @@ class Lowering {
     const origin = this.table.origin(index);
     const { from, instructions } = this.table.syntax(index);
     const base = origin.type === 'image' ? this.#image(origin) : undefined;
-    const triggers = triggersOf(origin, this.table, { base, file: this.#file });
+    const triggers = triggersOf(origin, this.table, base);
     this.triggers.push(...triggers);
     const first = this.#firstState(index, origin, from.range);
     const all = [...triggers, ...instructions];

@@ -6,12 +6,18 @@
  * It does not expand what it parses (that needs the scope of a stage: graph), and it resolves neither images nor paths.
  */
 
+export { decodeContainerfile } from './decode.ts';
 export { dumpContainerfile } from './dump.ts';
 export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand.ts';
+export { isOwnFrontEnd } from './front-end.ts';
 export {
   type IgnoreFile,
+  type IgnoreFile,
+  type IgnoreMatch,
   type IgnoreMatch,
   type IgnorePattern,
+  type IgnorePattern,
+  parseIgnoreFile,
   parseIgnoreFile,
   parseIgnorePatterns,
 } from './ignore-file.ts';
