@@ -32,8 +32,15 @@ export type OutputSpec =
 export interface BuildOptions extends SessionOptions, RegistryAccess {
   /** Directory. */
   readonly context: string;
-  /** Path, or `-`: then `stdin` holds the text. Absent: Containerfile, then Dockerfile, in the context. */
-  readonly file?: string | undefined;
+  /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */
+  readonly contexts: Readonly<Record<string, string>>;
+  /**
+   * Paths, read as one file in this order, or `-`: then `stdin` holds the text. None: Containerfile, then Dockerfile, in
+   * the context.
+   */
+  readonly files: readonly string[];
+  /** Instead of the ignore files beside the Containerfile and in the context. */
+  readonly ignoreFile?: string | undefined;
   readonly stdin?: Uint8Array | undefined;
   /** As the user wrote them. */
   readonly tags: readonly string[];

@@ -3,18 +3,21 @@ import { join } from 'node:path';
 import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { type ParsedContexts, parseContexts } from './contexts.ts';
 import { BuildError } from './errors.ts';
 import {
   assembleImage,
   type BuildInput,
+  competingIgnoreFiles,
   contextRoot,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  namedContextRoot,
   openContext,
-  readContainerfile,
+  readContainerfiles,
   type SourceRoot,
   statCacheName,
 } from './executor/index.ts';
@@ -32,7 +35,7 @@ import {
 } from './graph/index.ts';
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
-import { parseContainerfile } from './parser/index.ts';
+import { parseContainerfiles } from './parser/index.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -41,22 +44,24 @@ import { parseContainerfile } from './parser/index.ts';
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
   const start = performance.now();
   const context = openContext(options.context);
-  const input = readContainerfile(context, options.file, options.stdin);
-  const file = parseContainerfile(input.containerfile);
+  const contexts = parseContexts(options.contexts);
+  const input = readContainerfiles(context, options.files, options.stdin);
+  const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
-    const lowering = loweringOf(options);
+    const lowering = loweringOf(options, contexts);
     const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
-    const executor = executorOptions(options, { context, input, workspace, images: bases.images });
+    const executor = executorOptions(options, { context, contexts, input, workspace, images: bases.images });
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
-    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
+    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1', ...bases.handOver });
 
+    const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
-    announce(graph, [...file.warnings, ...graph.warnings], options);
+    announce(graph, [...file.warnings, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
     const names = await keep(image, workspace, options);
@@ -75,7 +80,7 @@ const PULLED = 'TSBUILD_PULLED';
 
 const shouldPull = ({ pull, self }: BuildOptions): boolean => pull && self.env[PULLED] === undefined;
 
-function loweringOf(options: BuildOptions): LowerOptions {
+function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs,
@@ -83,6 +88,7 @@ function loweringOf(options: BuildOptions): LowerOptions {
     platform: options.platform === undefined ? hostPlatform() : parsePlatform(options.platform),
     buildPlatform: hostPlatform(),
     network: options.network,
+    contexts: named,
   };
 }
 
@@ -119,26 +125,34 @@ async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: 
 /** Sources of files that are there, or are fetched, without a mount. */
 const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind === 'http' || op.kind === 'git';
 
-function localRoot(op: ContextOp | HttpOp | GitOp, context: SourceRoot): SourceRoot {
-  if (op.kind === 'context') return context;
-  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
-}
-
 interface Rooms {
   readonly context: string;
+  readonly contexts: ParsedContexts;
   readonly input: BuildInput;
   readonly workspace: Workspace;
   readonly images: ReadonlyMap<string, Image>;
 }
 
-function executorOptions(options: BuildOptions, { context, input, workspace, images }: Rooms): ExecutorOptions {
+/** The build context, or one of `--build-context`. */
+function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
+  const directory = contexts.directories.get(name);
+  return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
+}
+
+async function sourceRoot(op: ContextOp | HttpOp | GitOp, rooms: Rooms, options: BuildOptions): Promise<SourceRoot> {
+  if (op.kind === 'context') return localRoot(op, rooms, options);
+  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
+}
+
+function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
+  const { context, input, workspace, images } = rooms;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: async (op) => localRoot(op, contextRoot(context, input)),
+    sourceRoot: (op) => sourceRoot(op, rooms, options),
     mountRoot: (chain) => workspace.mountRoot(chain),
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));

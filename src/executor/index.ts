@@ -4,7 +4,14 @@
  * (`LayerLibrary`, `CacheIndex`, layers given by `build.ts`). Never prints: it emits events.
  */
 export { type AssembleOptions, assembleImage, forFormat } from './assemble.ts';
-export { type BuildInput, contextRoot, openContext, readContainerfile } from './context.ts';
+export {
+  type BuildInput,
+  competingIgnoreFiles,
+  contextRoot,
+  namedContextRoot,
+  openContext,
+  readContainerfiles,
+} from './context.ts';
 export {
   type Execution,
   type ExecutorOptions,

@@ -8,7 +8,7 @@ import {
   type Word,
 } from '../parser/index.ts';
 import { copyFlags } from './copy-flags.ts';
-import type { CopyOp, CopyOpSource } from './op.ts';
+import type { CopyOp, CopyOpSource, Node } from './op.ts';
 import { type StageState, withHistory, withStep } from './stage-state.ts';
 import { addStep, expandIn, heredocContent, type StepContext } from './step-context.ts';
 
@@ -102,4 +102,23 @@ export function lowerCopy(instruction: CopyLike, state: StageState, context: Ste
   const node = addStep(op, { instruction, inputs: [state.node, from], platform: state.platform }, context);
   const after = instruction.link ? { ...state, node } : withStep(state, node);
   return withHistory(after, historyText(instruction, op, written), node);
+}
+
+/** `FROM` of a named context: all of its files are the first layer, over nothing. */
+export function withAllFiles(state: StageState, files: Node, context: StepContext): StageState {
+  const { range, label, stage } = files;
+  const op: CopyOp = {
+    kind: 'copy',
+    sources: [{ type: 'path', path: '.', range, input: 1, unpack: false }],
+    destination: '/',
+    link: false,
+    parents: false,
+    exclude: [],
+    pending: [],
+  };
+  const raw = `FROM ${label}`;
+  const { platform } = state;
+  const inputs = [state.node, files];
+  const node = context.nodes.add({ op, inputs, range, label: raw, stage, slot: `${stage}/FROM`, platform });
+  return withHistory(withStep(state, node), raw, node);
 }

@@ -12,17 +12,13 @@ export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand
 export { isOwnFrontEnd } from './front-end.ts';
 export {
   type IgnoreFile,
-  type IgnoreFile,
-  type IgnoreMatch,
   type IgnoreMatch,
   type IgnorePattern,
-  type IgnorePattern,
-  parseIgnoreFile,
   parseIgnoreFile,
   parseIgnorePatterns,
 } from './ignore-file.ts';
 export * from './instructions.ts';
-export { parseContainerfile, parseTrigger } from './parser.ts';
+export { parseContainerfile, parseContainerfiles, parseTrigger } from './parser.ts';
 export { filepathMatch, hasWildcard, type PathComponent, splitPathPattern } from './path-match.ts';
 export { parsePorts } from './ports.ts';
 export { remoteSource } from './remote-source.ts';

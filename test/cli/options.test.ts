@@ -16,10 +16,17 @@ describe('the options of build', () => {
     [
       'no word build',
       ['-t', 'image0', '-f', 'Containerfile', '.'],
-      { tags: ['image0'], file: 'Containerfile', context: '.' },
+      { tags: ['image0'], files: ['Containerfile'], context: '.' },
     ],
     ['the word build', ['build', '-t', 'a', '-t', 'b'], { tags: ['a', 'b'], context: '.' }],
+    ['several -f', ['-f', 'a', '-f', 'b'], { files: ['a', 'b'] }],
     ['--target', ['--target', 'test'], { target: 'test' }],
+    [
+      '--build-context',
+      ['--build-context', 'a=../a=b', '--build-context=b=docker-image://c'],
+      { contexts: { a: '../a=b', b: 'docker-image://c' } },
+    ],
+    ['--ignorefile', ['--ignorefile', 'x.ignore'], { ignoreFile: 'x.ignore' }],
     [
       '--build-arg',
       ['--build-arg', 'A=1=2', '--build-arg', 'HERE', '--build-arg', 'UNSET'],
@@ -51,9 +58,17 @@ describe('the options of build', () => {
     expect(calls.build?.[0]).toMatchObject(expected);
   });
 
+  it('read --build-arg-file, over which --build-arg wins', async () => {
+    const file = join(tempDir(), 'args');
+    writeFileSync(file, '# comment\nA=1=2\r\n\nB=file\nHERE\nUNSET\n C=3 \n');
+    const args = ['--build-arg', 'B=mine', '--build-arg-file', file, '.'];
+    const { calls } = await runFake(args, { env: { HERE: 'env' } });
+    expect(calls.build?.[0]).toMatchObject({ buildArgs: { A: '1=2', B: 'mine', HERE: 'env', ' C': '3 ' } });
+  });
+
   it('read the Containerfile from stdin with -f -', async () => {
     const { calls } = await runFake(['-f', '-', '.'], { stdin: 'FROM scratch\n' });
-    expect(calls.build?.[0]).toMatchObject({ file: '-', stdin: Buffer.from('FROM scratch\n') });
+    expect(calls.build?.[0]).toMatchObject({ files: ['-'], stdin: Buffer.from('FROM scratch\n') });
   });
 
   it('say how to run the same command again', async () => {
@@ -87,6 +102,10 @@ describe('a wrong command line ends with 2 and names the way out', () => {
     [['-o', 'type=tar,"dest=x', '.'], 'a quote is out of place'],
     [['-o', '-', '-o', 'type=oci,dest=-', '.'], 'Only one output can go to stdout'],
     [['--build-arg', '=x', '.'], 'has no name'],
+    [['--build-arg-file', '/no/such/file', '.'], 'Cannot read --build-arg-file "/no/such/file": no such file'],
+    [['--build-context', 'x', '.'], 'Build context "x" has no source'],
+    [['--build-context', '=x', '.'], 'Build context "=x" has no name'],
+    [['-f', '-', '-f', '-', '.'], 'Only one Containerfile can come from stdin'],
     [['prune'], 'nobody is here to answer'],
     [['login', 'quay.io'], 'no terminal to ask'],
   ])('%j', async (args, text) => {

@@ -101,6 +101,7 @@ function graphOf(text: string): BuildGraph {
     platform,
     buildPlatform: platform,
     network: 'default',
+    contexts: new Map(),
   } as const;
   return lower(file, lowering, new Map());
 }

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
+import { readBuildArgFiles } from '../build-arg-file.ts';
 import { writeIdFile } from '../id-file.ts';
 import { parseOutput } from '../output-option.ts';
 import { progressMode } from '../render/create.ts';
@@ -12,6 +13,7 @@ import {
   collect,
   parseBoolean,
   parseBuildArgs,
+  parseBuildContexts,
   parseJobs,
   parseLabels,
   parseSourceDateEpoch,
@@ -21,7 +23,10 @@ import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOpt
 
 interface Flags {
   readonly tag?: readonly string[];
-  readonly file?: string;
+  readonly file?: readonly string[];
+  readonly buildContext?: readonly string[];
+  readonly ignorefile?: string;
+  readonly buildArgFile?: readonly string[];
   readonly target?: string;
   readonly buildArg?: readonly string[];
   readonly cache: boolean;
@@ -48,12 +53,24 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
     .option(
       '-f, --file <path>',
-      'the Containerfile; "-" reads it from stdin (default: Containerfile or Dockerfile in the context)',
+      'the Containerfile; "-" reads it from stdin; several are read as one (default: Containerfile or Dockerfile in the context)',
+      collect,
     )
+    .option(
+      '--build-context <name=source>',
+      'what FROM, COPY --from and RUN --mount=from mean by this name: a directory, docker-image://NAME, oci-layout://DIR, a URL or a git repository (repeatable)',
+      collect,
+    )
+    .option('--ignorefile <file>', 'use this ignore file, not those of the Containerfile and the context')
     .option('--target <stage>', 'build this stage instead of the last')
     .option(
       '--build-arg <name[=value]>',
       'value of an ARG; without a value taken from the environment (repeatable)',
+      collect,
+    )
+    .option(
+      '--build-arg-file <file>',
+      'lines of name=value, "#" begins a comment; --build-arg wins (repeatable)',
       collect,
     )
     .option('--label <name=value>', 'label of the image (repeatable)', collect)
@@ -99,11 +116,13 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   checkStdout(outputs, host.stdout.isTTY === true);
   const settings = {
     context: directory,
-    file: flags.file,
-    stdin: flags.file === '-' ? await readAll(host.stdin) : undefined,
+    contexts: parseBuildContexts(flags.buildContext ?? []),
+    files: containerfiles(flags.file ?? []),
+    ignoreFile: flags.ignorefile,
+    stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
     tags: flags.tag ?? [],
     target: flags.target,
-    buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env),
+    buildArgs: parseBuildArgs([...readBuildArgFiles(flags.buildArgFile ?? []), ...(flags.buildArg ?? [])], host.env),
     labels: parseLabels(flags.label ?? []),
     noCache: !flags.cache,
     pull: flags.pull === true,
@@ -148,6 +167,12 @@ function report(result: BuildResult | Delegated | GraphText, reporting: Reportin
     default:
       return result satisfies never;
   }
+}
+
+function containerfiles(files: readonly string[]): readonly string[] {
+  if (files.filter((file) => file === '-').length > 1)
+    throw usageError('Only one Containerfile can come from stdin ("-")');
+  return files;
 }
 
 function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void {
