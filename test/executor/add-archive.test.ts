@@ -29,7 +29,7 @@ const tools: readonly (readonly [string, readonly string[] | undefined])[] = [
   ['zstd', ['zstd', '-q']],
 ];
 
-it.each(tools)('unpacks %s, whatever the name', async (_kind, command) => {
+it.each(tools)('unpacks %s, whatever the name (8.3 #83)', async (_kind, command) => {
   const [program, ...args] = command ?? [];
   const there = program === undefined || spawnSync(program, ['--version']).status === 0;
   if (!requires(`the program ${program}`, there)) return;
@@ -45,14 +45,14 @@ it.each([
   ['an empty .tar.gz', Buffer.alloc(0)],
   ['a text', Buffer.from('text')],
   ['a compressed text', execFileSync('gzip', { input: 'text' })],
-])('copies %s as a file', async (_name, bytes) => {
+])('copies %s as a file (8.3 #83)', async (_name, bytes) => {
   const root = tempDir();
   writeFileSync(join(root, 'fake.tar.gz'), bytes);
   const { paths } = await copy(copyOp(['fake.tar.gz'], '/d/', { unpack: true }), { root });
   expect(paths).toEqual(['/d/', '/d/fake.tar.gz']);
 });
 
-it('does not unpack for COPY, nor archives inside of directories', async () => {
+it('does not unpack for COPY, nor with ADD --unpack=false (8.3 #84)', async () => {
   expect((await add([{ path: 'x' }], '/d/', { unpack: false })).paths).toEqual(['/d/', '/d/archive.tar']);
 });
 
@@ -90,7 +90,7 @@ it.each<[string, TestEntry[], string[]]>([
     [{ path: `${'n'.repeat(200)}/${'m'.repeat(200)}` }],
     ['/d/', `/d/${'n'.repeat(200)}/`, `/d/${'n'.repeat(200)}/${'m'.repeat(200)}`],
   ],
-])('confines to the destination: %s', async (_name, entries, paths) => {
+])('confines to the destination: %s (8.3 #83)', async (_name, entries, paths) => {
   const copied = await add(entries);
   expect([...copied.paths].sort()).toEqual(paths);
 });
@@ -117,7 +117,7 @@ it("lets the archive's root set the destination's attributes", async () => {
   expect(entries.get('/d')).toMatchObject({ mode: 0o700, uid: 9 });
 });
 
-it('replaces what is there, merges directories and keeps device nodes', async () => {
+it('replaces what is there, merges directories and keeps device nodes (8.3 #83)', async () => {
   const view = { '/d': 'dir', '/d/file': 'old', '/d/sub': 'dir' };
   const { entries } = await add(
     [
@@ -153,7 +153,7 @@ it.each<[string, TestEntry[], string]>([
   ['a link to nothing', [{ path: 'b', type: 'hardlink', linkname: '../../etc/passwd' }], 'E_BAD_ARCHIVE'],
   ['a file used as a directory', [{ path: 'a' }, { path: 'a/b' }], 'E_BAD_ARCHIVE'],
   ['a deletion', [{ path: '.wh.passwd' }], 'E_BAD_LAYER'],
-])('refuses %s', async (_name, entries, code) => {
+])('refuses %s (8.3 #83)', async (_name, entries, code) => {
   await expect(add(entries)).rejects.toMatchObject({ code, hint: expect.any(String) });
 });
 
