@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { copyLayer } from '../../src/executor/copy-layer.ts';
@@ -156,6 +156,31 @@ it.each<[string, TestEntry[], string]>([
 ])('refuses %s (8.3 #83)', async (_name, entries, code) => {
   await expect(add(entries)).rejects.toMatchObject({ code, hint: expect.any(String) });
 });
+
+it.each(['gnu', 'posix'])(
+  'unpacks sparse members, long names and attributes of GNU tar, format %s (8.3 #83)',
+  async (format) => {
+    if (!requires('the program tar', spawnSync('tar', ['--version']).status === 0)) return;
+    const made = tempDir();
+    const long = `${'n'.repeat(120)}/${'m'.repeat(120)}`;
+    mkdirSync(join(made, 'n'.repeat(120)));
+    writeFileSync(join(made, long), 'far');
+    writeFileSync(join(made, 'holes'), 'begin');
+    truncateSync(join(made, 'holes'), 2_000_000);
+    appendFileSync(join(made, 'holes'), 'end');
+    execFileSync('setfattr', ['-n', 'user.note', '-v', 'kept', join(made, 'holes')]);
+    const root = tempDir();
+    const xattrs = format === 'posix' ? ['--xattrs', '--xattrs-include=*'] : [];
+    execFileSync('tar', ['-cSf', join(root, 'a.tar'), `--format=${format}`, ...xattrs, '-C', made, '.']);
+    expect(statSync(join(root, 'a.tar')).size).toBeLessThan(100_000);
+    const { bodies, entries } = await copy(copyOp(['a.tar'], '/d/', { unpack: true }), { root });
+    expect(bodies.get(`/d/${long}`)).toBe('far');
+    expect(bodies.get('/d/holes')).toHaveLength(2_000_003);
+    expect(bodies.get('/d/holes')).toMatch(/^begin\0+end$/);
+    const note = entries.get('/d/holes')?.xattrs?.get('user.note');
+    expect(note && Buffer.from(note).toString()).toBe(format === 'posix' ? 'kept' : undefined);
+  },
+);
 
 it('refuses an archive that is cut off or damaged, by its name', async () => {
   const root = tempDir();

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, linkSync, mkdirSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  symlinkSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -197,12 +206,16 @@ describe('kinds of files', () => {
     await expect(copy(copyOp(['gone'], '/'), { root })).rejects.toThrow(/whiteout device/);
   });
 
-  it('writes holes of sparse files as zeros', async () => {
+  it('writes holes of sparse files as zeros, and keeps data between them', async () => {
     const root = tempDir();
-    writeFileSync(join(root, 'sparse'), 'x');
-    truncateSync(join(root, 'sparse'), 3_000_000);
+    const file = join(root, 'sparse');
+    writeFileSync(file, 'begin');
+    truncateSync(file, 3_000_000);
+    appendFileSync(file, 'middle');
+    truncateSync(file, 9_000_000);
     const { bodies } = await copy(copyOp(['sparse'], '/'), { root });
-    expect(bodies.get('/sparse')).toHaveLength(3_000_000);
+    const expected = `begin${'\0'.repeat(2_999_995)}middle${'\0'.repeat(5_999_994)}`;
+    expect(bodies.get('/sparse') === expected).toBe(true);
   });
 
   it.each(['new\nline', 'a:b', 'späße 日本', '*star', '-rf', 'real \ufffd'])(
