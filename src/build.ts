@@ -1,10 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, GraphText } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
-import { BuildError } from './errors.ts';
 import {
   assembleImage,
   type BuildInput,
@@ -18,16 +17,16 @@ import {
   namedContextRoot,
   openContext,
   readContainerfiles,
+  SIDE_FD,
   type SourceRoot,
+  SshAgents,
   statCacheName,
 } from './executor/index.ts';
 import {
   type BuildGraph,
   type ContextOp,
   dumpGraph,
-  type GitOp,
   type GraphWarning,
-  type HttpOp,
   type LowerOptions,
   lower,
   type Node,
@@ -36,6 +35,8 @@ import {
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfiles } from './parser/index.ts';
+import { openRemote, prefetch, type Remote } from './remote-roots.ts';
+import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -43,6 +44,7 @@ import { parseContainerfiles } from './parser/index.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
   const start = performance.now();
+  const secrets = receiveSecrets(options.env);
   const context = openContext(options.context);
   const contexts = parseContexts(options.contexts);
   const input = readContainerfiles(context, options.files, options.stdin);
@@ -53,10 +55,16 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
-    const executor = executorOptions(options, { context, contexts, input, workspace, images: bases.images });
+    const remote = openRemote(options, workspace);
+    await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
+    const rooms = { context, contexts, input, workspace, remote, images: bases.images, secrets, agents };
+    const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
-    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1', ...bases.handOver });
+    if (mustDelegate(graph, pending, options)) {
+      await prefetch(graph, remote);
+      return delegateBuild(pending, options, { ...bases.handOver, ...remote.handOver() });
+    }
 
     const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
@@ -104,6 +112,15 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outpu
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
 }
 
+/** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
+function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
+  const secrets = readSecrets(pending, options);
+  const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
+  const env = { [PULLED]: '1', ...handOver };
+  if (secrets.size === 0) return delegate(options, { env, without });
+  return delegate(options, { env: { ...env, [SECRETS_FD]: String(SIDE_FD) }, without, side: encodeSecrets(secrets) });
+}
+
 /** Best effort: what is left over costs space only. */
 async function removeStale(workspace: Workspace, { self, emit }: BuildOptions): Promise<void> {
   if (!isInsideNamespace(self.env)) return;
@@ -130,18 +147,16 @@ interface Rooms {
   readonly contexts: ParsedContexts;
   readonly input: BuildInput;
   readonly workspace: Workspace;
+  readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
+  readonly secrets: Secrets;
+  readonly agents: SshAgents;
 }
 
 /** The build context, or one of `--build-context`. */
 function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
   const directory = contexts.directories.get(name);
   return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
-}
-
-async function sourceRoot(op: ContextOp | HttpOp | GitOp, rooms: Rooms, options: BuildOptions): Promise<SourceRoot> {
-  if (op.kind === 'context') return localRoot(op, rooms, options);
-  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
 }
 
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
@@ -152,8 +167,14 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: (op) => sourceRoot(op, rooms, options),
+    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
+    mountSources: {
+      caches: workspace.caches,
+      copyTree: (chain, path, target) => workspace.copyTree(chain, path, target),
+      secret: (id) => rooms.secrets.get(id),
+      openAgent: (id, owner) => rooms.agents.open(id, owner),
+    },
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));
     },

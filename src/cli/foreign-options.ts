@@ -7,8 +7,8 @@ const BUILD_OPTIONS =
   'http-proxy identity-label inherit-annotations inherit-labels ipc isolation layer-label layers load ' +
   'logfile logsplit manifest memory memory-swap metadata-file no-cache-filter no-hostname no-hosts no-pivot-root ' +
   'omit-history os os-feature os-version output-format pid policy provenance push retry retry-delay rewrite-timestamp ' +
-  'rm runtime runtime-flag save-stages sbom secret security-opt shm-size sign-by skip-unused-stages source-date-epoch ' +
-  'source-policy-file squash squash-all ssh stdin timestamp transient-run-mounts ulimit unsetannotation unsetenv ' +
+  'rm runtime runtime-flag save-stages sbom security-opt shm-size sign-by skip-unused-stages source-date-epoch ' +
+  'source-policy-file squash squash-all stdin timestamp transient-run-mounts ulimit unsetannotation unsetenv ' +
   'unsetlabel userns userns-gid-map userns-uid-map uts variant volume';
 
 const SHORT_OPTIONS = ['-m', '-c', '-v', '-D'];

@@ -4,6 +4,7 @@
  * (`LayerLibrary`, `CacheIndex`, layers given by `build.ts`). Never prints: it emits events.
  */
 export { type AssembleOptions, assembleImage, forFormat } from './assemble.ts';
+export { CacheMounts } from './cache-mounts.ts';
 export {
   type BuildInput,
   competingIgnoreFiles,
@@ -23,3 +24,4 @@ export {
 export { FileHasher, statCacheName } from './file-hasher.ts';
 export * from './sandbox/index.ts';
 export type { SourceRoot } from './source-root.ts';
+export { SshAgents, type SshIdentity } from './ssh/index.ts';

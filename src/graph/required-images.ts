@@ -1,4 +1,5 @@
-import type { Containerfile } from '../parser/index.ts';
+import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
+import { mountFrom } from './mount-fields.ts';
 import { triggersOf } from './onbuild.ts';
 import type { BaseImages, LowerOptions, RequiredImage } from './options.ts';
 import { type Origin, StageTable } from './stages.ts';
@@ -32,8 +33,12 @@ export function requiredImages(
 function originsOf(index: number, table: StageTable, images: BaseImages): Origin[] {
   const origin = table.origin(index);
   const triggers = triggersOf(index, table, images);
-  const copies = [...triggers, ...table.syntax(index).instructions].flatMap((instruction) =>
-    instruction.kind === 'COPY' && instruction.from ? [table.copyOrigin(instruction.from, index)] : [],
-  );
-  return [origin, ...copies];
+  const sources = [...triggers, ...table.syntax(index).instructions].flatMap(sourcesOf);
+  return [origin, ...sources.map((from) => table.copyOrigin(from, index))];
+}
+
+/** What an instruction names by `--from` or a mount's `from`. */
+function sourcesOf(instruction: StageInstruction): readonly Word[] {
+  if (instruction.kind === 'COPY') return instruction.from ? [instruction.from] : [];
+  return instruction.kind === 'RUN' ? instruction.mounts.flatMap((mount) => mountFrom(mount) ?? []) : [];
 }

@@ -6,6 +6,8 @@
  * It does not expand what it parses (that needs the scope of a stage: graph), and it resolves neither images nor paths.
  */
 
+export { securityRefusal } from './commands.ts';
+export { splitCsv } from './csv.ts';
 export { decodeContainerfile } from './decode.ts';
 export { dumpContainerfile } from './dump.ts';
 export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand.ts';

@@ -77,13 +77,47 @@ describe('the options of build', () => {
   });
 });
 
+describe('secrets and agents', () => {
+  const built = async (...args: string[]) => (await runFake([...args, '.'], { env: { SSH_AUTH_SOCK: '/a' } })).calls;
+
+  it.each<[string, object]>([
+    ['id=x', { id: 'x' }],
+    ['id=x,src=f', { id: 'x', file: 'f' }],
+    ['type=file,id=x', { id: 'x', file: 'x' }],
+    ['id=x,type=file,source=f', { id: 'x', file: 'f' }],
+    ['"id=x","src=a,b"', { id: 'x', file: 'a,b' }],
+    ['id=x,env=V', { id: 'x', env: 'V' }],
+    ['id=x,type=env', { id: 'x', env: 'x' }],
+    ['id=x,type=env,src=V', { id: 'x', env: 'V' }],
+  ])('--secret %s', async (text, source) => {
+    expect((await built('--secret', text)).build?.[0]).toMatchObject({ secrets: [source] });
+  });
+
+  it.each<[string, object]>([
+    ['default', { id: 'default', paths: ['/a'] }],
+    ['mine', { id: 'mine', paths: ['/a'] }],
+    ['mine=/b', { id: 'mine', paths: ['/b'] }],
+    ['mine=k1,k2', { id: 'mine', paths: ['k1', 'k2'] }],
+  ])('--ssh %s', async (text, identity) => {
+    expect((await built('--ssh', text)).build?.[0]).toMatchObject({ ssh: [identity] });
+  });
+});
+
 describe('a wrong command line ends with 2 and names the way out', () => {
   it.each<[string[], string]>([
     [
       ['--tga', 'a', '.'],
       'error[E_USAGE]: Unknown option "--tga"\nnext: did you mean "--tag"?\nusage: tsbuild build [options] [context]\n',
     ],
-    [['build', '--secret=id=x', '.'], 'error[E_USAGE]: Option "--secret" is not built yet\n'],
+    [['build', '--sbom=true', '.'], 'error[E_USAGE]: Option "--sbom" is not built yet\n'],
+    [['--secret', 'src=x', '.'], '--secret has no id'],
+    [['--secret', 'x', '.'], 'Unknown key "x" in --secret'],
+    [['--secret', 'id=x,scr=y', '.'], 'did you mean "src"?'],
+    [['--secret', 'id=x,src=', '.'], 'Key "src" in --secret has no value'],
+    [['--secret', 'id=x,type=keyring', '.'], 'choose one of: file, env'],
+    [['--secret', 'id=x,src=a,env=b', '.'], '--secret id=x has both src and env'],
+    [['--ssh', 'default', '.'], 'SSH_AUTH_SOCK is not set\nnext: start one with eval "$(ssh-agent)"'],
+    [['--ssh', '=x', '.'], '--ssh "=x" has no id'],
     [['--squash', '.'], 'Option "--squash" is not built yet'],
     [['imags'], 'did you mean "tsbuild images"?'],
     [['pussh', 'image0'], 'did you mean "tsbuild push"?'],

@@ -5,7 +5,9 @@ import { readBuildArgFiles } from '../build-arg-file.ts';
 import { writeIdFile } from '../id-file.ts';
 import { parseOutput } from '../output-option.ts';
 import { progressMode } from '../render/create.ts';
+import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
+import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
 import {
@@ -33,6 +35,8 @@ interface Flags {
   readonly pull?: boolean;
   readonly platform?: string;
   readonly network: string;
+  readonly secret?: readonly string[];
+  readonly ssh?: readonly string[];
   readonly jobs?: string;
   readonly label?: readonly string[];
   readonly iidfile?: string;
@@ -78,6 +82,12 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--pull', 'ask the registry for newer base images')
     .option('--platform <os/arch>', "platform to build for (default: this machine's)")
     .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
+    .option(
+      '--ssh <spec>',
+      'default, or ID=SOCKET|KEY[,KEY...]: an agent for RUN --mount=type=ssh (repeatable)',
+      collect,
+    )
     .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
     .option(
       '-o, --output <spec>',
@@ -128,6 +138,8 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     pull: flags.pull === true,
     platform: singlePlatform(flags.platform),
     network: choice('--network', flags.network, ['default', 'host', 'none']),
+    secrets: parseSecrets(flags.secret ?? []),
+    ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
     outputs,
     format: choice('--format', flags.format, ['oci', 'docker']),
