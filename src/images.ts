@@ -60,20 +60,26 @@ export async function pullImage(name: string, platform: Platform, { workspace, s
 }
 
 /**
- * From the store where it is there for the platform, else from its registry: a name of the store stands for the image of
- * one platform, that which was pulled last.
+ * undefined: the store has no image of that name for the platform. A name stands for the image of one platform there, that
+ * which was pulled last.
  */
-export async function findOrPull(name: string, platform: Platform, sources: Sources): Promise<Image> {
-  const { images } = sources.workspace.store;
+export async function lookupStored(
+  name: string,
+  platform: Platform,
+  { images }: Workspace['store'],
+): Promise<Image | undefined> {
   const stored = await images.locate(name);
-  if (!stored) return pullImage(name, platform, sources);
   try {
-    return await images.resolve(stored, platform);
+    return stored && (await images.resolve(stored, platform));
   } catch (error) {
-    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return pullImage(name, platform, sources);
+    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return undefined;
     throw error;
   }
 }
+
+/** From the store where it is there for the platform, else from its registry. */
+export const findOrPull = async (name: string, platform: Platform, sources: Sources): Promise<Image> =>
+  (await lookupStored(name, platform, sources.workspace.store)) ?? pullImage(name, platform, sources);
 
 /** What the commands that bring an image print. */
 export const resultOf = (name: string, image: Image): PullResult => ({
