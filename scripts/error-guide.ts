@@ -61,6 +61,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     meaning: 'USER or --chown names nobody in the image',
     next: 'Create the user first, or use numbers',
   },
+  E_NO_SECRET: {
+    meaning: 'A secret or an ssh agent that a RUN needs is not there',
+    next: 'Give it with `--secret` or `--ssh`',
+  },
   E_NO_USERNS: { meaning: 'The machine allows no user namespaces', next: 'Follow the hint; `tsbuild info` explains' },
   E_NO_SUBUID: {
     meaning: 'The user has no range of sub-ids',

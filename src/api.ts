@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { EventSink } from './events.ts';
-import type { SelfCommand } from './executor/index.ts';
+import type { SelfCommand, SshIdentity } from './executor/index.ts';
 import type { Digest, ImageFormat } from './oci/index.ts';
 
 /** What every operation takes. */
@@ -29,11 +29,28 @@ export type OutputSpec =
   | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
   | { readonly type: 'local'; readonly dest: string };
 
+/** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
+export interface SecretSource {
+  readonly id: string;
+  readonly file?: string | undefined;
+  /** Name of a variable. */
+  readonly env?: string | undefined;
+}
+
+export type { SshIdentity } from './executor/index.ts';
+
 export interface BuildOptions extends SessionOptions, RegistryAccess {
   /** Directory. */
   readonly context: string;
-  /** Path, or `-`: then `stdin` holds the text. Absent: Containerfile, then Dockerfile, in the context. */
-  readonly file?: string | undefined;
+  /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */
+  readonly contexts: Readonly<Record<string, string>>;
+  /**
+   * Paths, read as one file in this order, or `-`: then `stdin` holds the text. None: Containerfile, then Dockerfile, in
+   * the context.
+   */
+  readonly files: readonly string[];
+  /** Instead of the ignore files beside the Containerfile and in the context. */
+  readonly ignoreFile?: string | undefined;
   readonly stdin?: Uint8Array | undefined;
   /** As the user wrote them. */
   readonly tags: readonly string[];
@@ -47,6 +64,8 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   readonly network: 'default' | 'host' | 'none';
   /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
+  readonly secrets: readonly SecretSource[];
+  readonly ssh: readonly SshIdentity[];
   readonly outputs: readonly OutputSpec[];
   readonly format: ImageFormat;
   /** Seconds since 1970 ($SOURCE_DATE_EPOCH): clamps mtimes of new layers and sets `created`. */

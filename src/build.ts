@@ -1,23 +1,30 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, GraphText } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
   type BuildInput,
+  competingIgnoreFiles,
   contextRoot,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  namedContextRoot,
   openContext,
-  readContainerfile,
+  readContainerfiles,
+  SIDE_FD,
+  type SourceRoot,
+  SshAgents,
   statCacheName,
 } from './executor/index.ts';
 import {
   type BuildGraph,
+  type ContextOp,
   dumpGraph,
   type GraphWarning,
   type LowerOptions,
@@ -27,8 +34,9 @@ import {
 } from './graph/index.ts';
 import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
-import { parseContainerfile } from './parser/index.ts';
+import { parseContainerfiles } from './parser/index.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
+import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -36,27 +44,32 @@ import { openRemote, prefetch, type Remote } from './remote-roots.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
   const start = performance.now();
+  const secrets = receiveSecrets(options.env);
   const context = openContext(options.context);
-  const input = readContainerfile(context, options.file, options.stdin);
-  const file = parseContainerfile(input.containerfile);
+  const contexts = parseContexts(options.contexts);
+  const input = readContainerfiles(context, options.files, options.stdin);
+  const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
-    const lowering = loweringOf(options);
+    const lowering = loweringOf(options, contexts);
     const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
     const remote = openRemote(options, workspace);
-    const executor = executorOptions(options, { context, input, workspace, remote, images: bases.images });
+    await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
+    const rooms = { context, contexts, input, workspace, remote, images: bases.images, secrets, agents };
+    const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     if (mustDelegate(graph, pending, options)) {
       await prefetch(graph, remote);
-      return delegate(options, { [PULLED]: '1', ...remote.handOver() });
+      return delegateBuild(pending, options, { ...bases.handOver, ...remote.handOver() });
     }
 
+    const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
-    announce(graph, [...file.warnings, ...graph.warnings], options);
+    announce(graph, [...file.warnings, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
     const names = await keep(image, workspace, options);
@@ -75,7 +88,7 @@ const PULLED = 'TSBUILD_PULLED';
 
 const shouldPull = ({ pull, self }: BuildOptions): boolean => pull && self.env[PULLED] === undefined;
 
-function loweringOf(options: BuildOptions): LowerOptions {
+function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs,
@@ -83,6 +96,7 @@ function loweringOf(options: BuildOptions): LowerOptions {
     platform: options.platform === undefined ? hostPlatform() : parsePlatform(options.platform),
     buildPlatform: hostPlatform(),
     network: options.network,
+    contexts: named,
   };
 }
 
@@ -96,6 +110,15 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outpu
     op.kind === 'copy' && inputs.slice(1).some((input) => !isSource(input));
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
   return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
+}
+
+/** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
+function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
+  const secrets = readSecrets(pending, options);
+  const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
+  const env = { [PULLED]: '1', ...handOver };
+  if (secrets.size === 0) return delegate(options, { env, without });
+  return delegate(options, { env: { ...env, [SECRETS_FD]: String(SIDE_FD) }, without, side: encodeSecrets(secrets) });
 }
 
 /** Best effort: what is left over costs space only. */
@@ -121,21 +144,37 @@ const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind ===
 
 interface Rooms {
   readonly context: string;
+  readonly contexts: ParsedContexts;
   readonly input: BuildInput;
   readonly workspace: Workspace;
   readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
+  readonly secrets: Secrets;
+  readonly agents: SshAgents;
 }
 
-function executorOptions(options: BuildOptions, { context, input, workspace, remote, images }: Rooms): ExecutorOptions {
+/** The build context, or one of `--build-context`. */
+function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
+  const directory = contexts.directories.get(name);
+  return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
+}
+
+function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
+  const { context, input, workspace, images } = rooms;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: async (op) => (op.kind === 'context' ? contextRoot(context, input) : remote.root(op)),
+    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
+    mountSources: {
+      caches: workspace.caches,
+      copyTree: (chain, path, target) => workspace.copyTree(chain, path, target),
+      secret: (id) => rooms.secrets.get(id),
+      openAgent: (id, owner) => rooms.agents.open(id, owner),
+    },
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));
     },

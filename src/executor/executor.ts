@@ -9,6 +9,7 @@ import {
   type HttpOp,
   type Node,
   type NodeId,
+  type Op,
 } from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
 import { type CacheIndex, type CacheRecord, chainIdOf, type Layer } from '../oci/index.ts';
@@ -16,8 +17,10 @@ import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import type { FileHasher } from './file-hasher.ts';
 import { runStep } from './ops/run.ts';
+import type { MountSources } from './ops/run-mounts.ts';
 import type { Sandbox } from './sandbox/index.ts';
-import { type SelectedSource, selectSources } from './selection.ts';
+import type { SelectedSource } from './selected-source.ts';
+import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
 import type { SourceRoot } from './source-root.ts';
 
@@ -36,6 +39,8 @@ export interface ExecutorOptions {
   /** The directory behind a node that is a source of files by itself; asked once a node and build. */
   readonly sourceRoot: (op: ContextOp | HttpOp | GitOp) => Promise<SourceRoot>;
   readonly mountRoot: (chain: readonly Layer[]) => Promise<MountedRoot>;
+  /** For RUN --mount. */
+  readonly mountSources: MountSources;
   /** Keeps layers from being pruned by other processes, before a step works on them. */
   readonly markUsed: (layers: readonly Layer[]) => Promise<void>;
   readonly emit: EventSink;
@@ -103,6 +108,9 @@ function inputRoot(roots: readonly SourceRoot[], input: number): SourceRoot {
   if (!root) throw new BuildError('E_INTERNAL', `A step has no input ${input}`);
   return root;
 }
+
+/** Made without a look at the parent: the layer serves on top of any. */
+const isLinked = (op: Op): boolean => op.kind === 'copy' && op.link;
 
 /** What a key says of layers. */
 const chainText = (chain: readonly Layer[]): string => chainIdOf(chain.map(({ diffId }) => diffId)) ?? 'scratch';
@@ -238,7 +246,7 @@ class Run {
     const sources = selection ? selection.digest : chains.length === 0 ? undefined : chains.join(' ');
     return cacheKey(node.op, {
       platform: node.platform,
-      parent: chainIdOf(parent.map((layer) => layer.diffId)) ?? null,
+      parent: isLinked(node.op) ? null : (chainIdOf(parent.map((layer) => layer.diffId)) ?? null),
       clampMtime: this.#options.clampMtime,
       ...(sources === undefined ? {} : { sources }),
     });
@@ -279,7 +287,11 @@ class Run {
     if (op.kind === 'run') {
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
-      return runStep({ node, op, parent, library, sandbox, clampMtime, onOutput, signal: this.#signal });
+      const onWait = (message: string): void => emit({ type: 'info', message });
+      const inputs = step.sources.map(({ chain }) => chain);
+      const { mountSources: sources } = this.#options;
+      const signal = this.#signal;
+      return runStep({ node, op, parent, library, sandbox, clampMtime, inputs, sources, onOutput, onWait, signal });
     }
     if (op.kind === 'mkdir') {
       const tar = await directoriesLayer(await library.view(parent), op.pending, clampMtime);
@@ -291,7 +303,7 @@ class Run {
 
   async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
     const { library, clampMtime, inlineMtime, mountRoot } = this.#options;
-    const view = await library.view(parent);
+    const view = await library.view(op.link ? [] : parent);
     const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
       const tar = await copyLayer({ op, sources, view, clampMtime, inlineMtime });
       return library.commitTar(untilAborted(tar, this.#signal));

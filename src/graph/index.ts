@@ -6,13 +6,16 @@
  * into the config, which is computed anew on every build.
  */
 export { type CacheInputs, cacheKey } from './cache-key.ts';
+export { type ModeChange, parseChmod } from './chmod.ts';
 export { dumpGraph } from './dump.ts';
 export { explainMiss } from './explain-miss.ts';
 export { type GitUrl, isCommitId, parseGitUrl } from './git-url.ts';
 export * from './graph.ts';
 export { lower } from './lower.ts';
+export { contextKey, type NamedContext, type NamedContexts } from './named-contexts.ts';
 export { sourcesOf, stepsOf } from './nodes.ts';
 export * from './op.ts';
 export { type BaseImage, type BaseImages, imageKey, type LowerOptions, type RequiredImage } from './options.ts';
 export { fileName, withoutCredentials } from './remote-source.ts';
 export { requiredImages } from './required-images.ts';
+export { stageHint } from './stage-hint.ts';

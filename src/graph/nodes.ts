@@ -3,7 +3,11 @@ import type { CopyOpSource, Node, NodeId, Op } from './op.ts';
 
 /** An op without source positions: what identity and keys are made of. */
 export function definitionOf(op: Op): Json {
-  if (op.kind !== 'copy') return op as unknown as Json; // ops are plain data
+  if (op.kind === 'run') {
+    const mounts = op.mounts.map(({ range: _notPartOfIt, ...mount }) => mount);
+    return { ...op, mounts } as unknown as Json; // ops are plain data
+  }
+  if (op.kind !== 'copy') return op as unknown as Json; // as above
   return { ...op, sources: op.sources.map(sourceDefinition) } as unknown as Json; // as above
 }
 

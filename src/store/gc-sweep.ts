@@ -11,6 +11,11 @@ export interface SweepOptions {
   readonly dryRun: boolean;
 }
 
+interface Swept {
+  readonly removed: number;
+  readonly freedBytes: number;
+}
+
 /** Removes files that nobody uses, and counts. */
 export class Sweep {
   readonly #options: SweepOptions;
@@ -78,8 +83,9 @@ export class Sweep {
     this.#freedBytes += bytes;
   }
 
-  result(): { readonly removed: number; readonly freedBytes: number } {
-    return { removed: this.#removed, freedBytes: this.#freedBytes };
+  /** With what was removed elsewhere. */
+  result(more: Swept = { removed: 0, freedBytes: 0 }): Swept {
+    return { removed: this.#removed + more.removed, freedBytes: this.#freedBytes + more.freedBytes };
   }
 }
 

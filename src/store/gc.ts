@@ -23,7 +23,7 @@ import { readRecord } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
 export interface PruneOptions {
-  /** Also the cache, and spare forms of layers: what remains is what tagged images need. */
+  /** Also the cache, the directories of cache mounts, and spare forms of layers: what remains is what tagged images need. */
   readonly all?: boolean;
   /** Untagged images stay (after `rmi`, which frees only what it removed). */
   readonly keepUntagged?: boolean;
@@ -40,6 +40,9 @@ export interface Pruned {
 /** Removes the directory of a layer and returns the bytes that it held; only measures it on a dry run. */
 export type RemoveLayerDirectory = (diffId: DiffId, options: { readonly dryRun: boolean }) => Promise<number>;
 
+/** Removes the caches of RUN steps that no build uses; only measures them on a dry run. */
+export type RemoveCaches = (options: { readonly dryRun: boolean }) => Promise<Pruned>;
+
 export interface PruneDependencies {
   readonly paths: StorePaths;
   readonly blobs: DiskContentStore;
@@ -49,6 +52,8 @@ export interface PruneDependencies {
   readonly leases: Leases;
   /** Its files belong to sub-ids: only the namespace can remove them. Absent: layer directories are left alone. */
   readonly removeLayerDirectory?: RemoveLayerDirectory | undefined;
+  /** As above. */
+  readonly removeCaches?: RemoveCaches | undefined;
 }
 
 /**
@@ -72,7 +77,8 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     // what was fetched can be fetched again
     for (const name of await namesIn(deps.paths.remote)) await sweep.removeTree(join(deps.paths.remote, name));
     if (!options.dryRun) await deps.leases.clearIngest(cutoff);
-    return sweep.result();
+    const caches = options.all ? await deps.removeCaches?.({ dryRun: sweep.dryRun }) : undefined;
+    return sweep.result(caches);
   });
 }
 

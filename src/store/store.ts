@@ -3,7 +3,7 @@ import type { CacheIndex, LayerSource } from '../oci/index.ts';
 import { blobLayers } from './blob-layers.ts';
 import { DiskContentStore } from './blobs.ts';
 import { DiskCacheIndex } from './cache-index.ts';
-import { type Pruned, type PruneOptions, prune, type RemoveLayerDirectory } from './gc.ts';
+import { type Pruned, type PruneOptions, prune, type RemoveCaches, type RemoveLayerDirectory } from './gc.ts';
 import type { Decompress } from './image-reader.ts';
 import { ImageStore } from './images.ts';
 import { DiskLayerIndex } from './layer-index.ts';
@@ -16,6 +16,7 @@ export interface StoreDependencies {
   readonly layers?: LayerSource | undefined;
   readonly decompress: Decompress;
   readonly removeLayerDirectory?: RemoveLayerDirectory | undefined;
+  readonly removeCaches?: RemoveCaches | undefined;
 }
 
 /** An open state directory. Whatever writes to it, or reads from it for longer, holds a lease. */
@@ -43,6 +44,7 @@ export function openStore(root: string, connect: (base: StoreBase) => StoreDepen
   const layers = deps.layers ?? blobLayers(base, deps.decompress);
   const images = new ImageStore({ paths, blobs, layerIndex, layers, decompress: deps.decompress });
   const leases = new Leases(paths);
+  const { removeLayerDirectory, removeCaches } = deps;
   return {
     ...base,
     images,
@@ -50,10 +52,7 @@ export function openStore(root: string, connect: (base: StoreBase) => StoreDepen
     withLease: (work) => leases.withLease(work),
     temporaryPath: () => join(paths.ingest, temporaryName()),
     prune: (options) =>
-      prune(
-        { paths, blobs, images, layerIndex, layers, leases, removeLayerDirectory: deps.removeLayerDirectory },
-        options,
-      ),
+      prune({ paths, blobs, images, layerIndex, layers, leases, removeLayerDirectory, removeCaches }, options),
   };
 }
 

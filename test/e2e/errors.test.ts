@@ -43,7 +43,12 @@ const FAILURES: readonly Failure[] = [
     status: 3,
     says: ['Containerfile:2:', '--mount'],
   },
-  { what: 'COPY --link', text: 'COPY --link a /', status: 3, says: ['Containerfile:2:', '--link'] },
+  {
+    what: 'COPY --link with a name',
+    text: 'COPY --link --chown=app a /',
+    status: 3,
+    says: ['Containerfile:2:21', '"app"', '--link', 'next: Write numbers'],
+  },
   {
     what: 'a missing source',
     text: 'COPY apl /',
@@ -144,7 +149,7 @@ describe.runIf(hasBase()).each(people())('errors that $name sees', (person) => {
     await expectIntactStore(space);
   });
 
-  it('two builds at once on one store both succeed', async () => {
+  it('two builds at once on one store both succeed (8.5 #130)', async () => {
     const space = workspace(person, { containerfile: `FROM ${BASE}\nRUN sleep 0.3; echo 1 > /one\n`, files });
     const other = workspace(person, {
       containerfile: `FROM ${BASE}\nRUN sleep 0.3; echo 2 > /two\n`,

@@ -1,10 +1,13 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
+import { readBuildArgFiles } from '../build-arg-file.ts';
 import { writeIdFile } from '../id-file.ts';
 import { parseOutput } from '../output-option.ts';
 import { progressMode } from '../render/create.ts';
+import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
+import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
 import {
@@ -12,6 +15,7 @@ import {
   collect,
   parseBoolean,
   parseBuildArgs,
+  parseBuildContexts,
   parseJobs,
   parseLabels,
   parseSourceDateEpoch,
@@ -21,13 +25,18 @@ import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOpt
 
 interface Flags {
   readonly tag?: readonly string[];
-  readonly file?: string;
+  readonly file?: readonly string[];
+  readonly buildContext?: readonly string[];
+  readonly ignorefile?: string;
+  readonly buildArgFile?: readonly string[];
   readonly target?: string;
   readonly buildArg?: readonly string[];
   readonly cache: boolean;
   readonly pull?: boolean;
   readonly platform?: string;
   readonly network: string;
+  readonly secret?: readonly string[];
+  readonly ssh?: readonly string[];
   readonly jobs?: string;
   readonly label?: readonly string[];
   readonly iidfile?: string;
@@ -48,12 +57,24 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
     .option(
       '-f, --file <path>',
-      'the Containerfile; "-" reads it from stdin (default: Containerfile or Dockerfile in the context)',
+      'the Containerfile; "-" reads it from stdin; several are read as one (default: Containerfile or Dockerfile in the context)',
+      collect,
     )
+    .option(
+      '--build-context <name=source>',
+      'what FROM, COPY --from and RUN --mount=from mean by this name: a directory, docker-image://NAME, oci-layout://DIR, a URL or a git repository (repeatable)',
+      collect,
+    )
+    .option('--ignorefile <file>', 'use this ignore file, not those of the Containerfile and the context')
     .option('--target <stage>', 'build this stage instead of the last')
     .option(
       '--build-arg <name[=value]>',
       'value of an ARG; without a value taken from the environment (repeatable)',
+      collect,
+    )
+    .option(
+      '--build-arg-file <file>',
+      'lines of name=value, "#" begins a comment; --build-arg wins (repeatable)',
       collect,
     )
     .option('--label <name=value>', 'label of the image (repeatable)', collect)
@@ -61,6 +82,12 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--pull', 'ask the registry for newer base images')
     .option('--platform <os/arch>', "platform to build for (default: this machine's)")
     .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
+    .option(
+      '--ssh <spec>',
+      'default, or ID=SOCKET|KEY[,KEY...]: an agent for RUN --mount=type=ssh (repeatable)',
+      collect,
+    )
     .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
     .option(
       '-o, --output <spec>',
@@ -99,16 +126,20 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   checkStdout(outputs, host.stdout.isTTY === true);
   const settings = {
     context: directory,
-    file: flags.file,
-    stdin: flags.file === '-' ? await readAll(host.stdin) : undefined,
+    contexts: parseBuildContexts(flags.buildContext ?? []),
+    files: containerfiles(flags.file ?? []),
+    ignoreFile: flags.ignorefile,
+    stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
     tags: flags.tag ?? [],
     target: flags.target,
-    buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env),
+    buildArgs: parseBuildArgs([...readBuildArgFiles(flags.buildArgFile ?? []), ...(flags.buildArg ?? [])], host.env),
     labels: parseLabels(flags.label ?? []),
     noCache: !flags.cache,
     pull: flags.pull === true,
     platform: singlePlatform(flags.platform),
     network: choice('--network', flags.network, ['default', 'host', 'none']),
+    secrets: parseSecrets(flags.secret ?? []),
+    ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
     outputs,
     format: choice('--format', flags.format, ['oci', 'docker']),
@@ -148,6 +179,12 @@ function report(result: BuildResult | Delegated | GraphText, reporting: Reportin
     default:
       return result satisfies never;
   }
+}
+
+function containerfiles(files: readonly string[]): readonly string[] {
+  if (files.filter((file) => file === '-').length > 1)
+    throw usageError('Only one Containerfile can come from stdin ("-")');
+  return files;
 }
 
 function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void {

@@ -4,9 +4,18 @@
  * `worker.ts`), mounting a root for reading (`mountView`), and finding out what a machine allows (`probeHost`).
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
-export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand } from './namespace.ts';
+export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand, SIDE_FD } from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
-export type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
-export { dieWithParent } from './syscalls.ts';
+export type {
+  Availability,
+  ExitStatus,
+  FileOwner,
+  ProcessMount,
+  ProcessSpec,
+  Sandbox,
+  SandboxIo,
+  SandboxResult,
+} from './sandbox.ts';
+export { dieWithParent, tryLock } from './syscalls.ts';
 export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
 export { type MountedView, mountView } from './view.ts';
