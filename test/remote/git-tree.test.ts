@@ -37,6 +37,14 @@ async function threeCommits() {
   return { server, app, one, two, three, url: `${server.url}/app.git` };
 }
 
+/** As `git submodule add` does, which would ask the server that this process is. */
+function addSubmodule(app: TestRepository, url: string, commit: string): void {
+  mkdirSync(join(app.directory, 'lib'));
+  writeFileSync(join(app.directory, '.gitmodules'), `[submodule "lib"]\n path = lib\n url = ${url}\n`);
+  app.git('update-index', '--add', '--cacheinfo', `160000,${commit},lib`);
+  app.commit();
+}
+
 const read = (directory: string, name: string): string => readFileSync(join(directory, name), 'utf8');
 
 describe.runIf(hasGit())('a git repository', () => {
@@ -198,11 +206,9 @@ describe.runIf(hasGit())('a git repository', () => {
 describe.runIf(hasGit())('submodules', () => {
   it('are there, without their .git, unless nobody wants them (8.3 #86)', async () => {
     const server = await serveGit();
-    fill(server.repository('library'), { 'lib.c': 'int x;' });
+    const library = fill(server.repository('library'), { 'lib.c': 'int x;' });
     const app = server.repository('app');
-    app.git('-c', 'protocol.allow=always', 'submodule', '--quiet', 'add', `${server.url}/library.git`, 'lib');
-    app.git('config', '-f', '.gitmodules', 'submodule.lib.url', '../library.git');
-    app.commit();
+    addSubmodule(app, '../library.git', library);
     const url = `${server.url}/app.git`;
     const sources = testSources().nextBuild();
     const directory = await sources.tree({ ...TREE, url });
@@ -214,10 +220,9 @@ describe.runIf(hasGit())('submodules', () => {
   it('from this machine are refused', async () => {
     const server = await serveGit();
     const secret = server.repository('secret');
-    fill(secret, { password: 'x' });
+    const commit = fill(secret, { password: 'x' });
     const app = server.repository('app');
-    app.git('-c', 'protocol.file.allow=always', 'submodule', '--quiet', 'add', secret.directory, 'lib');
-    app.commit();
+    addSubmodule(app, `file://${secret.directory}`, commit);
     await expect(
       testSources()
         .nextBuild()
