@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildError, systemErrorCode } from './errors.ts';
-import { contextKey, type NamedContext, type NamedContexts } from './graph/index.ts';
+import { contextKey, fileName, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
 import { parseImageName } from './oci/index.ts';
 import { remoteSource } from './parser/index.ts';
 
@@ -55,8 +55,17 @@ function parseSource(name: string, source: string): NamedContext {
   if (TRANSPORT.test(source)) return imageContext(name, source);
   const kind = remoteSource(source);
   if (kind === undefined) return { type: 'directory' };
-  if (kind === 'a URL') return { type: 'remote', op: { kind: 'http', url: source, name: 'context' } };
-  throw new BuildError('E_UNSUPPORTED', `Cannot use "${source}" as a build context: git is not supported yet`);
+  if (kind === 'a git repository') {
+    const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
+    return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
+  }
+  if (!URL.canParse(source)) {
+    throw new BuildError('E_USAGE', `Cannot read the URL of the build context "${name}"`, {
+      hint: 'Write https://HOST/PATH',
+    });
+  }
+  const file = fileName(new URL(source)) ?? 'context';
+  return { type: 'remote', op: { kind: 'http', url: source, name: file, unpack: true } };
 }
 
 function imageContext(name: string, image: string): NamedContext {
