@@ -30,7 +30,7 @@ describe.runIf(hasBase()).each(people())('named contexts of $name', (person) => 
 
   it('may be directories, in the place of a stage or an image, with an ignore file of their own', async () => {
     const space = workspace(person, {
-      containerfile: `FROM ${BASE} AS assets\nRUN false\n\nFROM site AS page\nCOPY own /own\n\nFROM ${BASE}\nCOPY --from=assets . /assets/\nCOPY --from=page / /page/\nRUN cat /page/own /assets/file > /both\n`,
+      containerfile: `FROM ${BASE} AS assets\nRUN false\n\nFROM site AS page\nCOPY own /own\n\nFROM ${BASE}\nCOPY --from=assets . /assets/\nCOPY --from=page / /page/\nRUN --mount=from=assets,target=/m test ! -e /m/secret && cat /page/own /m/file > /both\n`,
       files: { own: 'own', '.dockerignore': 'nothing\n' },
     });
     const args = ['--build-context', `assets=${data}`, '--build-context', `site=${data}`];
