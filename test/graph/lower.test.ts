@@ -162,6 +162,27 @@ describe('Expansion (reference, section 8.2)', () => {
   });
 });
 
+describe('RUN with a heredoc (reference, section 8.1)', () => {
+  test('8.1 #27: a body with #! is a script that runs by itself, with a name that stays in its directory', () => {
+    for (const [word, path] of [
+      ['EOF', '/dev/pipes/EOF'],
+      ['..', '/dev/pipes/_'],
+      ['a/b', '/dev/pipes/a_b'],
+    ]) {
+      const [run] = runs(`FROM base\nRUN <<${word}\n#!/usr/bin/env python3\nprint("$x")\n${word}`);
+      expect(run).toMatchObject({ argv: [path], files: [{ path, content: '#!/usr/bin/env python3\nprint("$x")\n' }] });
+    }
+  });
+  test('8.1 #28: another body is the text of the shell, the line that begins like its end included', () => {
+    expect(runs('FROM base\nRUN <<EOF\necho $x\nEOF2\nEOF')[0]?.argv).toEqual(['/bin/sh', '-c', 'echo $x\nEOF2\n']);
+  });
+  test('8.1 #26: a line with more than the heredoc goes to the shell with all bodies', () => {
+    expect(runs('FROM base\nRUN cat <<A 3<<-"B" >x\n1\nA\n\t2\n\tB')[0]?.argv.at(-1)).toBe(
+      'cat <<A 3<<-"B" >x\n1\nA\n2\nB',
+    );
+  });
+});
+
 describe('State of a stage (reference, section 8.4 and 8.5)', () => {
   test('105: USER reaches the process as written, name or number', () => {
     expect(runs('FROM base\nUSER 1000\nRUN x\nUSER bob:staff\nRUN y').map(({ user }) => user)).toEqual([
