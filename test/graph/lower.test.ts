@@ -26,18 +26,18 @@ describe('Expansion (reference, section 8.2)', () => {
     expect(lowered('FROM scratch\nENV a=0\nENV a=1 b=$a').config.Env?.slice(1)).toEqual(['a=1', 'b=0']);
   });
   test.each([
-    ['39', 'ENV r=${x:-${y:-z}}', 'r=z'],
-    ['40', 'ENV x=1\nENV r=${x:+"q r"}', 'r=q r'],
-    ['41', 'ENV x=1\nENV r="\\$x"', 'r=$x'],
-    ['41', "ENV x=1\nENV r='\\$x'", 'r=\\$x'],
-    ['41', 'ENV x=1\nENV r=\\$x', 'r=$x'],
-    ['42', 'ENV x=a/b.c/d.e\nENV r=${x#*/},${x##*/},${x%.*},${x%%.*}', 'r=b.c/d.e,d.e,a/b.c/d,a/b'],
-    ['43', 'ENV x=a.b\nENV r=${x/./-}', 'r=a-b'],
-    ['43', 'ENV x=/a/b\nENV r=${x//\\//_}', 'r=_a_b'],
-    ['47', 'ENV r=a$1b', 'r=ab'],
-    ['47', 'ENV r=a$@b$$c$*d$#e$?f$-g$!h$0i', 'r=abcdefghi'],
-    ['48', 'ENV größe=1 x=2\nENV r=$größe,${größe}', 'r=1,1'],
-  ])('8.2 #%s: %s', (_number, text, expected) => {
+    ['8.2 #39', 'ENV r=${x:-${y:-z}}', 'r=z'],
+    ['8.2 #40', 'ENV x=1\nENV r=${x:+"q r"}', 'r=q r'],
+    ['8.2 #41', 'ENV x=1\nENV r="\\$x"', 'r=$x'],
+    ['8.2 #41', "ENV x=1\nENV r='\\$x'", 'r=\\$x'],
+    ['8.2 #41', 'ENV x=1\nENV r=\\$x', 'r=$x'],
+    ['8.2 #42', 'ENV x=a/b.c/d.e\nENV r=${x#*/},${x##*/},${x%.*},${x%%.*}', 'r=b.c/d.e,d.e,a/b.c/d,a/b'],
+    ['8.2 #43', 'ENV x=a.b\nENV r=${x/./-}', 'r=a-b'],
+    ['8.2 #43', 'ENV x=/a/b\nENV r=${x//\\//_}', 'r=_a_b'],
+    ['8.2 #47', 'ENV r=a$1b', 'r=ab'],
+    ['8.2 #47', 'ENV r=a$@b$$c$*d$#e$?f$-g$!h$0i', 'r=abcdefghi'],
+    ['8.2 #48', 'ENV größe=1 x=2\nENV r=$größe,${größe}', 'r=1,1'],
+  ])('%s: %s', (_number, text, expected) => {
     expect(lastEnv(text)).toBe(expected);
   });
   test('8.2 #44: ${x?msg} of an unset variable fails with its message and place', () => {
@@ -159,6 +159,27 @@ describe('Expansion (reference, section 8.2)', () => {
   });
   test('names from the command line cannot reach built-in object members', () => {
     expect(runs('FROM base\nARG toString\nRUN x')[0]?.env.map(([name]) => name)).not.toContain('toString');
+  });
+});
+
+describe('RUN with a heredoc (reference, section 8.1)', () => {
+  test('8.1 #27: a body with #! is a script that runs by itself, with a name that stays in its directory', () => {
+    for (const [word, path] of [
+      ['EOF', '/dev/pipes/EOF'],
+      ['..', '/dev/pipes/_'],
+      ['a/b', '/dev/pipes/a_b'],
+    ]) {
+      const [run] = runs(`FROM base\nRUN <<${word}\n#!/usr/bin/env python3\nprint("$x")\n${word}`);
+      expect(run).toMatchObject({ argv: [path], files: [{ path, content: '#!/usr/bin/env python3\nprint("$x")\n' }] });
+    }
+  });
+  test('8.1 #28: another body is the text of the shell, the line that begins like its end included', () => {
+    expect(runs('FROM base\nRUN <<EOF\necho $x\nEOF2\nEOF')[0]?.argv).toEqual(['/bin/sh', '-c', 'echo $x\nEOF2\n']);
+  });
+  test('8.1 #26: a line with more than the heredoc goes to the shell with all bodies', () => {
+    expect(runs('FROM base\nRUN cat <<A 3<<-"B" >x\n1\nA\n\t2\n\tB')[0]?.argv.at(-1)).toBe(
+      'cat <<A 3<<-"B" >x\n1\nA\n2\nB',
+    );
   });
 });
 
