@@ -53,6 +53,8 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   /** Instead of the ignore files beside the Containerfile and in the context. */
   readonly ignoreFile?: string | undefined;
   readonly stdin?: Uint8Array | undefined;
+  /** Standard input, for the context `-`: read once, and only outside of the namespace. */
+  readonly contextStdin?: AsyncIterable<Uint8Array> | undefined;
   /** As the user wrote them. */
   readonly tags: readonly string[];
   readonly target?: string | undefined;

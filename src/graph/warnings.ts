@@ -13,8 +13,10 @@ export function unusedBuildArgs(
 ): readonly GraphWarning[] {
   const instructions = [...file.globalArgs, ...file.stages.flatMap((stage) => stage.instructions), ...triggers];
   const names = new Set(instructions.flatMap(declared));
+  // a name that is expanded may be any
+  const isAnyName = [...names].some((name) => name.includes('$'));
   const unused = Object.keys(buildArgs)
-    .filter((name) => !names.has(name) && !isPredefined(name))
+    .filter((name) => !isAnyName && !names.has(name) && !isPredefined(name))
     .map((name) => {
       const near = suggest(name, names);
       const hint = near === undefined ? `Declare it with ARG ${name} where it is needed` : `Did you mean "${near}"?`;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
 import { parseCall } from '../call-option.ts';
+import type { Host } from '../host.ts';
 import { writeIdFile } from '../id-file.ts';
 import { parseOutput } from '../output-option.ts';
 import { progressMode } from '../render/create.ts';
@@ -56,7 +57,7 @@ interface Flags {
 export function buildCommand({ context, setExitCode }: Registrar): Command {
   const command = new Command('build')
     .description('build an image from a Containerfile; prints the image ID')
-    .argument('[context]', 'directory that COPY and ADD read from', '.')
+    .argument('[context]', 'what COPY and ADD read from: a directory, a URL, a git repository, or "-" for stdin', '.')
     .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
     .option(
       '-f, --file <path>',
@@ -136,6 +137,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     files: containerfiles(flags.file ?? []),
     ignoreFile: flags.ignorefile,
     stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
+    contextStdin: contextStdin(directory, flags.file ?? [], host),
     tags: flags.tag ?? [],
     target: flags.target,
     buildArgs: parseBuildArgs([...readBuildArgFiles(flags.buildArgFile ?? []), ...(flags.buildArg ?? [])], host.env),
@@ -192,6 +194,13 @@ function containerfiles(files: readonly string[]): readonly string[] {
   if (files.filter((file) => file === '-').length > 1)
     throw usageError('Only one Containerfile can come from stdin ("-")');
   return files;
+}
+
+/** Both would be read from one stream. */
+function contextStdin(directory: string, files: readonly string[], host: Host): Host['stdin'] | undefined {
+  if (directory !== '-') return undefined;
+  if (!files.includes('-')) return host.stdin;
+  throw usageError('Only one of the context and the Containerfile can come from stdin ("-")', 'leave "-f -" out');
 }
 
 function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void {
