@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { BuildError } from '../../src/errors.ts';
 import { imageKey, lint, type Node, type Op, requiredImages, stepsOf } from '../../src/graph/index.ts';
+import { encodeConfig } from '../../src/oci/index.ts';
 import { lowered, OPTIONS, parse } from './support/lowering.ts';
 
 /** The file's RUN steps as processes see them. */
@@ -190,7 +191,7 @@ describe('State of a stage (reference, section 8.4 and 8.5)', () => {
       'bob:staff',
     ]);
   });
-  test('106: WORKDIR belongs to the USER at that point, and the next step makes it', () => {
+  test('8.4 #106: WORKDIR belongs to the USER at that point, and the next step makes it', () => {
     const [first, second] = runs('FROM base\nUSER bob\nWORKDIR /a\nUSER root\nRUN x\nRUN y');
     expect(first?.pending).toEqual([{ path: '/a', user: 'bob' }]);
     expect(second?.pending).toEqual([]);
@@ -205,26 +206,46 @@ describe('State of a stage (reference, section 8.4 and 8.5)', () => {
     expect(runs(text)[0]?.argv).toEqual(['bash', '-euo', 'pipefail', '-c', 'x']);
     expect(lowered(text).config.Entrypoint).toEqual(['bash', '-euo', 'pipefail', '-c', 'e']);
   });
-  test('119: ENTRYPOINT drops an inherited CMD, and keeps one of its own stage, before or after', () => {
+  test('8.5 #119: ENTRYPOINT drops an inherited CMD, and keeps one of its own stage, before or after', () => {
     expect(lowered('FROM base\nENTRYPOINT ["e"]').config.Cmd).toBeUndefined();
     expect(lowered('FROM base\nCMD ["c"]\nENTRYPOINT ["e"]').config.Cmd).toEqual(['c']);
     expect(lowered('FROM base\nENTRYPOINT ["e"]\nCMD ["c"]').config.Cmd).toEqual(['c']);
     expect(lowered('FROM base AS a\nCMD ["c"]\nFROM a\nENTRYPOINT ["e"]').config.Cmd).toBeUndefined();
   });
-  test('120: CMD in exec form stays as it is, in shell form it takes SHELL', () => {
+  test('8.5 #120: CMD in exec form stays as it is, in shell form it takes SHELL', () => {
     expect(lowered('FROM base\nSHELL ["sh","-e"]\nCMD ["a","$b"]').config.Cmd).toEqual(['a', '$b']);
     expect(lowered('FROM base\nSHELL ["sh","-e"]\nCMD a $b').config.Cmd).toEqual(['sh', '-e', 'a $b']);
   });
-  test('121: as many history entries as instructions; those with a node are the steps', () => {
+  test('8.5 #121: as many history entries as instructions; those with a node are the steps', () => {
     const graph = lowered('FROM base\nARG A\nENV B=1\nRUN x\nLABEL c=d\nCOPY a /\nONBUILD RUN y');
     expect(graph.history).toHaveLength(6);
     const nodes = graph.history.flatMap(({ node }) => node ?? []);
     expect(nodes).toEqual(stepsOf(graph).map(({ id }) => id));
     expect(graph.history.every(({ node, entry }) => (entry.empty_layer === true) === (node === undefined))).toBe(true);
   });
-  test('122: labels from the command line win, whatever their order', () => {
+  test('8.5 #122: labels from the command line win, whatever their order', () => {
     const { Labels } = lowered('FROM scratch\nLABEL z=1 a=1', { labels: { z: '2' } }).config;
     expect(Labels).toEqual({ a: '1', z: '2' });
+  });
+  test('8.5 #122: the bytes of a config do not depend on the order in which labels were given', () => {
+    const bytes = (text: string, labels: Record<string, string>): string => {
+      const { platform, config } = lowered(text, { labels });
+      return Buffer.from(encodeConfig({ ...platform, config, rootfs: { type: 'layers', diff_ids: [] } })).toString();
+    };
+    const one = bytes('FROM scratch\nLABEL b=1 a=2\nLABEL c=3', { e: '5', d: '4' });
+    expect(bytes('FROM scratch\nLABEL c=3\nLABEL a=2 b=1', { d: '4', e: '5' })).toBe(one);
+    expect(one).toContain('{"a":"2","b":"1","c":"3","d":"4","e":"5"}');
+  });
+  test('8.5 #128: a trigger of the base copies from a stage of this file, before what the stage says itself', () => {
+    const graph = lowered('FROM scratch AS extra\nCOPY x /x\nFROM onbuild-stage\nRUN own');
+    const [, copy, own] = stepsOf(graph);
+    expect(copy).toMatchObject({
+      label: 'COPY --from=extra /x /x',
+      inputs: [{}, { stage: 'extra', op: { kind: 'copy' } }],
+    });
+    expect(own).toMatchObject({ label: 'RUN own', inputs: [{ id: copy?.id }] });
+    expect(graph.config.Env).toContain('TRIGGERED=1');
+    expect(graph.config.OnBuild).toBeUndefined();
   });
   test('the same work in two stages is one node', () => {
     const graph = lowered(
