@@ -1,22 +1,20 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, Environment, GraphText } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { answerCall } from './calls.ts';
+import { type ContextSource, openContextSource } from './context-source.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
-  type BuildInput,
   competingIgnoreFiles,
-  contextRoot,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
   isInsideNamespace,
   lookupSteps,
   namedContextRoot,
-  openContext,
-  readContainerfiles,
   SIDE_FD,
   type SourceRoot,
   SshAgents,
@@ -27,7 +25,9 @@ import {
   type ContextOp,
   dumpGraph,
   type GraphWarning,
+  type LintResult,
   type LowerOptions,
+  lint,
   lower,
   type Node,
   stepsOf,
@@ -42,34 +42,44 @@ import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, s
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
  * store and outputs. Throws `BuildError`; the store is intact after any failure.
  */
-export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
+export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
-  const context = openContext(options.context);
   const contexts = parseContexts(options.contexts);
-  const input = readContainerfiles(context, options.files, options.stdin);
-  const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
+    const remote = openRemote(options, workspace);
+    await using context = await openContextSource(options, { workspace, remote });
+    const { input } = context;
     const lowering = loweringOf(options, contexts);
+    const { ignore } = context.root();
+    if (options.call && options.call.what !== 'graph')
+      return await answerCall(options.call, { options, lowering, input, ignore, workspace });
+    const file = parseContainerfiles(input.containerfiles);
     const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
     const graph = lower(file, lowering, bases.configs);
-    if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
+    if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
+    const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
+    if (checked.violation) announceLint(checked, options);
+    if (checked.violation) throw checked.violation;
 
-    const remote = openRemote(options, workspace);
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
-    const rooms = { context, contexts, input, workspace, remote, images: bases.images, secrets, agents };
+    const rooms = { context, contexts, workspace, remote, images: bases.images, secrets, agents };
     const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     if (mustDelegate(graph, pending, options)) {
       await prefetch(graph, remote);
-      return delegateBuild(pending, options, { ...bases.handOver, ...remote.handOver() });
+      const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
+      return await delegateBuild(pending, options, handOver);
     }
 
-    const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
+    const competing =
+      context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
-    announce(graph, [...file.warnings, ...graph.warnings, ...competing], options);
+    announceLint(checked, options);
+    const other = file.warnings.filter(({ rule }) => rule === undefined);
+    announce(graph, [...other, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
     const names = await keep(image, workspace, options);
@@ -143,9 +153,8 @@ async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: 
 const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind === 'http' || op.kind === 'git';
 
 interface Rooms {
-  readonly context: string;
+  readonly context: ContextSource;
   readonly contexts: ParsedContexts;
-  readonly input: BuildInput;
   readonly workspace: Workspace;
   readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
@@ -154,20 +163,21 @@ interface Rooms {
 }
 
 /** The build context, or one of `--build-context`. */
-function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
+function localRoot({ name }: ContextOp, { context, contexts }: Rooms): SourceRoot {
   const directory = contexts.directories.get(name);
-  return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
+  return directory === undefined ? context.root() : namedContextRoot(name, directory);
 }
 
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
-  const { context, input, workspace, images } = rooms;
+  const { context, workspace, images } = rooms;
+  const { input } = context;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
     sandbox: workspace.sandbox,
-    hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
+    hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context.directory))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
+    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
     mountSources: {
       caches: workspace.caches,
@@ -185,6 +195,11 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     clampMtime: options.sourceDateEpoch,
     inlineMtime: Math.min(input.mtime, options.sourceDateEpoch ?? input.mtime),
   };
+}
+
+function announceLint({ warnings }: LintResult, { emit }: BuildOptions): void {
+  for (const { detail, rule, range, hint } of warnings)
+    emit({ type: 'warning', message: detail, rule, range, ...(hint === undefined ? {} : { hint }) });
 }
 
 function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }: BuildOptions): void {
