@@ -30,7 +30,10 @@ export interface LintResult {
   readonly violation?: BuildError;
 }
 
-/** BuildKit's rules over a file (containerfile-reference section 12). Never throws `BuildError` for what the file says. */
+/**
+ * BuildKit's rules over a file (containerfile-reference section 12). What is wrong with the file is in the result; throws
+ * only for check options that cannot be read: `E_PARSE`, `E_USAGE`.
+ */
 export function lint(file: Containerfile, input: LintInput): LintResult {
   const { globalArgs, stages } = file;
   const instructions = [...globalArgs, ...stages.flatMap((stage) => [stage.from, ...stage.instructions])];
