@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import type { Environment, SessionOptions } from './api.ts';
+import type { BuildOptions, Environment } from './api.ts';
 import { networkOf, type Workspace } from './assembly.ts';
 import { unpackContext } from './context-archive.ts';
 import { BuildError } from './errors.ts';
@@ -8,6 +8,7 @@ import type { SourceRoot } from './executor/index.ts';
 import { type BuildGraph, type GitOp, type HttpOp, sourcesOf, withoutCredentials } from './graph/index.ts';
 import { openIfArchive } from './layers/index.ts';
 import { createRemoteSources, type RemoteSources } from './remote/index.ts';
+import { authorizationFor } from './remote-credentials.ts';
 
 /** What the run outside the namespace has fetched, for the run inside: it has other keys, and perhaps no network. */
 const FETCHED = 'TSBUILD_FETCHED';
@@ -23,7 +24,8 @@ export interface Remote {
   handOver(): Environment;
 }
 
-export function openRemote({ env, emit, signal }: SessionOptions, { store, workers }: Workspace): Remote {
+export function openRemote(options: BuildOptions, { store, workers }: Workspace): Remote {
+  const { env, emit, signal } = options;
   const sources = createRemoteSources({
     ...networkOf(env),
     directory: store.paths.remote,
@@ -32,6 +34,7 @@ export function openRemote({ env, emit, signal }: SessionOptions, { store, worke
     emit,
     signal,
     fetched: env[FETCHED],
+    authorization: authorizationFor(options),
   });
   const unpacked: Remote['unpacked'] = async (directory, file, name) => {
     const open = () => createReadStream(join(directory, file));
