@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
 import type { Digest, ImageFormat } from './oci/index.ts';
@@ -72,8 +73,8 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   readonly format: ImageFormat;
   /** Seconds since 1970 ($SOURCE_DATE_EPOCH): clamps mtimes of new layers and sets `created`. */
   readonly sourceDateEpoch?: number | undefined;
-  /** Only print the graph, run nothing. */
-  readonly printGraph?: boolean | undefined;
+  /** Only answer this about the file; run nothing. */
+  readonly call?: Call | undefined;
   /** For `dest=-`. */
   readonly stdout?: Writable | undefined;
   /** How to run this very command again inside the namespace. */
@@ -99,9 +100,20 @@ export interface Delegated {
   readonly exitCode: number;
 }
 
-export interface GraphText {
-  readonly kind: 'graph';
+/** What `--check`, `--call` and `--print` ask for. The graph has no JSON. */
+export interface Call {
+  readonly what: 'graph' | 'check' | 'outline' | 'targets';
+  readonly format: 'text' | 'json';
+}
+
+/** The answer to a `Call`: text for standard output. */
+export interface Report {
+  readonly kind: 'report';
   readonly text: string;
+  /** Not 0: a check found something. */
+  readonly exitCode: number;
+  /** Why the file could not be built: to be shown after the text. */
+  readonly error?: BuildError;
 }
 
 export interface ImageSummary {

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, Environment, GraphText } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
-import { type ContextSource, openContextSource } from './context-source.ts';
+import { answerCall } from './calls.ts';
+import { type ContextSource, openContextSource, openLocalContext } from './context-source.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
@@ -24,7 +25,9 @@ import {
   type ContextOp,
   dumpGraph,
   type GraphWarning,
+  type LintResult,
   type LowerOptions,
+  lint,
   lower,
   type Node,
   stepsOf,
@@ -39,19 +42,28 @@ import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, s
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
  * store and outputs. Throws `BuildError`; the store is intact after any failure.
  */
-export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
+export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
+  const lowering = loweringOf(options, contexts);
+  const local = openLocalContext(options);
+  const { call } = options;
+  const isQuestion = call !== undefined && call.what !== 'graph';
+  if (local && isQuestion) return answerCall(call, { options, lowering, context: local });
   return withWorkspace(options, async (workspace) => {
     const remote = openRemote(options, workspace);
-    await using context = await openContextSource(options, { workspace, remote });
+    await using context = local ?? (await openContextSource(options, { workspace, remote }));
+    if (isQuestion) return await answerCall(call, { options, lowering, context });
     const { input } = context;
     const file = parseContainerfiles(input.containerfiles);
-    const lowering = loweringOf(options, contexts);
     const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
     const graph = lower(file, lowering, bases.configs);
-    if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
+    if (call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
+    const { ignore } = context.root();
+    const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
+    if (checked.violation) announceLint(checked, options);
+    if (checked.violation) throw checked.violation;
 
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
     const rooms = { context, contexts, workspace, remote, images: bases.images, secrets, agents };
@@ -68,7 +80,9 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
-    announce(graph, [...file.warnings, ...graph.warnings, ...competing], options);
+    announceLint(checked, options);
+    const other = file.warnings.filter(({ rule }) => rule === undefined);
+    announce(graph, [...other, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = assembleImage(graph, results, options);
     const names = await keep(image, workspace, options);
@@ -184,6 +198,11 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     clampMtime: options.sourceDateEpoch,
     inlineMtime: Math.min(input.mtime, options.sourceDateEpoch ?? input.mtime),
   };
+}
+
+function announceLint({ warnings }: LintResult, { emit }: BuildOptions): void {
+  for (const { detail, rule, range, hint } of warnings)
+    emit({ type: 'warning', message: detail, rule, range, ...(hint === undefined ? {} : { hint }) });
 }
 
 function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }: BuildOptions): void {

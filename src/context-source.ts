@@ -42,6 +42,16 @@ interface Opened {
 }
 
 /**
+ * The context where it is a directory and nothing has to be fetched for it: needs no state directory. undefined: it comes
+ * from elsewhere. Throws `E_CONTEXT`, `E_NO_CONTAINERFILE`.
+ */
+export function openLocalContext(options: BuildOptions): ContextSource | undefined {
+  if (kindOf(options.context) !== 'directory' || options.files.some(isUrl)) return undefined;
+  const opened = { directory: openContext(options.context) };
+  return sourceOf(opened, readInput(opened, options, new Map()), options);
+}
+
+/**
  * Opens `options.context`: a directory; `-`, a Containerfile or a tar archive on standard input; an http(s) URL of
  * either; or a git repository. Whatever is unpacked for this build only goes when the answer is disposed. Throws
  * `E_CONTEXT`, `E_NO_CONTAINERFILE`, `E_BAD_ARCHIVE`, `E_USAGE`, and what `RemoteSources` throws.
@@ -50,20 +60,22 @@ export async function openContextSource(options: BuildOptions, rooms: ContextRoo
   const scratch = new Scratch(rooms.workspace.store.temporaryPath());
   try {
     const opened = await open(options, { ...rooms, scratch });
-    const input = await readInput(opened, options, rooms.remote);
-    return {
-      directory: opened.directory,
-      isLocal: opened.description === undefined,
-      input,
-      root: () => rootOf(opened, input, options),
-      handOver: () => opened.handOver ?? {},
-      [Symbol.asyncDispose]: () => scratch.remove(),
-    };
+    const input = readInput(opened, options, await fetchContainerfiles(options, rooms.remote));
+    return { ...sourceOf(opened, input, options), [Symbol.asyncDispose]: () => scratch.remove() };
   } catch (error) {
     await scratch.remove();
     throw error;
   }
 }
+
+const sourceOf = (opened: Opened, input: BuildInput, options: BuildOptions): ContextSource => ({
+  directory: opened.directory,
+  isLocal: opened.description === undefined,
+  input,
+  root: () => rootOf(opened, input, options),
+  handOver: () => opened.handOver ?? {},
+  [Symbol.asyncDispose]: async () => {},
+});
 
 interface Parts extends ContextRooms {
   readonly scratch: Scratch;
@@ -100,11 +112,12 @@ async function removeTree(directory: string): Promise<void> {
 
 async function open(options: BuildOptions, parts: Parts): Promise<Opened> {
   const { context } = options;
-  if (context === '-') return openStdin(options, parts);
-  const kind = remoteSource(context) ?? (isGithub(context) ? 'a git repository' : undefined);
+  const kind = kindOf(context);
   switch (kind) {
-    case undefined:
+    case 'directory':
       return { directory: openContext(context) };
+    case 'standard input':
+      return openStdin(options, parts);
     case 'a URL':
       return openUrl(context, options, parts);
     case 'a git repository':
@@ -113,6 +126,13 @@ async function open(options: BuildOptions, parts: Parts): Promise<Opened> {
       throw kind satisfies never;
   }
 }
+
+function kindOf(context: string): 'directory' | 'standard input' | 'a URL' | 'a git repository' {
+  if (context === '-') return 'standard input';
+  return remoteSource(context) ?? (isGithub(context) ? 'a git repository' : 'directory');
+}
+
+const isUrl = (file: string): boolean => remoteSource(file) === 'a URL';
 
 /** The short form that docker takes, where it is no directory. */
 const isGithub = (context: string): boolean => /^github\.com\/[^/]+\/[^/]+/.test(context) && !existsSync(context);
@@ -175,16 +195,20 @@ function refuseFiles({ files }: BuildOptions, what: string): void {
   });
 }
 
-/** Containerfiles of a context from elsewhere are looked for in it only: the names are its own. */
-async function readInput(opened: Opened, options: BuildOptions, remote: Remote): Promise<BuildInput> {
-  const { containerfile, directory } = opened;
-  const fetched = new Map<string, string>();
-  for (const file of options.files) {
-    if (remoteSource(file) !== 'a URL') continue;
-    const found = await fetch(file, remote);
-    fetched.set(file, join(found.directory, found.file));
+/** Where the Containerfiles lie that `-f` names by a URL. */
+async function fetchContainerfiles({ files }: BuildOptions, remote: Remote): Promise<ReadonlyMap<string, string>> {
+  const places = new Map<string, string>();
+  for (const url of files.filter(isUrl)) {
+    const { directory, file } = await fetch(url, remote);
+    places.set(url, join(directory, file));
   }
-  if (containerfile) fetched.set(containerfile.name, containerfile.path);
+  return places;
+}
+
+/** Containerfiles of a context from elsewhere are looked for in it only: the names are its own. */
+function readInput(opened: Opened, options: BuildOptions, places: ReadonlyMap<string, string>): BuildInput {
+  const { containerfile, directory } = opened;
+  const fetched = containerfile ? new Map([...places, [containerfile.name, containerfile.path]]) : places;
   const files = containerfile ? [containerfile.name] : options.files;
   const within = rootElsewhere(opened);
   return readContainerfiles(directory, files, { stdin: options.stdin, fetched, ...(within ? { within } : {}) });

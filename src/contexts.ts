@@ -54,18 +54,18 @@ function parseSource(name: string, source: string): NamedContext {
   if (LAYOUT.test(source)) return imageContext(name, source.replace(LAYOUT, 'oci:'));
   if (TRANSPORT.test(source)) return imageContext(name, source);
   const kind = remoteSource(source);
+  if (kind === 'a URL' && !URL.canParse(source)) {
+    throw new BuildError('E_USAGE', `The build context "${name}" has a URL that cannot be read`, {
+      hint: `Write --build-context ${name}=https://HOST/PATH`,
+    });
+  }
   if (kind === undefined) return { type: 'directory' };
   if (kind === 'a git repository') {
     const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
     return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
   }
-  if (!URL.canParse(source)) {
-    throw new BuildError('E_USAGE', `Cannot read the URL of the build context "${name}"`, {
-      hint: 'Write https://HOST/PATH',
-    });
-  }
-  const file = fileName(new URL(source)) ?? 'context';
-  return { type: 'remote', op: { kind: 'http', url: source, name: file, unpack: true } };
+  const url = new URL(source);
+  return { type: 'remote', op: { kind: 'http', url: url.href, name: fileName(url) ?? 'context', unpack: true } };
 }
 
 function imageContext(name: string, image: string): NamedContext {

@@ -1,7 +1,7 @@
 /** Options of `docker build`, `docker buildx build` and `buildah build` that this program does not have yet. */
 const BUILD_OPTIONS =
   'add-host all-platforms allow annotation arch attest blob-cache builder cache-from cache-to cache-ttl ' +
-  'cap-add cap-drop cdi-config-dir cert-dir cgroup-parent cgroupns check compat-volumes compress cpp-flag cpu-period ' +
+  'cap-add cap-drop cdi-config-dir cert-dir cgroup-parent cgroupns compat-volumes compress cpp-flag cpu-period ' +
   'cpu-quota cpu-shares cpuset-cpus cpuset-mems created-annotation creds decryption-key device disable-compression ' +
   'disable-content-trust dns dns-option dns-search env force-compression force-rm from group-add hooks-dir ' +
   'http-proxy identity-label inherit-annotations inherit-labels ipc isolation layer-label layers load ' +

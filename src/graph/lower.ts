@@ -12,7 +12,7 @@ import { formatEnv } from './scope.ts';
 import { imageState, inheritedState, type StageState, scratchState, withConfig, withHistory } from './stage-state.ts';
 import { type ImageOrigin, type Origin, StageTable } from './stages.ts';
 import type { StepContext } from './step-context.ts';
-import { unusedBuildArgs, Warnings } from './warnings.ts';
+import { unusedBuildArgs } from './warnings.ts';
 
 /** Positions count these only: an ENV put in between does not rename the steps after it. */
 const makesLayer = ({ kind }: StageInstruction): boolean => kind === 'RUN' || kind === 'COPY' || kind === 'ADD';
@@ -27,7 +27,6 @@ interface SourcePlace {
 
 /** One lowering: stages are lowered when something needs them, once. */
 class Lowering {
-  readonly warnings = new Warnings();
   readonly table: StageTable;
   readonly triggers: StageInstruction[] = [];
   readonly #file: Containerfile;
@@ -40,7 +39,7 @@ class Lowering {
     this.#file = file;
     this.#options = options;
     this.#images = images;
-    this.table = new StageTable(file, options, this.warnings.add);
+    this.table = new StageTable(file, options);
   }
 
   /** A stage with all of its files: what its last WORKDIR promised included. */
@@ -153,7 +152,6 @@ class Lowering {
       options: this.#options,
       global: this.table.global,
       escape: this.#file.directives.escape,
-      warn: this.warnings.add,
       nodes: this.#nodes,
       stage,
       place: `${stage}/${position}`,
@@ -184,8 +182,6 @@ export function lower(file: Containerfile, options: LowerOptions, images: BaseIm
   const { table } = lowering;
   const labelled = withLabels(lowering.finished(table.target), options.labels);
   const state = withSomeHistory(labelled, table.syntax(table.target).from.image.text);
-  const unused = [...unusedBuildArgs(file, lowering.triggers, options.buildArgs), ...table.contexts.unused(file)];
-  for (const warning of unused) lowering.warnings.add(warning);
   return {
     target: state.node,
     platform: state.platform,
@@ -194,6 +190,6 @@ export function lower(file: Containerfile, options: LowerOptions, images: BaseIm
     baseHistory: state.baseHistory,
     history: state.history,
     ...(state.baseCreated === undefined ? {} : { baseCreated: state.baseCreated }),
-    warnings: lowering.warnings.list(),
+    warnings: [...unusedBuildArgs(file, lowering.triggers, options.buildArgs), ...table.contexts.unused(file)],
   };
 }

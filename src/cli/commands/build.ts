@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
-import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
+import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
+import { parseCall } from '../call-option.ts';
 import type { Host } from '../host.ts';
 import { writeIdFile } from '../id-file.ts';
 import { parseOutput } from '../output-option.ts';
@@ -47,6 +48,8 @@ interface Flags {
   readonly authfile?: string;
   readonly output?: readonly string[];
   readonly format: string;
+  readonly check?: boolean;
+  readonly call?: string;
   readonly print?: string;
 }
 
@@ -99,7 +102,9 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--iidfile <file>', 'write the image ID to this file after success')
     .option('-q, --quiet', 'print the image ID only')
     .addOption(progressOption())
-    .option('--print <what>', 'graph: print the build graph and run nothing')
+    .option('--check', 'look for mistakes in the Containerfile and run nothing; any warning is exit code 3')
+    .option('--print <what>', 'graph, outline or targets: print it and run nothing; ",format=json" behind the last two')
+    .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
   withExamples(command, [
@@ -107,6 +112,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     'tsbuild build --target test --build-arg VERSION=1.2 .',
     'tsbuild -t image0 -o type=oci,dest=image0.oci.tar .',
     'tsbuild -o type=tar,dest=- . | tar -t',
+    'tsbuild build --check .',
   ]);
   return command.action(async (directory: string, flags: Flags) => {
     setExitCode(await runBuild(await context(), { directory, flags, globals: globalsOf(command) }));
@@ -146,7 +152,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     outputs,
     format: choice('--format', flags.format, ['oci', 'docker']),
     sourceDateEpoch: parseSourceDateEpoch(host.env),
-    printGraph: flags.print === undefined ? undefined : choice('--print', flags.print, ['graph']) === 'graph',
+    call: parseCall(flags, progress === 'json'),
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     authfile: flags.authfile,
     stdout: host.archiveStdout,
@@ -165,14 +171,15 @@ interface Reporting {
   readonly context: CommandContext;
 }
 
-function report(result: BuildResult | Delegated | GraphText, reporting: Reporting): number {
+function report(result: BuildResult | Delegated | Report, reporting: Reporting): number {
   const { flags, outputs, session, context } = reporting;
   switch (result.kind) {
     case 'delegated':
       return result.exitCode;
-    case 'graph':
-      context.host.stdout.write(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
-      return 0;
+    case 'report':
+      context.host.stdout.write(result.text);
+      if (result.error) session.renderer.failed(result.error);
+      return result.exitCode;
     case 'built':
       if (flags.iidfile !== undefined) writeIdFile(flags.iidfile, result.imageId);
       session.renderer.built({ ...result, title: flags.tag?.[0] ?? result.imageId.slice(0, 'sha256:'.length + 12) });
