@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildError, systemErrorCode } from './errors.ts';
-import { contextKey, fileName, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
+import { contextKey, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
 import { parseImageName } from './oci/index.ts';
 import { remoteSource } from './parser/index.ts';
 
@@ -64,8 +64,7 @@ function parseSource(name: string, source: string): NamedContext {
     const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
     return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
   }
-  const url = new URL(source);
-  return { type: 'remote', op: { kind: 'http', url: url.href, name: fileName(url) ?? 'context', unpack: true } };
+  return { type: 'remote', op: { kind: 'http', url: new URL(source).href, name: 'context' } };
 }
 
 function imageContext(name: string, image: string): NamedContext {

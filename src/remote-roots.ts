@@ -49,9 +49,8 @@ export function openRemote(options: BuildOptions, { store, workers }: Workspace)
     handOver: () => ({ [FETCHED]: sources.handOver() }),
     async root(op) {
       const description = `"${withoutCredentials(op.url)}"`;
-      const fetched = op.kind === 'http' ? await sources.file(op) : await sources.tree(op);
-      const contents = op.kind === 'http' && op.unpack ? await unpacked(fetched, op.name, op.url) : undefined;
-      return { directory: contents ?? fetched, description, keepsOwners: false };
+      const directory = op.kind === 'http' ? await sources.file(op) : await sources.tree(op);
+      return { directory, description, keepsOwners: false };
     },
   };
 }

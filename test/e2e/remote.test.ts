@@ -284,12 +284,4 @@ describe.runIf(hasBase()).each(people())('the context of $name', (person) => {
     expect(await ended).toBe(130);
     expect(readdirSync(join(space.store, 'ingest'))).toEqual([]);
   });
-
-  it('may be named, and is unpacked then, too', async () => {
-    const body = execFileSync('cat', [archive(person, fill)]);
-    const server = await serveFiles({ '/a.tar': { body } });
-    const space = workspace(person, { containerfile: `FROM ${BASE}\nCOPY --from=other sub /c/\nRUN ls /c\n` });
-    const { stderr } = await space.build(['--build-context', `other=${server.url}/a.tar`]);
-    expect(printed(stderr)).toEqual(['file']);
-  });
 });
