@@ -4,7 +4,7 @@ import type { BuildOptions, BuildResult, Delegated, Environment, Report } from '
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { answerCall } from './calls.ts';
-import { type ContextSource, openContextSource, openLocalContext } from './context-source.ts';
+import { type ContextSource, openContextSource } from './context-source.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
@@ -46,21 +46,18 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
-  const lowering = loweringOf(options, contexts);
-  const local = openLocalContext(options);
-  const { call } = options;
-  const isQuestion = call !== undefined && call.what !== 'graph';
-  if (local && isQuestion) return answerCall(call, { options, lowering, context: local });
   return withWorkspace(options, async (workspace) => {
     const remote = openRemote(options, workspace);
-    await using context = local ?? (await openContextSource(options, { workspace, remote }));
-    if (isQuestion) return await answerCall(call, { options, lowering, context });
+    await using context = await openContextSource(options, { workspace, remote });
     const { input } = context;
+    const lowering = loweringOf(options, contexts);
+    const { ignore } = context.root();
+    if (options.call && options.call.what !== 'graph')
+      return await answerCall(options.call, { options, lowering, input, ignore, workspace });
     const file = parseContainerfiles(input.containerfiles);
     const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
     const graph = lower(file, lowering, bases.configs);
-    if (call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
-    const { ignore } = context.root();
+    if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
     const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
     if (checked.violation) announceLint(checked, options);
     if (checked.violation) throw checked.violation;

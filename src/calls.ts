@@ -1,8 +1,8 @@
 import type { BuildOptions, Call, Report } from './api.ts';
-import { withWorkspace } from './assembly.ts';
+import type { Workspace } from './assembly.ts';
 import { everyRequired, knownBases } from './bases.ts';
-import type { ContextSource } from './context-source.ts';
 import { BuildError, EXIT_CODES } from './errors.ts';
+import type { BuildInput, SourceRoot } from './executor/index.ts';
 import {
   type LintInput,
   type LintResult,
@@ -22,7 +22,10 @@ import { type Containerfile, parseContainerfiles } from './parser/index.ts';
 export interface CallInput {
   readonly options: BuildOptions;
   readonly lowering: LowerOptions;
-  readonly context: ContextSource;
+  readonly input: BuildInput;
+  /** Of the context. */
+  readonly ignore: SourceRoot['ignore'];
+  readonly workspace: Workspace;
 }
 
 /** Answers a question about the Containerfile; nothing is built, and no registry is asked unless `pull` says so. */
@@ -32,11 +35,11 @@ export async function answerCall({ what, format }: Call, input: CallInput): Prom
     case 'check':
       return lintReport(await check(input), isJson);
     case 'outline': {
-      const facts = outline(parseContainerfiles(input.context.input.containerfiles), input.lowering);
+      const facts = outline(parseContainerfiles(input.input.containerfiles), input.lowering);
       return report(isJson ? outlineJson(facts) : outlineText(facts));
     }
     case 'targets': {
-      const file = parseContainerfiles(input.context.input.containerfiles);
+      const file = parseContainerfiles(input.input.containerfiles);
       return report(isJson ? targetsJson(file) : targetsText(file));
     }
     case 'graph':
@@ -59,9 +62,7 @@ function lintReport(result: LintResult, isJson: boolean): Report {
   };
 }
 
-async function check({ options, lowering, context }: CallInput): Promise<LintResult> {
-  const { input } = context;
-  const { ignore } = context.root();
+async function check({ options, lowering, input, ignore, workspace }: CallInput): Promise<LintResult> {
   const settings: Omit<LintInput, 'images'> = { options: lowering, ignore, stages: 'all' };
   let file: Containerfile;
   try {
@@ -70,19 +71,17 @@ async function check({ options, lowering, context }: CallInput): Promise<LintRes
     if (!(error instanceof BuildError)) throw error;
     return lintUnreadable(input.containerfiles, error, { ...settings, images: new Map() });
   }
-  return lint(file, { ...settings, images: await basesOf(file, lowering, options) });
+  return lint(file, { ...settings, images: await basesOf(file, lowering, { options, workspace }) });
 }
 
 async function basesOf(
   file: Containerfile,
   lowering: LowerOptions,
-  options: BuildOptions,
+  { options, workspace }: Pick<CallInput, 'options' | 'workspace'>,
 ): Promise<LintInput['images']> {
   if (everyRequired(file, lowering, new Map()).length === 0) return new Map();
   const { pull, emit } = options;
-  const { configs, missing } = await withWorkspace(options, (workspace) =>
-    knownBases(file, lowering, { workspace, pull, session: options }),
-  );
+  const { configs, missing } = await knownBases(file, lowering, { workspace, pull, session: options });
   if (missing.length > 0) {
     const names = missing.map((name) => `"${name}"`).join(', ');
     const message = `Not in the store, so their variables and platforms are not checked: ${names} (--pull fetches them)`;

@@ -42,16 +42,6 @@ interface Opened {
 }
 
 /**
- * The context where it is a directory and nothing has to be fetched for it: needs no state directory. undefined: it comes
- * from elsewhere. Throws `E_CONTEXT`, `E_NO_CONTAINERFILE`.
- */
-export function openLocalContext(options: BuildOptions): ContextSource | undefined {
-  if (kindOf(options.context) !== 'directory' || options.files.some(isUrl)) return undefined;
-  const opened = { directory: openContext(options.context) };
-  return sourceOf(opened, readInput(opened, options, new Map()), options);
-}
-
-/**
  * Opens `options.context`: a directory; `-`, a Containerfile or a tar archive on standard input; an http(s) URL of
  * either; or a git repository. Whatever is unpacked for this build only goes when the answer is disposed. Throws
  * `E_CONTEXT`, `E_NO_CONTAINERFILE`, `E_BAD_ARCHIVE`, `E_USAGE`, and what `RemoteSources` throws.

@@ -71,7 +71,7 @@ describe('ADD of a URL', () => {
     [`ADD --checksum=sha256:12 https://x.org/a /`, 'Cannot use the checksum "sha256:12"'],
     [`ADD --checksum=md5:${'a'.repeat(32)} https://x.org/a /`, `Cannot use the checksum "md5:${'a'.repeat(32)}"`],
     [`ADD --checksum=sha256:${'A'.repeat(64)} https://x.org/a /`, `Cannot use the checksum "sha256:${'A'.repeat(64)}"`],
-    [`ADD --checksum=sha256:${SHA} file /`, 'Cannot use --checksum: its source is neither a URL nor a git repository'],
+    [`ADD --checksum=sha256:${SHA} file /`, 'Cannot use --checksum with "file": it is for URLs and git repositories'],
     [
       `ADD --checksum=sha256:${SHA} https://x.org/a https://x.org/b /d/`,
       'Cannot use --checksum: there are several sources',
