@@ -9,6 +9,7 @@ import { BuildError } from './errors.ts';
 import { type BuildInput, contextRoot, openContext, readContainerfiles, type SourceRoot } from './executor/index.ts';
 import { fileName, parseGitUrl, withoutCredentials } from './graph/index.ts';
 import { remoteSource } from './parser/index.ts';
+import { type PipedFiles, readPipes } from './piped-files.ts';
 import type { Remote } from './remote-roots.ts';
 
 /** Where the run outside the namespace has put what it read from standard input. */
@@ -50,22 +51,22 @@ export async function openContextSource(options: BuildOptions, rooms: ContextRoo
   const scratch = new Scratch(rooms.workspace.store.temporaryPath());
   try {
     const opened = await open(options, { ...rooms, scratch });
-    const input = readInput(opened, options, await fetchContainerfiles(options, rooms.remote));
-    return { ...sourceOf(opened, input, options), [Symbol.asyncDispose]: () => scratch.remove() };
+    const isLocal = opened.description === undefined;
+    const pipes = readPipes(isLocal ? options.files : [], options.env, () => scratch.directory('pipes'));
+    const input = await readInput(opened, options, { remote: rooms.remote, pipes });
+    return {
+      directory: opened.directory,
+      isLocal,
+      input,
+      root: () => rootOf(opened, input, options),
+      handOver: () => ({ ...opened.handOver, ...pipes.handOver }),
+      [Symbol.asyncDispose]: () => scratch.remove(),
+    };
   } catch (error) {
     await scratch.remove();
     throw error;
   }
 }
-
-const sourceOf = (opened: Opened, input: BuildInput, options: BuildOptions): ContextSource => ({
-  directory: opened.directory,
-  isLocal: opened.description === undefined,
-  input,
-  root: () => rootOf(opened, input, options),
-  handOver: () => opened.handOver ?? {},
-  [Symbol.asyncDispose]: async () => {},
-});
 
 interface Parts extends ContextRooms {
   readonly scratch: Scratch;
@@ -102,12 +103,11 @@ async function removeTree(directory: string): Promise<void> {
 
 async function open(options: BuildOptions, parts: Parts): Promise<Opened> {
   const { context } = options;
-  const kind = kindOf(context);
+  if (context === '-') return openStdin(options, parts);
+  const kind = remoteSource(context) ?? (isGithub(context) ? 'a git repository' : undefined);
   switch (kind) {
-    case 'directory':
+    case undefined:
       return { directory: openContext(context) };
-    case 'standard input':
-      return openStdin(options, parts);
     case 'a URL':
       return openUrl(context, options, parts);
     case 'a git repository':
@@ -117,15 +117,9 @@ async function open(options: BuildOptions, parts: Parts): Promise<Opened> {
   }
 }
 
-function kindOf(context: string): 'directory' | 'standard input' | 'a URL' | 'a git repository' {
-  if (context === '-') return 'standard input';
-  return remoteSource(context) ?? (isGithub(context) ? 'a git repository' : 'directory');
-}
-
-const isUrl = (file: string): boolean => remoteSource(file) === 'a URL';
-
 /** The short form that docker takes, where it is no directory. */
-const isGithub = (context: string): boolean => /^github\.com\/[^/]+\/[^/]+/.test(context) && !existsSync(context);
+export const isGithub = (context: string): boolean =>
+  /^github\.com\/[^/]+\/[^/]+/.test(context) && !existsSync(context);
 
 async function openRepository(context: string, { buildArgs }: BuildOptions, { remote }: Parts): Promise<Opened> {
   const { keepGitDir, submodules = true, ...url } = parseGitUrl(isGithub(context) ? `https://${context}` : context);
@@ -185,20 +179,20 @@ function refuseFiles({ files }: BuildOptions, what: string): void {
   });
 }
 
-/** Where the Containerfiles lie that `-f` names by a URL. */
-async function fetchContainerfiles({ files }: BuildOptions, remote: Remote): Promise<ReadonlyMap<string, string>> {
-  const places = new Map<string, string>();
-  for (const url of files.filter(isUrl)) {
-    const { directory, file } = await fetch(url, remote);
-    places.set(url, join(directory, file));
-  }
-  return places;
-}
-
 /** Containerfiles of a context from elsewhere are looked for in it only: the names are its own. */
-function readInput(opened: Opened, options: BuildOptions, places: ReadonlyMap<string, string>): BuildInput {
+async function readInput(
+  opened: Opened,
+  options: BuildOptions,
+  { remote, pipes }: { readonly remote: Remote; readonly pipes: PipedFiles },
+): Promise<BuildInput> {
   const { containerfile, directory } = opened;
-  const fetched = containerfile ? new Map([...places, [containerfile.name, containerfile.path]]) : places;
+  const fetched = new Map(pipes.paths);
+  for (const file of options.files) {
+    if (remoteSource(file) !== 'a URL') continue;
+    const found = await fetch(file, remote);
+    fetched.set(file, join(found.directory, found.file));
+  }
+  if (containerfile) fetched.set(containerfile.name, containerfile.path);
   const files = containerfile ? [containerfile.name] : options.files;
   const within = rootElsewhere(opened);
   return readContainerfiles(directory, files, { stdin: options.stdin, fetched, ...(within ? { within } : {}) });

@@ -49,7 +49,10 @@ export function openRemote(options: BuildOptions, { store, workers }: Workspace)
     handOver: () => ({ [FETCHED]: sources.handOver() }),
     async root(op) {
       const description = `"${withoutCredentials(op.url)}"`;
-      const directory = op.kind === 'http' ? await sources.file(op) : await sources.tree(op);
+      const fetched = op.kind === 'http' ? await sources.file(op) : await sources.tree(op);
+      const contents =
+        op.kind === 'http' && op.unpack ? await unpacked(fetched, op.name, withoutCredentials(op.url)) : undefined;
+      const directory = contents ?? fetched;
       return { directory, description, keepsOwners: false };
     },
   };

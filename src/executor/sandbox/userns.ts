@@ -9,7 +9,10 @@ import type { Stubs } from './rootfs.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent } from './syscalls.ts';
+import { closeAllOnExec, createPipe, dieWithParent, limitOpenFiles } from './syscalls.ts';
+
+/** What containers have by default (containerd, buildah). */
+const MAX_OPEN_FILES = 1_048_576;
 
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
@@ -45,6 +48,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     if (signal.aborted) throw cancelled();
     dieWithParent();
     closeAllOnExec();
+    limitOpenFiles(MAX_OPEN_FILES);
     const worker = this.#takeWorker();
     const stdout = createPipe();
     const stderr = createPipe();
