@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import type { Environment, SessionOptions } from './api.ts';
+import type { BuildOptions, Environment } from './api.ts';
 import { networkOf, type Workspace } from './assembly.ts';
 import { unpackContext } from './context-archive.ts';
 import { BuildError } from './errors.ts';
@@ -8,6 +8,7 @@ import type { SourceRoot } from './executor/index.ts';
 import { type BuildGraph, type GitOp, type HttpOp, sourcesOf, withoutCredentials } from './graph/index.ts';
 import { openIfArchive } from './layers/index.ts';
 import { createRemoteSources, type RemoteSources } from './remote/index.ts';
+import { authorizationFor } from './remote-credentials.ts';
 
 /** What the run outside the namespace has fetched, for the run inside: it has other keys, and perhaps no network. */
 const FETCHED = 'TSBUILD_FETCHED';
@@ -23,7 +24,8 @@ export interface Remote {
   handOver(): Environment;
 }
 
-export function openRemote({ env, emit, signal }: SessionOptions, { store, workers }: Workspace): Remote {
+export function openRemote(options: BuildOptions, { store, workers }: Workspace): Remote {
+  const { env, emit, signal } = options;
   const sources = createRemoteSources({
     ...networkOf(env),
     directory: store.paths.remote,
@@ -32,6 +34,7 @@ export function openRemote({ env, emit, signal }: SessionOptions, { store, worke
     emit,
     signal,
     fetched: env[FETCHED],
+    authorization: authorizationFor(options),
   });
   const unpacked: Remote['unpacked'] = async (directory, file, name) => {
     const open = () => createReadStream(join(directory, file));
@@ -47,8 +50,10 @@ export function openRemote({ env, emit, signal }: SessionOptions, { store, worke
     async root(op) {
       const description = `"${withoutCredentials(op.url)}"`;
       const fetched = op.kind === 'http' ? await sources.file(op) : await sources.tree(op);
-      const contents = op.kind === 'http' && op.unpack ? await unpacked(fetched, op.name, op.url) : undefined;
-      return { directory: contents ?? fetched, description, keepsOwners: false };
+      const contents =
+        op.kind === 'http' && op.unpack ? await unpacked(fetched, op.name, withoutCredentials(op.url)) : undefined;
+      const directory = contents ?? fetched;
+      return { directory, description, keepsOwners: false };
     },
   };
 }

@@ -41,6 +41,12 @@ export function readSecrets(nodes: readonly Node[], given: Given): Secrets {
   return found;
 }
 
+/** A secret that nothing in the Containerfile asks for; undefined: it was not given. Throws `E_NO_SECRET`. */
+export function findSecret(id: string, { secrets, env }: Pick<Given, 'secrets' | 'env'>): Uint8Array | undefined {
+  const source = secrets.findLast((candidate) => candidate.id === id);
+  return source && readSecret(source, env);
+}
+
 function checkAgent({ id, required }: Wanted, { ssh }: Given): void {
   const agent = ssh.findLast((candidate) => candidate.id === id);
   if (!agent && required) {
@@ -58,9 +64,9 @@ function checkAgent({ id, required }: Wanted, { ssh }: Given): void {
 }
 
 function contentFor({ id, required }: Wanted, { secrets, env }: Given): Uint8Array | undefined {
-  const source = secrets.findLast((candidate) => candidate.id === id);
-  const content = source && readSecret(source, env);
+  const content = findSecret(id, { secrets, env });
   if (content !== undefined || !required) return content;
+  const source = secrets.findLast((candidate) => candidate.id === id);
   throw new BuildError('E_NO_SECRET', `The secret "${id}" is required and was not given`, {
     hint: source
       ? `The variable "${source.env}" is not set`

@@ -16,10 +16,6 @@ export interface GitUrl {
 
 /** A ref that git would take for something else: an option, a range, a pattern (git-check-ref-format(1)). */
 const BAD_REF = /^[-/.]|[\s~^:?*[\\\p{Cc}]|\.\.|@\{|\/\/|[/.]$|\.lock$/u;
-const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/i;
-
-/** Whether a ref is a whole commit id, which needs no look-up. */
-export const isCommitId = (ref: string): boolean => COMMIT.test(ref);
 
 const wrong = (text: string, why: string, hint: string): BuildError =>
   new BuildError('E_PARSE', `Cannot read the git URL "${text}": ${why}`, { hint });

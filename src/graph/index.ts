@@ -9,7 +9,7 @@ export { type CacheInputs, cacheKey } from './cache-key.ts';
 export { type ModeChange, parseChmod } from './chmod.ts';
 export { dumpGraph } from './dump.ts';
 export { explainMiss } from './explain-miss.ts';
-export { type GitUrl, isCommitId, parseGitUrl } from './git-url.ts';
+export { type GitUrl, parseGitUrl } from './git-url.ts';
 export * from './graph.ts';
 export { type LintInput, type LintResult, lint, lintUnreadable } from './lint/lint.ts';
 export { lintJson, lintText } from './lint/print.ts';

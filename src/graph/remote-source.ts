@@ -37,8 +37,8 @@ export class RemoteInputs {
   lower(text: string, range: SourceRange): CopyOpSource | undefined {
     const { instruction } = this.#of;
     const kind = remoteSource(text);
-    const checksum = this.#checksum(kind !== undefined);
     if (kind === undefined) return undefined;
+    const checksum = this.#checksum();
     if (instruction.kind === 'COPY') {
       throw new BuildError('E_PARSE', `COPY cannot read ${kind} "${withoutCredentials(text)}"`, {
         hint: 'Use ADD, which can',
@@ -56,14 +56,13 @@ export class RemoteInputs {
     }
   }
 
-  /** BuildKit: one checksum is for one source, and a file of the context needs none. */
-  #checksum(isRemote: boolean): Word | undefined {
+  /** BuildKit: one checksum is for one source. */
+  #checksum(): Word | undefined {
     const { instruction } = this.#of;
     const checksum = instruction.kind === 'ADD' ? instruction.checksum : undefined;
-    if (checksum === undefined || (isRemote && instruction.sources.length === 1)) return checksum;
-    const why = isRemote ? 'there are several sources' : 'its source is neither a URL nor a git repository';
-    throw new BuildError('E_PARSE', `Cannot use --checksum: ${why}`, {
-      hint: isRemote ? 'Write one ADD for each source' : 'Leave it out: files of the context are what they are',
+    if (checksum === undefined || instruction.sources.length === 1) return checksum;
+    throw new BuildError('E_PARSE', 'Cannot use --checksum: there are several sources', {
+      hint: 'Write one ADD for each source',
       range: checksum.range,
     });
   }

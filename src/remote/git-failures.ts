@@ -19,7 +19,7 @@ const REASONS: readonly Reason[] = [
     pattern:
       /Authentication failed|could not read (?:Username|Password)|terminal prompts disabled|Permission denied \(|error: 40[13]/,
     code: 'E_UNAUTHORIZED',
-    hint: 'Give git the credentials: a credential helper (git config --global credential.helper) for https, a key or an agent for ssh',
+    hint: 'Give git the credentials: a credential helper (git config --global credential.helper) for https, or --secret id=GIT_AUTH_TOKEN,src=FILE; a key or an agent for ssh',
   },
   {
     pattern: /Could not resolve host|Name or service not known|Temporary failure in name resolution/,

@@ -13,7 +13,8 @@ function codeOf(status: number): ErrorCode {
 }
 
 function hintOf(status: number): string {
-  if (status === 401) return 'The server wants credentials; a URL may hold them: https://USER:PASSWORD@HOST/PATH';
+  if (status === 401)
+    return 'The server wants credentials: give a token with --secret id=HTTP_AUTH_TOKEN_HOST,src=FILE';
   if (status === 403) return 'The server knows the file and does not give it to you; check the URL and who may read it';
   if (status === 404 || status === 410) return 'Check the URL, for example by opening it in a browser';
   if (status === 429) return 'Wait, or fetch the file less often: with --checksum it is fetched once';

@@ -86,7 +86,7 @@ describe('a file behind a URL', () => {
     'that is answered with %i is an error that names URL and status, without its secrets (8.3 #85)',
     async (status, code) => {
       const server = await serveFiles({ '/a': { status } });
-      const url = `${server.url.replace('http://', 'http://me:secret@')}/a?token=secret`;
+      const url = `${server.url.replace('http://', 'http://me:hidden@')}/a?token=hidden`;
       const failure = await testSources()
         .nextBuild()
         .file({ url, name: 'a' })
@@ -95,7 +95,7 @@ describe('a file behind a URL', () => {
         code,
         message: `Cannot fetch "${server.url}/a?...": the server answered ${status}`,
       });
-      expect(JSON.stringify(failure) + String(failure)).not.toContain('secret');
+      expect(JSON.stringify(failure) + String(failure)).not.toContain('hidden');
       expect(count(server)).toBe(1);
     },
   );
