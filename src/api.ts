@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { ImageOptions, PullPolicy, TimeOptions } from './build-options.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand } from './executor/index.ts';
 import type { Digest, ImageFormat } from './oci/index.ts';
@@ -29,7 +30,9 @@ export type OutputSpec =
   | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
   | { readonly type: 'local'; readonly dest: string };
 
-export interface BuildOptions extends SessionOptions, RegistryAccess {
+export type { ImageOptions, PullPolicy, TimeOptions } from './build-options.ts';
+
+export interface BuildOptions extends SessionOptions, RegistryAccess, ImageOptions, TimeOptions {
   /** Directory. */
   readonly context: string;
   /** Path, or `-`: then `stdin` holds the text. Absent: Containerfile, then Dockerfile, in the context. */
@@ -40,17 +43,13 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
   readonly buildArgs: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
   readonly noCache: boolean;
-  readonly pull: boolean;
-  readonly platform?: string | undefined;
+  readonly pull: PullPolicy;
   readonly network: 'default' | 'host' | 'none';
   /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
   readonly outputs: readonly OutputSpec[];
   readonly format: ImageFormat;
-  /** Seconds since 1970 ($SOURCE_DATE_EPOCH): clamps mtimes of new layers and sets `created`. */
-  readonly sourceDateEpoch?: number | undefined;
   /** Only print the graph, run nothing. */
   readonly printGraph?: boolean | undefined;
   /** For `dest=-`. */

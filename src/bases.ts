@@ -1,10 +1,11 @@
 import type { RegistryAccess, SessionOptions } from './api.ts';
 import type { Workspace } from './assembly.ts';
+import type { PullPolicy } from './build-options.ts';
 import { BuildError } from './errors.ts';
 import { type BaseImage, imageKey, type LowerOptions, type RequiredImage, requiredImages } from './graph/index.ts';
-import { findOrPull, pullImage } from './images.ts';
-import { formatReference, type Image, parseReference } from './oci/index.ts';
+import { formatReference, type Image, parseManifest, parseReference } from './oci/index.ts';
 import { type Containerfile, suggest } from './parser/index.ts';
+import { bringImage } from './pull-policy.ts';
 
 export interface Bases {
   /** For lowering, by `imageKey`. */
@@ -15,13 +16,12 @@ export interface Bases {
 
 export interface BaseOptions {
   readonly workspace: Workspace;
-  readonly pull: boolean;
+  readonly pull: PullPolicy;
   readonly session: SessionOptions & RegistryAccess;
 }
 
 /**
- * Finds every image that the target needs, in the store or, where it is missing there (or `pull` asks for the newest), in
- * its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing. Errors carry the
+ * Finds every image that the target needs, in the store or, where `pull` says so, in its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing. Errors carry the
  * place of the FROM or --from that names the image.
  */
 export async function resolveBases(file: Containerfile, lowering: LowerOptions, options: BaseOptions): Promise<Bases> {
@@ -37,7 +37,12 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
         const image = await find(file, required, options);
         const { name, platform } = required;
         const reference = formatReference(parseReference(name));
-        configs.set(imageKey(name, platform), { reference, digest: image.descriptor.digest, config: image.config });
+        configs.set(imageKey(name, platform), {
+          reference,
+          digest: image.descriptor.digest,
+          config: image.config,
+          annotations: annotationsOf(image),
+        });
         images.set(image.descriptor.digest, image);
       }),
     );
@@ -45,10 +50,15 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
   return { configs, images };
 }
 
+function annotationsOf({ rawManifest, descriptor }: Image): Readonly<Record<string, string>> {
+  const entries = Object.entries(parseManifest(rawManifest, descriptor.mediaType).annotations ?? {});
+  return Object.fromEntries(entries.filter(([, value]) => typeof value === 'string'));
+}
+
 async function find(file: Containerfile, required: RequiredImage, options: BaseOptions): Promise<Image> {
   const { name, platform, range } = required;
   try {
-    return await (options.pull ? pullImage(name, platform, options) : findOrPull(name, platform, options));
+    return await bringImage(name, platform, { ...options, policy: options.pull });
   } catch (error) {
     if (!(error instanceof BuildError) || error.code === 'E_CANCELLED') throw error;
     const meant = stageMeant(file, name);

@@ -1,8 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, GraphText } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, GraphText, PullPolicy } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { mtimeRuleOf } from './build-times.ts';
 import { BuildError } from './errors.ts';
 import {
   assembleImage,
@@ -30,7 +31,16 @@ import {
   type Node,
   stepsOf,
 } from './graph/index.ts';
-import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
+import {
+  formatReference,
+  hostPlatform,
+  type Image,
+  type MtimeRule,
+  type Platform,
+  parseLocalName,
+  parsePlatform,
+  ruledMtime,
+} from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfile } from './parser/index.ts';
 
@@ -45,11 +55,12 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const file = parseContainerfile(input.containerfile);
   return withWorkspace(options, async (workspace) => {
     const lowering = loweringOf(options);
-    const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
+    const bases = await resolveBases(file, lowering, { workspace, pull: pullPolicy(options), session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
-    const executor = executorOptions(options, { context, input, workspace, images: bases.images });
+    const mtimeRule = mtimeRuleOf(options, graph);
+    const executor = executorOptions(options, { context, input, workspace, images: bases.images, mtimeRule });
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
@@ -58,7 +69,11 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     await removeStale(workspace, options);
     announce(graph, [...file.warnings, ...graph.warnings], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
-    const image = assembleImage(graph, results, options);
+    const image = assembleImage(graph, results, {
+      format: options.format,
+      fixedTime: mtimeRule?.seconds,
+      createdAnnotation: options.createdAnnotation,
+    });
     const names = await keep(image, workspace, options);
     await writeOutputs(image, options, workspace);
     return summary(image, { names, graph, results, start });
@@ -73,17 +88,25 @@ const MIN_JOBS = 4;
 /** Tells the run inside the namespace that the bases are pulled already. */
 const PULLED = 'TSBUILD_PULLED';
 
-const shouldPull = ({ pull, self }: BuildOptions): boolean => pull && self.env[PULLED] === undefined;
+const pullPolicy = ({ pull, self }: BuildOptions): PullPolicy =>
+  self.env[PULLED] === undefined || pull === 'never' ? pull : 'missing';
 
 function loweringOf(options: BuildOptions): LowerOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs,
     labels: options.labels,
-    platform: options.platform === undefined ? hostPlatform() : parsePlatform(options.platform),
+    edits: options.edits,
+    from: options.from,
+    platform: platformOf(options),
     buildPlatform: hostPlatform(),
     network: options.network,
   };
+}
+
+function platformOf({ platform, osVersion }: BuildOptions): Platform {
+  const parsed = platform === undefined ? hostPlatform() : parsePlatform(platform);
+  return osVersion === undefined ? parsed : { ...parsed, 'os.version': osVersion };
 }
 
 /**
@@ -129,9 +152,13 @@ interface Rooms {
   readonly input: BuildInput;
   readonly workspace: Workspace;
   readonly images: ReadonlyMap<string, Image>;
+  readonly mtimeRule: MtimeRule | undefined;
 }
 
-function executorOptions(options: BuildOptions, { context, input, workspace, images }: Rooms): ExecutorOptions {
+function executorOptions(
+  options: BuildOptions,
+  { context, input, workspace, images, mtimeRule }: Rooms,
+): ExecutorOptions {
   return {
     library: workspace.library,
     cache: workspace.store.cache,
@@ -147,8 +174,8 @@ function executorOptions(options: BuildOptions, { context, input, workspace, ima
     signal: options.signal,
     jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
     noCache: options.noCache,
-    clampMtime: options.sourceDateEpoch,
-    inlineMtime: Math.min(input.mtime, options.sourceDateEpoch ?? input.mtime),
+    mtimeRule,
+    inlineMtime: ruledMtime(input.mtime, mtimeRule),
   };
 }
 

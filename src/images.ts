@@ -61,14 +61,15 @@ export async function pullImage(name: string, platform: Platform, { workspace, s
 }
 
 /** From the store where it is there for the platform, else from its registry. */
-export async function findOrPull(name: string, platform: Platform, sources: Sources): Promise<Image> {
-  const { images } = sources.workspace.store;
-  const stored = await images.locate(name);
-  if (stored) {
-    const image = await images.resolve(stored, platform);
-    if (choosePlatform([{ platform: image.config }], platform)) return image;
-  }
-  return pullImage(name, platform, sources);
+export const findOrPull = async (name: string, platform: Platform, sources: Sources): Promise<Image> =>
+  (await findStored(name, platform, sources.workspace)) ?? pullImage(name, platform, sources);
+
+/** undefined: it is not in the store, or not for this platform. */
+export async function findStored(name: string, platform: Platform, { store }: Workspace): Promise<Image | undefined> {
+  const stored = await store.images.locate(name);
+  if (!stored) return undefined;
+  const image = await store.images.resolve(stored, platform);
+  return choosePlatform([{ platform: image.config }], platform) ? image : undefined;
 }
 
 /** What the commands that bring an image print. */

@@ -1,15 +1,15 @@
 /** Options of `docker build`, `docker buildx build` and `buildah build` that this program does not have yet. */
 const BUILD_OPTIONS =
-  'add-host all-platforms allow annotation arch attest blob-cache build-context builder cache-from cache-to cache-ttl ' +
+  'add-host all-platforms allow attest blob-cache build-context builder cache-from cache-to cache-ttl ' +
   'cap-add cap-drop cdi-config-dir cert-dir cgroup-parent cgroupns check compat-volumes compress cpp-flag cpu-period ' +
-  'cpu-quota cpu-shares cpuset-cpus cpuset-mems created-annotation creds decryption-key device disable-compression ' +
-  'disable-content-trust dns dns-option dns-search env force-compression force-rm from group-add hooks-dir ' +
-  'http-proxy identity-label ignorefile inherit-annotations inherit-labels ipc isolation layer-label layers load ' +
+  'cpu-quota cpu-shares cpuset-cpus cpuset-mems creds decryption-key device disable-compression ' +
+  'disable-content-trust dns dns-option dns-search force-compression force-rm group-add hooks-dir ' +
+  'http-proxy ignorefile ipc isolation layer-label layers load ' +
   'logfile logsplit manifest memory memory-swap metadata-file no-cache-filter no-hostname no-hosts no-pivot-root ' +
-  'omit-history os os-feature os-version output-format pid policy provenance push retry retry-delay rewrite-timestamp ' +
-  'rm runtime runtime-flag save-stages sbom secret security-opt shm-size sign-by skip-unused-stages source-date-epoch ' +
-  'source-policy-file squash squash-all ssh stdin timestamp transient-run-mounts ulimit unsetannotation unsetenv ' +
-  'unsetlabel userns userns-gid-map userns-uid-map uts variant volume';
+  'omit-history output-format pid policy provenance push retry retry-delay ' +
+  'rm runtime runtime-flag save-stages sbom secret security-opt shm-size sign-by skip-unused-stages ' +
+  'source-policy-file squash squash-all ssh stdin transient-run-mounts ulimit ' +
+  'userns userns-gid-map userns-uid-map uts volume';
 
 const SHORT_OPTIONS = ['-m', '-c', '-v', '-D'];
 

@@ -11,7 +11,7 @@ import {
   type NodeId,
 } from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
-import { type CacheIndex, type CacheRecord, chainIdOf, type Layer } from '../oci/index.ts';
+import { type CacheIndex, type CacheRecord, chainIdOf, type Layer, type MtimeRule } from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import type { FileHasher } from './file-hasher.ts';
@@ -42,8 +42,7 @@ export interface ExecutorOptions {
   readonly signal: AbortSignal;
   readonly jobs: number;
   readonly noCache: boolean;
-  /** Seconds (SOURCE_DATE_EPOCH). */
-  readonly clampMtime: number | undefined;
+  readonly mtimeRule: MtimeRule | undefined;
   /** Seconds: the time of files that the Containerfile itself holds. */
   readonly inlineMtime: number;
 }
@@ -239,7 +238,7 @@ class Run {
     return cacheKey(node.op, {
       platform: node.platform,
       parent: chainIdOf(parent.map((layer) => layer.diffId)) ?? null,
-      clampMtime: this.#options.clampMtime,
+      mtimeRule: this.#options.mtimeRule,
       ...(sources === undefined ? {} : { sources }),
     });
   }
@@ -273,16 +272,16 @@ class Run {
 
   async #perform(step: Step): Promise<CommittedLayer | undefined> {
     const { node, parent } = step;
-    const { library, sandbox, clampMtime, emit, markUsed } = this.#options;
+    const { library, sandbox, mtimeRule, emit, markUsed } = this.#options;
     const { op } = node;
     await markUsed([...parent, ...step.sources.flatMap(({ chain }) => chain)]);
     if (op.kind === 'run') {
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
-      return runStep({ node, op, parent, library, sandbox, clampMtime, onOutput, signal: this.#signal });
+      return runStep({ node, op, parent, library, sandbox, mtimeRule, onOutput, signal: this.#signal });
     }
     if (op.kind === 'mkdir') {
-      const tar = await directoriesLayer(await library.view(parent), op.pending, clampMtime);
+      const tar = await directoriesLayer(await library.view(parent), op.pending, mtimeRule);
       return tar && library.commitTar(tar);
     }
     if (op.kind !== 'copy') throw new BuildError('E_INTERNAL', `A ${op.kind} node is not a step`);
@@ -290,10 +289,10 @@ class Run {
   }
 
   async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, clampMtime, inlineMtime, mountRoot } = this.#options;
+    const { library, mtimeRule, inlineMtime, mountRoot } = this.#options;
     const view = await library.view(parent);
     const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
-      const tar = await copyLayer({ op, sources, view, clampMtime, inlineMtime });
+      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime });
       return library.commitTar(untilAborted(tar, this.#signal));
     };
     if (selection) return write(selection.sources);

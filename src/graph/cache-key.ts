@@ -5,6 +5,7 @@ import {
   canonicalJson,
   formatPlatform,
   type Json,
+  type MtimeRule,
   type Platform,
 } from '../oci/index.ts';
 import { definitionOf } from './nodes.ts';
@@ -17,8 +18,8 @@ export interface CacheInputs {
   readonly parent: ChainId | null;
   /** COPY and ADD: digest over the selected source files, as the executor read them: names, owners, modes, bytes. */
   readonly sources?: string;
-  /** SOURCE_DATE_EPOCH: no time in the layer is later, so another value gives other bytes. */
-  readonly clampMtime?: number | undefined;
+  /** Another value gives other bytes. */
+  readonly mtimeRule?: MtimeRule | undefined;
 }
 
 /** Sorts before every other member. A change of meaning takes a new number: old records then miss. */
@@ -27,6 +28,12 @@ export const SCHEMA = { $schema: 'tsbuild/step/1' } as const;
 /** Env as the process sees it: one value a name, order of no importance; proxies left out. */
 function runDefinition({ proxyEnv: _notPartOfTheKey, ...op }: RunOp): Json {
   return { ...op, env: Object.fromEntries(op.env) } as unknown as Json; // an op is plain data
+}
+
+/** Two members, so that the keys of SOURCE_DATE_EPOCH stay what they were. */
+function ruleMember(rule: MtimeRule | undefined): { readonly [name: string]: number } {
+  if (rule === undefined) return {};
+  return rule.applies === 'later' ? { clampMtime: rule.seconds } : { setMtime: rule.seconds };
 }
 
 /**
@@ -41,7 +48,7 @@ export function cacheKey(op: Op, inputs: CacheInputs): { readonly key: CacheKey;
     osVersion: inputs.platform['os.version'],
     parent: inputs.parent,
     sources: inputs.sources,
-    clampMtime: inputs.clampMtime,
+    ...ruleMember(inputs.mtimeRule),
   });
   return { key: cacheKeyFrom(preimage), preimage };
 }

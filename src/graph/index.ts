@@ -9,6 +9,7 @@ export { type CacheInputs, cacheKey } from './cache-key.ts';
 export { dumpGraph } from './dump.ts';
 export { explainMiss } from './explain-miss.ts';
 export * from './graph.ts';
+export { type ImageEdits, NO_EDITS } from './image-edits.ts';
 export { lower } from './lower.ts';
 export { stepsOf } from './nodes.ts';
 export * from './op.ts';

@@ -2,13 +2,14 @@ import { BuildError, type SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/index.ts';
 import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
 import type { BuildGraph } from './graph.ts';
+import { editedAnnotations, editedPlatform, NO_EDITS, withFirstEdits, withLastEdits } from './image-edits.ts';
 import { lowerInstruction } from './lower-instruction.ts';
 import { NodeTable } from './nodes.ts';
 import { triggersOf } from './onbuild.ts';
 import type { Node } from './op.ts';
 import type { BaseImage, BaseImages, LowerOptions } from './options.ts';
 import { formatEnv } from './scope.ts';
-import { imageState, inheritedState, type StageState, scratchState, withConfig, withHistory } from './stage-state.ts';
+import { imageState, inheritedState, type StageState, scratchState, withHistory } from './stage-state.ts';
 import { keyOf, type Origin, StageTable } from './stages.ts';
 import type { StepContext } from './step-context.ts';
 import { unusedBuildArgs, Warnings } from './warnings.ts';
@@ -75,7 +76,8 @@ class Lowering {
     const base = origin.type === 'image' ? this.#image(origin) : undefined;
     const triggers = triggersOf(origin, this.table, { base, file: this.#file });
     this.triggers.push(...triggers);
-    const first = this.#firstState(index, origin, from.range);
+    const edits = this.#options.edits ?? NO_EDITS;
+    const first = withFirstEdits(this.#firstState(index, origin, from.range), edits, origin.type !== 'stage');
     const all = [...triggers, ...instructions];
     return all.reduce((state, instruction, at) => {
       const position = all.slice(0, at).filter(makesLayer).length;
@@ -92,7 +94,7 @@ class Lowering {
         return scratchState(this.#source({ kind: 'scratch' }, { platform, range, index }), platform);
       }
       case 'image':
-        return imageState(this.#imageNode(origin, index), origin.platform, this.#image(origin).config);
+        return imageState(this.#imageNode(origin, index), origin.platform, this.#image(origin));
     }
   }
 
@@ -145,18 +147,13 @@ class Lowering {
   }
 }
 
-/** `--label`s come last, as one instruction, as in buildah. */
-function withLabels(state: StageState, labels: LowerOptions['labels']): StageState {
-  const pairs = Object.entries(labels);
-  if (pairs.length === 0) return state;
-  const text = pairs.map(([name, value]) => `${name}=${value}`).join(' ');
-  return withHistory(withConfig(state, { Labels: { ...state.config.Labels, ...labels } }), `LABEL ${text}`);
-}
-
 /** As in buildah: an image of nothing at all still says where it comes from. */
 function withSomeHistory(state: StageState, from: string): StageState {
   return state.history.length + state.baseHistory.length > 0 ? state : withHistory(state, `FROM ${from}`);
 }
+
+const fromText = (table: StageTable, { from }: LowerOptions): string =>
+  (table.target === 0 ? from : undefined) ?? table.syntax(table.target).from.image.text;
 
 /**
  * The graph of the target stage. `images` must hold what `requiredImages` asks for. Stages that the target does not need
@@ -165,17 +162,22 @@ function withSomeHistory(state: StageState, from: string): StageState {
 export function lower(file: Containerfile, options: LowerOptions, images: BaseImages): BuildGraph {
   const lowering = new Lowering(file, options, images);
   const { table } = lowering;
-  const labelled = withLabels(lowering.finished(table.target), options.labels);
-  const state = withSomeHistory(labelled, table.syntax(table.target).from.image.text);
+  const edits = options.edits ?? NO_EDITS;
+  const edited = withLastEdits(lowering.finished(table.target), options.labels, edits);
+  const state = withSomeHistory(edited, fromText(table, options));
+  const annotations = editedAnnotations(state.baseImage?.annotations ?? {}, edits);
+  const epoch = table.global.args.get('SOURCE_DATE_EPOCH');
   for (const warning of unusedBuildArgs(file, lowering.triggers, options.buildArgs)) lowering.warnings.add(warning);
   return {
     target: state.node,
-    platform: state.platform,
+    platform: editedPlatform(state.platform, state.baseImage?.config, edits),
     config: { ...state.config, Env: formatEnv(state.scope) },
     ...(state.author === undefined ? {} : { author: state.author }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     baseHistory: state.baseHistory,
     history: state.history,
     ...(state.baseCreated === undefined ? {} : { baseCreated: state.baseCreated }),
+    ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: epoch }),
     warnings: lowering.warnings.list(),
   };
 }

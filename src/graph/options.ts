@@ -1,5 +1,6 @@
 import type { SourceRange } from '../errors.ts';
 import { formatPlatform, formatReference, type ImageConfig, type Platform, parseReference } from '../oci/index.ts';
+import type { ImageEdits } from './image-edits.ts';
 
 /** What the caller wants built, as far as it changes the graph. */
 export interface LowerOptions {
@@ -8,6 +9,10 @@ export interface LowerOptions {
   readonly buildArgs: Readonly<Record<string, string>>;
   /** `--label`: win over LABEL. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Default: none. */
+  readonly edits?: ImageEdits | undefined;
+  /** `--from`: stands in the first FROM for what is written there. */
+  readonly from?: string | undefined;
   readonly platform: Platform;
   readonly buildPlatform: Platform;
   /** For RUN without `--network`. */
@@ -21,6 +26,8 @@ export interface BaseImage {
   /** Of the manifest. */
   readonly digest: string;
   readonly config: ImageConfig;
+  /** Of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** By `imageKey`. */

@@ -180,7 +180,8 @@ export class StageTable {
 
   #resolveFrom(index: number): Origin {
     const { image } = this.syntax(index).from;
-    const name = this.#expand(image);
+    const override = index === 0 ? this.#options.from : undefined;
+    const name = override ?? this.#expand(image);
     if (name === '') {
       throw new BuildError('E_EXPANSION', `The image name "${image.text}" expands to nothing`, {
         hint: 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',

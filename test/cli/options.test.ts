@@ -11,7 +11,7 @@ describe('the options of build', () => {
     [
       'nothing',
       ['.'],
-      { context: '.', tags: [], noCache: false, pull: false, network: 'default', format: 'oci', outputs: [] },
+      { context: '.', tags: [], noCache: false, pull: 'missing', network: 'default', format: 'oci', outputs: [] },
     ],
     [
       'no word build',
@@ -26,8 +26,8 @@ describe('the options of build', () => {
       { buildArgs: { A: '1=2', HERE: 'env' } },
     ],
     ['--label', ['--label', 'a=b', '--label=c'], { labels: { a: 'b', c: '' } }],
-    ['--no-cache and --pull', ['--no-cache', '--pull'], { noCache: true, pull: true }],
-    ['--no-cache=false', ['--no-cache=false', '--pull=always'], { noCache: false, pull: true }],
+    ['--no-cache and --pull', ['--no-cache', '--pull'], { noCache: true, pull: 'always' }],
+    ['--no-cache=false', ['--no-cache=false', '--pull=always'], { noCache: false, pull: 'always' }],
     ['--platform', ['--platform', 'linux/arm64'], { platform: 'linux/arm64' }],
     ['--network none', ['--network=none'], { network: 'none' }],
     ['--jobs', ['--jobs', '4'], { jobs: 4 }],

@@ -1,35 +1,27 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
+import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
+import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { writeIdFile } from '../id-file.ts';
 import { parseOutput } from '../output-option.ts';
 import { progressMode } from '../render/create.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
-import {
-  choice,
-  collect,
-  parseBoolean,
-  parseBuildArgs,
-  parseJobs,
-  parseLabels,
-  parseSourceDateEpoch,
-  singlePlatform,
-} from '../values.ts';
+import { choice, collect, parseBoolean, parseBuildArgs, parseJobs, pullPolicy } from '../values.ts';
+import { version } from '../version.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
-interface Flags {
+interface Flags extends ImageFlags, TimeFlags {
   readonly tag?: readonly string[];
   readonly file?: string;
   readonly target?: string;
   readonly buildArg?: readonly string[];
   readonly cache: boolean;
-  readonly pull?: boolean;
-  readonly platform?: string;
+  readonly pull: string;
   readonly network: string;
   readonly jobs?: string;
-  readonly label?: readonly string[];
   readonly iidfile?: string;
   readonly quiet?: boolean;
   readonly progress: string;
@@ -56,10 +48,12 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'value of an ARG; without a value taken from the environment (repeatable)',
       collect,
     )
-    .option('--label <name=value>', 'label of the image (repeatable)', collect)
     .option('--no-cache', 'run every step again')
-    .option('--pull', 'ask the registry for newer base images')
-    .option('--platform <os/arch>', "platform to build for (default: this machine's)")
+    .option(
+      '--pull <policy>',
+      'when to fetch base images: always (so --pull alone), missing, newer or never',
+      'missing',
+    )
     .option('--network <mode>', 'network of RUN: default, host or none', 'default')
     .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
     .option(
@@ -74,6 +68,8 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--print <what>', 'graph: print the build graph and run nothing')
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
+  addImageOptions(command);
+  addTimeOptions(command);
   withExamples(command, [
     'tsbuild -t image0 -f Containerfile .',
     'tsbuild build --target test --build-arg VERSION=1.2 .',
@@ -97,22 +93,24 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const progress = flags.quiet ? 'quiet' : progressMode(flags.progress);
   const outputs = (flags.output ?? []).map(parseOutput);
   checkStdout(outputs, host.stdout.isTTY === true);
+  const times = timeOptions(flags, { buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env), env: host.env });
+  const format = choice('--format', flags.format, ['oci', 'docker']);
+  const image = imageOptions(flags, { env: host.env, version });
+  refuseAnnotations(image, format);
   const settings = {
+    ...image,
+    ...times,
     context: directory,
     file: flags.file,
     stdin: flags.file === '-' ? await readAll(host.stdin) : undefined,
     tags: flags.tag ?? [],
     target: flags.target,
-    buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env),
-    labels: parseLabels(flags.label ?? []),
     noCache: !flags.cache,
-    pull: flags.pull === true,
-    platform: singlePlatform(flags.platform),
+    pull: pullPolicy(flags.pull),
     network: choice('--network', flags.network, ['default', 'host', 'none']),
     jobs: parseJobs(flags.jobs),
     outputs,
-    format: choice('--format', flags.format, ['oci', 'docker']),
-    sourceDateEpoch: parseSourceDateEpoch(host.env),
+    format,
     printGraph: flags.print === undefined ? undefined : choice('--print', flags.print, ['graph']) === 'graph',
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     authfile: flags.authfile,

@@ -1,7 +1,7 @@
 import { BuildError } from '../../errors.ts';
 import type { Node, RunOp } from '../../graph/index.ts';
 import type { CommittedLayer, LayerLibrary, RootView } from '../../layers/index.ts';
-import type { Layer } from '../../oci/index.ts';
+import type { Layer, MtimeRule } from '../../oci/index.ts';
 import { OutputTail } from '../output-tail.ts';
 import type { ExitStatus, ProcessSpec, Sandbox } from '../sandbox/index.ts';
 import { resolveUser } from '../users.ts';
@@ -17,7 +17,7 @@ export interface RunRequest {
   readonly parent: readonly Layer[];
   readonly library: LayerLibrary;
   readonly sandbox: Sandbox;
-  readonly clampMtime: number | undefined;
+  readonly mtimeRule: MtimeRule | undefined;
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
   readonly signal: AbortSignal;
 }
@@ -38,7 +38,7 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
   const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal);
   signal.throwIfAborted();
   if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
-  return await snapshot.commit({ exclude: stubs, clampMtime: request.clampMtime });
+  return await snapshot.commit({ exclude: stubs, mtimeRule: request.mtimeRule });
 }
 
 async function processSpec(op: RunOp, view: RootView): Promise<ProcessSpec> {

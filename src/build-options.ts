@@ -1,0 +1,28 @@
+import type { ImageEdits } from './graph/index.ts';
+
+/** When a base image is fetched: always; where the store lacks it; where the registry has a newer one; never. */
+export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
+
+/** What the image is to say of itself, beside what its Containerfile says. */
+export interface ImageOptions {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly edits?: ImageEdits | undefined;
+  /** Stands in the first FROM for what is written there. */
+  readonly from?: string | undefined;
+  /** `os/arch[/variant]`. */
+  readonly platform?: string | undefined;
+  readonly osVersion?: string | undefined;
+  /** Adds the annotation `org.opencontainers.image.created`. */
+  readonly createdAnnotation?: boolean | undefined;
+}
+
+/** Seconds since 1970. */
+export interface TimeOptions {
+  /**
+   * Makes builds repeatable: it is `created`, and no file of a new layer is later. Absent: what the global
+   * `ARG SOURCE_DATE_EPOCH` says, if it is there.
+   */
+  readonly sourceDateEpoch?: number | undefined;
+  /** As `sourceDateEpoch`, but every file of a new layer, of `-o type=tar` and of `-o type=local` gets this time. */
+  readonly timestamp?: number | undefined;
+}
