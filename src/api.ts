@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
-import type { ImageOptions, PullPolicy, TimeOptions } from './build-options.ts';
+import type { ImageOptions, PullPolicy, ResultOptions, TimeOptions } from './build-options.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand } from './executor/index.ts';
-import type { Digest, ImageFormat } from './oci/index.ts';
+import type { Descriptor, Digest } from './oci/index.ts';
 
 /** What every operation takes. */
 export interface SessionOptions {
@@ -25,21 +25,14 @@ export interface RegistryAccess {
   readonly authfile?: string | undefined;
 }
 
-/** `-o type=...,dest=...`. `dest` is `-` for standard output. */
-export type OutputSpec =
-  | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
-  | { readonly type: 'local'; readonly dest: string };
+export type { ImageOptions, OutputSpec, PullPolicy, ResultOptions, TimeOptions } from './build-options.ts';
 
-export type { ImageOptions, PullPolicy, TimeOptions } from './build-options.ts';
-
-export interface BuildOptions extends SessionOptions, RegistryAccess, ImageOptions, TimeOptions {
+export interface BuildOptions extends SessionOptions, RegistryAccess, ImageOptions, TimeOptions, ResultOptions {
   /** Directory. */
   readonly context: string;
   /** Path, or `-`: then `stdin` holds the text. Absent: Containerfile, then Dockerfile, in the context. */
   readonly file?: string | undefined;
   readonly stdin?: Uint8Array | undefined;
-  /** As the user wrote them. */
-  readonly tags: readonly string[];
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
   readonly buildArgs: Readonly<Record<string, string>>;
@@ -48,8 +41,6 @@ export interface BuildOptions extends SessionOptions, RegistryAccess, ImageOptio
   readonly network: 'default' | 'host' | 'none';
   /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
-  readonly outputs: readonly OutputSpec[];
-  readonly format: ImageFormat;
   /** Only print the graph, run nothing. */
   readonly printGraph?: boolean | undefined;
   /** For `dest=-`. */
@@ -64,6 +55,8 @@ export interface BuildResult {
   readonly imageId: Digest;
   /** Digest of the manifest in the store. */
   readonly manifest: Digest;
+  /** Of the manifest where it went: as pushed, else as an archive has it, else as the store has it. */
+  readonly descriptor: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
   /** Normalised names given. */
   readonly names: readonly string[];
   readonly steps: number;

@@ -1,4 +1,5 @@
 import type { ImageEdits } from './graph/index.ts';
+import type { ImageFormat } from './oci/index.ts';
 
 /** When a base image is fetched: always; where the store lacks it; where the registry has a newer one; never. */
 export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
@@ -14,6 +15,23 @@ export interface ImageOptions {
   readonly osVersion?: string | undefined;
   /** Adds the annotation `org.opencontainers.image.created`. */
   readonly createdAnnotation?: boolean | undefined;
+}
+
+/** `-o type=...,dest=...`. `dest` is `-` for standard output. */
+export type OutputSpec =
+  | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
+  | { readonly type: 'local'; readonly dest: string };
+
+/** What becomes of the image. The store has it in any case. */
+export interface ResultOptions {
+  /** As the user wrote them. */
+  readonly tags: readonly string[];
+  readonly outputs: readonly OutputSpec[];
+  readonly format: ImageFormat;
+  /** One layer and one history entry, those of the base included. */
+  readonly squash?: boolean | undefined;
+  /** To the registries that the tags name. */
+  readonly push?: boolean | undefined;
 }
 
 /** Seconds since 1970. */

@@ -32,6 +32,7 @@ import {
   stepsOf,
 } from './graph/index.ts';
 import {
+  type Descriptor,
   formatReference,
   hostPlatform,
   type Image,
@@ -43,6 +44,7 @@ import {
 } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
 import { parseContainerfile } from './parser/index.ts';
+import { squashImage } from './squash.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -69,14 +71,16 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     await removeStale(workspace, options);
     announce(graph, [...file.warnings, ...graph.warnings], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
-    const image = assembleImage(graph, results, {
+    const assembled = assembleImage(graph, results, {
       format: options.format,
       fixedTime: mtimeRule?.seconds,
       createdAnnotation: options.createdAnnotation,
     });
+    const { squash, format } = options;
+    const image = squash ? await squashImage(assembled, { workspace, format, mtimeRule }) : assembled;
     const names = await keep(image, workspace, options);
-    await writeOutputs(image, options, workspace);
-    return summary(image, { names, graph, results, start });
+    const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
+    return summary(image, { descriptor, names, graph, results, start });
   });
 }
 
@@ -113,12 +117,13 @@ function platformOf({ platform, osVersion }: BuildOptions): Platform {
  * Steps run in the namespace, and so does reading another stage, which is mounted. An ordinary user's layers belong to
  * sub-ids, so he also needs it to make any layer, or to read one for an output.
  */
-function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outputs }: BuildOptions): boolean {
-  if (isInsideNamespace(self.env)) return false;
+function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: BuildOptions): boolean {
+  if (isInsideNamespace(options.self.env)) return false;
   const isMounted = ({ op, inputs }: Node): boolean =>
     op.kind === 'copy' && inputs.slice(1).some((input) => !isSource(input));
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
-  return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
+  const readsLayers = options.outputs.length > 0 || options.squash === true || options.push === true;
+  return !isRoot() && (pending.length > 0 || (readsLayers && stepsOf(graph).some(isRun)));
 }
 
 /** Best effort: what is left over costs space only. */
@@ -185,18 +190,20 @@ function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }
 }
 
 interface Outcome {
+  readonly descriptor: Descriptor;
   readonly names: readonly string[];
   readonly graph: BuildGraph;
   readonly results: ReadonlyMap<string, { readonly isCached: boolean }>;
   readonly start: number;
 }
 
-function summary(image: Image, { names, graph, results, start }: Outcome): BuildResult {
+function summary(image: Image, { descriptor, names, graph, results, start }: Outcome): BuildResult {
   const steps = stepsOf(graph);
   return {
     kind: 'built',
     imageId: image.configDescriptor.digest,
     manifest: image.descriptor.digest,
+    descriptor,
     names,
     steps: steps.length,
     cached: steps.filter((step) => results.get(step.id)?.isCached === true).length,

@@ -1,7 +1,15 @@
 import { parseBoolean } from './values.ts';
 
 /** Boolean options that other builders also take as `--option=true`. */
-const SWITCHES: ReadonlySet<string> = new Set(['--no-cache', '--quiet', '--force', '--all']);
+const SWITCHES: ReadonlySet<string> = new Set([
+  '--no-cache',
+  '--quiet',
+  '--force',
+  '--all',
+  '--push',
+  '--load',
+  '--squash',
+]);
 
 /** Options whose value may be left out, with what they mean then. */
 const WITHOUT_VALUE: ReadonlyMap<string, string> = new Map([
@@ -12,6 +20,9 @@ const WITHOUT_VALUE: ReadonlyMap<string, string> = new Map([
     '--identity-label',
     '--created-annotation',
     '--rewrite-timestamp',
+    '--layers',
+    '--rm',
+    '--force-rm',
   ].map((name) => [name, 'true'] as const),
   ['--pull', 'always'],
 ]);

@@ -69,7 +69,7 @@ describe('a wrong command line ends with 2 and names the way out', () => {
       'error[E_USAGE]: Unknown option "--tga"\nnext: did you mean "--tag"?\nusage: tsbuild build [options] [context]\n',
     ],
     [['build', '--secret=id=x', '.'], 'error[E_USAGE]: Option "--secret" is not built yet\n'],
-    [['--squash', '.'], 'Option "--squash" is not built yet'],
+    [['--squash-all', '.'], 'Option "--squash-all" is not built yet'],
     [['imags'], 'did you mean "tsbuild images"?'],
     [['pussh', 'image0'], 'did you mean "tsbuild push"?'],
     [['push'], 'Missing required argument "image"\nusage: tsbuild push'],

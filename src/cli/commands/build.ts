@@ -2,9 +2,8 @@ import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
+import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
-import { writeIdFile } from '../id-file.ts';
-import { parseOutput } from '../output-option.ts';
 import { progressMode } from '../render/create.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
 import { readAll } from '../stdin.ts';
@@ -13,8 +12,7 @@ import { choice, collect, parseBoolean, parseBuildArgs, parseJobs, pullPolicy } 
 import { version } from '../version.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
-interface Flags extends ImageFlags, TimeFlags {
-  readonly tag?: readonly string[];
+interface Flags extends ResultFlags, ImageFlags, TimeFlags {
   readonly file?: string;
   readonly target?: string;
   readonly buildArg?: readonly string[];
@@ -22,13 +20,10 @@ interface Flags extends ImageFlags, TimeFlags {
   readonly pull: string;
   readonly network: string;
   readonly jobs?: string;
-  readonly iidfile?: string;
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
   readonly authfile?: string;
-  readonly output?: readonly string[];
-  readonly format: string;
   readonly print?: string;
 }
 
@@ -37,7 +32,6 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
   const command = new Command('build')
     .description('build an image from a Containerfile; prints the image ID')
     .argument('[context]', 'directory that COPY and ADD read from', '.')
-    .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
     .option(
       '-f, --file <path>',
       'the Containerfile; "-" reads it from stdin (default: Containerfile or Dockerfile in the context)',
@@ -56,18 +50,12 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     )
     .option('--network <mode>', 'network of RUN: default, host or none', 'default')
     .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
-    .option(
-      '-o, --output <spec>',
-      'type=oci|docker|local|tar,dest=PATH|-; a bare DIR means type=local (repeatable)',
-      collect,
-    )
-    .option('--format <format>', 'manifest format: oci or docker', 'oci')
-    .option('--iidfile <file>', 'write the image ID to this file after success')
     .option('-q, --quiet', 'print the image ID only')
     .addOption(progressOption())
     .option('--print <what>', 'graph: print the build graph and run nothing')
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
+  addResultOptions(command);
   addImageOptions(command);
   addTimeOptions(command);
   withExamples(command, [
@@ -91,26 +79,23 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const { host, operations } = context;
   rejectMistypedCommand(directory);
   const progress = flags.quiet ? 'quiet' : progressMode(flags.progress);
-  const outputs = (flags.output ?? []).map(parseOutput);
-  checkStdout(outputs, host.stdout.isTTY === true);
+  const results = resultOptions(flags);
+  checkStdout(results.outputs, host.stdout.isTTY === true);
   const times = timeOptions(flags, { buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env), env: host.env });
-  const format = choice('--format', flags.format, ['oci', 'docker']);
   const image = imageOptions(flags, { env: host.env, version });
-  refuseAnnotations(image, format);
+  refuseAnnotations(image, results.format);
   const settings = {
+    ...results,
     ...image,
     ...times,
     context: directory,
     file: flags.file,
     stdin: flags.file === '-' ? await readAll(host.stdin) : undefined,
-    tags: flags.tag ?? [],
     target: flags.target,
     noCache: !flags.cache,
     pull: pullPolicy(flags.pull),
     network: choice('--network', flags.network, ['default', 'host', 'none']),
     jobs: parseJobs(flags.jobs),
-    outputs,
-    format,
     printGraph: flags.print === undefined ? undefined : choice('--print', flags.print, ['graph']) === 'graph',
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     authfile: flags.authfile,
@@ -119,7 +104,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
   return inSession(context, { ...globals, progress }, async (session) => {
     const result = await operations.build({ ...settings, ...session.options });
-    return report(result, { flags, outputs, session, context });
+    return report(result, { flags, outputs: results.outputs, session, context });
   });
 }
 
@@ -139,7 +124,7 @@ function report(result: BuildResult | Delegated | GraphText, reporting: Reportin
       context.host.stdout.write(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
       return 0;
     case 'built':
-      if (flags.iidfile !== undefined) writeIdFile(flags.iidfile, result.imageId);
+      writeResultFiles(result, flags);
       session.renderer.built({ ...result, title: flags.tag?.[0] ?? result.imageId.slice(0, 'sha256:'.length + 12) });
       if (!outputs.some(({ dest }) => dest === '-')) context.host.stdout.write(`${result.imageId}\n`);
       return 0;
