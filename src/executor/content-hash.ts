@@ -1,7 +1,8 @@
 import { sha256 } from '../oci/index.ts';
 import type { FileHasher } from './file-hasher.ts';
-import type { SelectedSource, SourceEntry } from './selection.ts';
+import type { SelectedSource } from './selected-source.ts';
 import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
+import type { SourceEntry } from './source-walk.ts';
 
 /**
  * Digest of exactly what a COPY reads: names, types, modes, owners (where they are kept), link targets, xattrs,
@@ -44,7 +45,7 @@ function describe(root: SourceRoot, entry: SourceEntry, { hasher, inodes, positi
   const xattrs = [...hasher.xattrs(path, stat)].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
   const common = [entry.relative, Number(stat.mode), ...owner, xattrs];
   if (stat.isSymbolicLink()) return ['link', ...common, readSourceLink(root, entry.path)];
-  if (stat.isDirectory()) return ['directory', ...common];
+  if (stat.isDirectory()) return [entry.isParent ? 'parent' : 'directory', ...common];
   if (!stat.isFile()) return ['special', ...common, Number(stat.rdev)];
   if (stat.nlink > 1n) {
     const inode = `${stat.dev}:${stat.ino}`;

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { BuildError, type SourceFile, systemErrorCode } from '../errors.ts';
-import { parseIgnoreFile } from '../parser/index.ts';
+import { decodeContainerfile, parseIgnoreFile } from '../parser/index.ts';
 import type { SourceRoot } from './source-root.ts';
 
 export interface BuildInput {
@@ -16,8 +16,11 @@ export interface BuildInput {
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
 const DEFAULT_NAMES = ['Containerfile', 'Dockerfile'] as const;
 
-/** A small text file. undefined: not there. Throws `code`. */
-function readText(path: string, code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT'): { text: string; mtime: number } | undefined {
+/** A small file. undefined: not there. Throws `code`. */
+function readSmall(
+  path: string,
+  code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT',
+): { bytes: Buffer; mtime: number } | undefined {
   try {
     const stat = statSync(path);
     if (!stat.isFile() && !stat.isFIFO()) {
@@ -30,7 +33,7 @@ function readText(path: string, code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT'): { tex
         hint: 'Check that it is the file that you mean',
       });
     }
-    return { text: readFileSync(path, 'utf8'), mtime: Math.floor(stat.mtimeMs / 1000) };
+    return { bytes: readFileSync(path), mtime: Math.floor(stat.mtimeMs / 1000) };
   } catch (error) {
     if (error instanceof BuildError) throw error;
     const reason = systemErrorCode(error);
@@ -62,7 +65,7 @@ export function openContext(context: string): string {
 
 /**
  * The Containerfile: `file` relative to the working directory, else to the context; without it Containerfile, then
- * Dockerfile, in the context. Throws `E_NO_CONTAINERFILE`.
+ * Dockerfile, in the context. Throws `E_NO_CONTAINERFILE`, and `E_PARSE` for text that is not UTF-8.
  */
 export function readContainerfile(
   context: string,
@@ -70,14 +73,14 @@ export function readContainerfile(
   stdin: Uint8Array | undefined,
 ): BuildInput {
   if (file === '-') {
-    const text = Buffer.from(stdin ?? []).toString('utf8');
-    return { containerfile: { name: '<stdin>', text }, path: undefined, mtime: 0 };
+    return { containerfile: decodeContainerfile(stdin ?? new Uint8Array(), '<stdin>'), path: undefined, mtime: 0 };
   }
   const candidates =
     file === undefined ? DEFAULT_NAMES.map((name) => join(context, name)) : [resolve(file), resolve(context, file)];
   for (const path of candidates) {
-    const found = readText(path, 'E_NO_CONTAINERFILE');
-    if (found) return { containerfile: { name: file ?? basename(path), text: found.text }, path, mtime: found.mtime };
+    const found = readSmall(path, 'E_NO_CONTAINERFILE');
+    if (found)
+      return { containerfile: decodeContainerfile(found.bytes, file ?? basename(path)), path, mtime: found.mtime };
   }
   const message =
     file === undefined
@@ -94,8 +97,8 @@ function readIgnoreFile(context: string, containerfile: string | undefined): Sou
     join(context, '.dockerignore'),
   ];
   for (const path of candidates) {
-    const found = readText(path, 'E_CONTEXT');
-    if (found) return { ...parseIgnoreFile(found.text, basename(path)), fileName: basename(path) };
+    const found = readSmall(path, 'E_CONTEXT');
+    if (found) return { ...parseIgnoreFile(found.bytes.toString('utf8'), basename(path)), fileName: basename(path) };
   }
   return undefined;
 }

@@ -1,15 +1,15 @@
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
-import type { CopyOp, PendingDirectory } from '../graph/index.ts';
-import type { RootView } from '../layers/index.ts';
+import { type CopyOp, type ModeChange, type PendingDirectory, parseChmod } from '../graph/index.ts';
+import type { RootView, TarEntry } from '../layers/index.ts';
 import type { MtimeRule } from '../oci/index.ts';
 import { hasWildcard } from '../parser/index.ts';
 import { stageArchive } from './archive-source.ts';
-import { type ModeChange, parseChmod } from './chmod.ts';
 import { hostEntry, secondsOf } from './host-entry.ts';
 import { resolveInRoot } from './rootfs-path.ts';
-import type { SelectedSource, SourceEntry } from './selection.ts';
+import type { PathSelection, SelectedSource } from './selected-source.ts';
 import { hostPath, type SourceRoot } from './source-root.ts';
+import type { SourceEntry } from './source-walk.ts';
 import { StagedView } from './staged-view.ts';
 import { type Body, type TarPlan, writeTar } from './tar-plan.ts';
 import { type Owner, resolveOwner, resolveUser } from './users.ts';
@@ -114,8 +114,6 @@ function makeDirectory(state: CopyState, path: string): void {
   }
 }
 
-type PathSelection = Exclude<SelectedSource, { type: 'inline' }>;
-
 interface Found {
   readonly entry: SourceEntry;
   readonly root: SourceRoot;
@@ -178,6 +176,18 @@ function stageInline(state: CopyState, content: string, target: string): void {
   state.plan.bodies.set(target, { type: 'bytes', bytes });
 }
 
+/** A directory that is only on the way to what is copied: one that is there takes the mode, as in BuildKit, and keeps the rest. */
+function onTheWay(state: CopyState, { stat }: SourceEntry, { made, target }: OnTheWay): TarEntry {
+  const there = state.staged.lstat(target);
+  if (there?.type !== 'directory') return made;
+  return { ...there, path: made.path, mode: Number(stat.mode) & 0o7777 };
+}
+
+interface OnTheWay {
+  readonly made: TarEntry;
+  readonly target: string;
+}
+
 function refuseDirectory(state: CopyState, target: string): void {
   if (state.staged.lstat(target)?.type === 'directory') {
     throw conflict(
@@ -189,7 +199,8 @@ function refuseDirectory(state: CopyState, target: string): void {
 
 function stageEntry(state: CopyState, { entry, root }: Found, target: string): void {
   const { owner, chmod } = state;
-  const staged = hostEntry(root, entry, { target, owner, chmod });
+  const made = hostEntry(root, entry, { target, owner, chmod });
+  const staged = entry.isParent ? onTheWay(state, entry, { made, target }) : made;
   if (staged.type === 'directory') {
     const there = state.staged.lstat(target);
     if (there !== undefined && there.type !== 'directory') {

@@ -9,6 +9,7 @@ import {
   type HttpOp,
   type Node,
   type NodeId,
+  type Op,
 } from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
 import { type CacheIndex, type CacheRecord, chainIdOf, type Layer, type MtimeRule } from '../oci/index.ts';
@@ -17,7 +18,8 @@ import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import type { FileHasher } from './file-hasher.ts';
 import { runStep } from './ops/run.ts';
 import type { Sandbox } from './sandbox/index.ts';
-import { type SelectedSource, selectSources } from './selection.ts';
+import type { SelectedSource } from './selected-source.ts';
+import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
 import type { SourceRoot } from './source-root.ts';
 
@@ -102,6 +104,9 @@ function inputRoot(roots: readonly SourceRoot[], input: number): SourceRoot {
   if (!root) throw new BuildError('E_INTERNAL', `A step has no input ${input}`);
   return root;
 }
+
+/** Made without a look at the parent: the layer serves on top of any. */
+const isLinked = (op: Op): boolean => op.kind === 'copy' && op.link;
 
 /** What a key says of layers. */
 const chainText = (chain: readonly Layer[]): string => chainIdOf(chain.map(({ diffId }) => diffId)) ?? 'scratch';
@@ -237,7 +242,7 @@ class Run {
     const sources = selection ? selection.digest : chains.length === 0 ? undefined : chains.join(' ');
     return cacheKey(node.op, {
       platform: node.platform,
-      parent: chainIdOf(parent.map((layer) => layer.diffId)) ?? null,
+      parent: isLinked(node.op) ? null : (chainIdOf(parent.map((layer) => layer.diffId)) ?? null),
       mtimeRule: this.#options.mtimeRule,
       ...(sources === undefined ? {} : { sources }),
     });
@@ -290,7 +295,7 @@ class Run {
 
   async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
     const { library, mtimeRule, inlineMtime, mountRoot } = this.#options;
-    const view = await library.view(parent);
+    const view = await library.view(op.link ? [] : parent);
     const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
       const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime });
       return library.commitTar(untilAborted(tar, this.#signal));

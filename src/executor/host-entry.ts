@@ -1,9 +1,9 @@
 import type { BigIntStats } from 'node:fs';
 import { BuildError } from '../errors.ts';
+import type { ModeChange } from '../graph/index.ts';
 import { readXattrs, type TarEntry } from '../layers/index.ts';
-import type { ModeChange } from './chmod.ts';
-import type { SourceEntry } from './selection.ts';
 import { hostPath, readSourceLink, type SourceRoot } from './source-root.ts';
+import type { SourceEntry } from './source-walk.ts';
 import type { Owner } from './users.ts';
 
 export interface EntryChanges {

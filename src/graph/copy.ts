@@ -7,6 +7,7 @@ import {
   remoteSource,
   type Word,
 } from '../parser/index.ts';
+import { copyFlags } from './copy-flags.ts';
 import type { CopyOp, CopyOpSource } from './op.ts';
 import { type StageState, withHistory, withStep } from './stage-state.ts';
 import { addStep, expandIn, heredocContent, type StepContext } from './step-context.ts';
@@ -29,16 +30,30 @@ function withGlobEscapes(word: Word): Word {
   return { ...word, text: word.text.replace(/\\([\\*?[])/g, (_, c: string) => (c === '\\' ? '\\\\' : `\\\\\\${c}`)) };
 }
 
+/** Flags that say something of a URL or a git repository only: passing over them would leave a file unchecked. */
+function refuseFetchFlags(instruction: CopyLike, local: string): void {
+  if (instruction.kind !== 'ADD') return;
+  const { checksum, keepGitDir, range } = instruction;
+  if (checksum === undefined && !keepGitDir) return;
+  const [flag, kinds] = checksum ? ['--checksum', 'URLs and git repositories'] : ['--keep-git-dir', 'git repositories'];
+  throw new BuildError('E_PARSE', `Cannot use ${flag} with "${local}": it is for ${kinds}`, {
+    hint: `Take ${flag} out, or give the local source an ADD of its own`,
+    range: checksum?.range ?? range,
+  });
+}
+
 interface Sources {
+  readonly instruction: CopyLike;
   readonly state: StageState;
   readonly context: StepContext;
   readonly unpack: boolean;
 }
 
-function lowerSource(source: CopySource, { state, context, unpack }: Sources): CopyOpSource {
+function lowerSource(source: CopySource, { instruction, state, context, unpack }: Sources): CopyOpSource {
   switch (source.type) {
     case 'heredoc': {
       const { heredoc } = source;
+      refuseFetchFlags(instruction, `<<${heredoc.name}`);
       return { type: 'inline', file: { name: heredoc.name, content: heredocContent(heredoc, state, context) } };
     }
     case 'path': {
@@ -50,6 +65,7 @@ function lowerSource(source: CopySource, { state, context, unpack }: Sources): C
           range,
         });
       }
+      refuseFetchFlags(instruction, path);
       // BuildKit: a source that expands to nothing is the whole context.
       return { type: 'path', path: path === '' ? '.' : path, range, input: 1, unpack };
     }
@@ -58,9 +74,11 @@ function lowerSource(source: CopySource, { state, context, unpack }: Sources): C
 
 const sourceText = (source: CopyOpSource): string => (source.type === 'path' ? source.path : `<<${source.file.name}`);
 
+/** The flags that BuildKit's history has, in its order, and `--from`, which says where the files are from. */
 function historyText(instruction: CopyLike, op: CopyOp, written: string): string {
   const from = instruction.kind === 'COPY' ? instruction.from?.text : undefined;
   const flags = [
+    ...(op.parents ? ['--parents'] : []),
     ...(from === undefined ? [] : [`--from=${from}`]),
     ...(op.chown === undefined ? [] : [`--chown=${op.chown}`]),
     ...(op.chmod === undefined ? [] : [`--chmod=${op.chmod}`]),
@@ -68,35 +86,20 @@ function historyText(instruction: CopyLike, op: CopyOp, written: string): string
   return [instruction.kind, ...flags, ...op.sources.map(sourceText), written].join(' ');
 }
 
-function refuseUnbuilt(instruction: CopyLike): void {
-  const { link, exclude, range } = instruction;
-  const isRefused =
-    link ||
-    exclude.length > 0 ||
-    (instruction.kind === 'COPY'
-      ? instruction.parents
-      : instruction.keepGitDir || instruction.checksum !== undefined || instruction.unpack !== undefined);
-  if (isRefused)
-    throw new BuildError('E_UNSUPPORTED', `This flag of ${instruction.kind} is not supported yet`, { range });
-}
-
 export function lowerCopy(instruction: CopyLike, state: StageState, context: StepContext): StageState {
-  const { chown, chmod, destination, range } = instruction;
-  refuseUnbuilt(instruction);
+  const { destination, range } = instruction;
   const written = expandIn(destination, state, context);
   const unpack = instruction.kind === 'ADD' && instruction.unpack !== false;
   const op: CopyOp = {
     kind: 'copy',
-    sources: instruction.sources.map((source) => lowerSource(source, { state, context, unpack })),
+    sources: instruction.sources.map((source) => lowerSource(source, { instruction, state, context, unpack })),
     destination: destinationPath(written, state.config.WorkingDir || '/'),
-    ...(chown === undefined ? {} : { chown: expandIn(chown, state, context) }),
-    ...(chmod === undefined ? {} : { chmod: expandIn(chmod, state, context) }),
-    link: instruction.link,
-    parents: instruction.kind === 'COPY' && instruction.parents,
-    exclude: instruction.exclude.map((pattern) => expandIn(pattern, state, context)),
-    pending: state.pending,
+    ...copyFlags(instruction, state, context),
+    // made over nothing: directories that WORKDIR promised are left to the step that looks into the image
+    pending: instruction.link ? [] : state.pending,
   };
   const from = context.copyInput(instruction.kind === 'COPY' ? instruction.from : undefined, range);
   const node = addStep(op, { instruction, inputs: [state.node, from], platform: state.platform }, context);
-  return withHistory(withStep(state, node), historyText(instruction, op, written), node);
+  const after = instruction.link ? { ...state, node } : withStep(state, node);
+  return withHistory(after, historyText(instruction, op, written), node);
 }

@@ -6,6 +6,7 @@
  * into the config, which is computed anew on every build.
  */
 export { type CacheInputs, cacheKey } from './cache-key.ts';
+export { type ModeChange, parseChmod } from './chmod.ts';
 export { dumpGraph } from './dump.ts';
 export { explainMiss } from './explain-miss.ts';
 export * from './graph.ts';

@@ -74,7 +74,7 @@ class Lowering {
     const origin = this.table.origin(index);
     const { from, instructions } = this.table.syntax(index);
     const base = origin.type === 'image' ? this.#image(origin) : undefined;
-    const triggers = triggersOf(origin, this.table, { base, file: this.#file });
+    const triggers = triggersOf(origin, this.table, base);
     this.triggers.push(...triggers);
     const edits = this.#options.edits ?? NO_EDITS;
     const first = withFirstEdits(this.#firstState(index, origin, from.range), edits, origin.type !== 'stage');

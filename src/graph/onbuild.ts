@@ -1,22 +1,22 @@
-import { type Containerfile, parseTrigger, type StageInstruction } from '../parser/index.ts';
+import { parseTrigger, type StageInstruction } from '../parser/index.ts';
 import type { BaseImage } from './options.ts';
 import type { Origin, StageTable } from './stages.ts';
 
-/** The ONBUILD triggers of an image, in order. */
-export function imageTriggers({ config, reference }: BaseImage, file: Containerfile): readonly StageInstruction[] {
+/** The ONBUILD triggers of an image, in order. Their escape character is `\`, whatever this file's is (BuildKit). */
+export function imageTriggers({ config, reference }: BaseImage): readonly StageInstruction[] {
   const triggers = config.config?.OnBuild ?? [];
-  return triggers.map((text) => parseTrigger(text, `ONBUILD of ${reference}`, file.directives.escape));
+  return triggers.map((text) => parseTrigger(text, `ONBUILD of ${reference}`));
 }
 
 /** What runs right after FROM: triggers of the image, or of the stage, that a stage starts from. */
 export function triggersOf(
   origin: Origin,
   table: StageTable,
-  image: { readonly base: BaseImage | undefined; readonly file: Containerfile },
+  base: BaseImage | undefined,
 ): readonly StageInstruction[] {
   switch (origin.type) {
     case 'image':
-      return image.base ? imageTriggers(image.base, image.file) : [];
+      return base ? imageTriggers(base) : [];
     case 'stage':
       return table
         .syntax(origin.index)

@@ -23,22 +23,17 @@ export function requiredImages(
       if (!images.has(key) && !missing.has(key)) missing.set(key, { name, platform, range });
     } else if (origin.type === 'stage' && !seen.has(origin.index)) {
       seen.add(origin.index);
-      queue.push(...originsOf(origin.index, table, { file, images }).toReversed());
+      queue.push(...originsOf(origin.index, table, images).toReversed());
     }
   }
   return [...missing.values()];
 }
 
-interface Known {
-  readonly file: Containerfile;
-  readonly images: BaseImages;
-}
-
 /** Everything that one stage reads from, itself excluded. */
-function originsOf(index: number, table: StageTable, { file, images }: Known): Origin[] {
+function originsOf(index: number, table: StageTable, images: BaseImages): Origin[] {
   const origin = table.origin(index);
   const base = origin.type === 'image' ? images.get(keyOf(origin)) : undefined;
-  const triggers = triggersOf(origin, table, { base, file });
+  const triggers = triggersOf(origin, table, base);
   const copies = [...triggers, ...table.syntax(index).instructions].flatMap((instruction) =>
     instruction.kind === 'COPY' && instruction.from ? [table.copyOrigin(instruction.from, index)] : [],
   );

@@ -55,14 +55,28 @@ export function imageScope(entries: readonly string[]): Scope {
   return { env, args: new Map() };
 }
 
+/** They steer BuildKit's SBOM scanner; a declaration of them says something to it, not to RUN. */
+const NOT_EXPORTED: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
+
 /** Arguments that RUN sees: declared, with a value, and not hidden by ENV. */
 export function visibleArgs({ env, args }: Scope): [string, string][] {
-  return [...args].filter((arg): arg is [string, string] => arg[1] !== undefined && !env.has(arg[0]));
+  return [...args].filter(
+    (arg): arg is [string, string] => arg[1] !== undefined && !env.has(arg[0]) && !NOT_EXPORTED.has(arg[0]),
+  );
 }
 
-/** Proxy build arguments that no ARG declares: RUN sees them, the key and the history do not. */
+/**
+ * Proxy build arguments: RUN sees them in upper and in lower case, as programs look for either (BuildKit); the key and
+ * the history do not have them. A name that ENV or ARG declares is theirs.
+ */
 export function proxyEnv({ env, args }: Scope, buildArgs: Readonly<Record<string, string>>): [string, string][] {
-  return Object.entries(buildArgs).filter(([name]) => PROXY_NAMES.has(name) && !env.has(name) && !args.has(name));
+  const given = Object.entries(buildArgs).filter(([name]) => PROXY_NAMES.has(name));
+  const both = given.flatMap(([name, value]): [string, string][] => [
+    [name.toUpperCase(), value],
+    [name.toLowerCase(), value],
+  ]);
+  // As given wins over the other case of another argument.
+  return [...new Map([...both, ...given])].filter(([name]) => !env.has(name) && !args.has(name));
 }
 
 /** Build arguments that mean something without a declaration; none of them is ever reported as unused. */
@@ -85,12 +99,18 @@ function platformArgs(prefix: string, platform: Platform): [string, string][] {
   ];
 }
 
-/** What FROM lines see before any ARG, and what a bare `ARG TARGETARCH` in a stage imports. */
-export function predefinedScope({ platform, buildPlatform, target, buildArgs }: LowerOptions): Scope {
+/**
+ * What FROM lines see before any ARG, and what a bare `ARG TARGETARCH` in a stage imports. `lastStage`: name of the
+ * file's last stage, which is built where no target is asked for.
+ */
+export function predefinedScope(
+  { platform, buildPlatform, target, buildArgs }: LowerOptions,
+  lastStage: string | undefined,
+): Scope {
   const args = new Map<string, string>([
     ...platformArgs('BUILD', buildPlatform),
     ...platformArgs('TARGET', platform),
-    ['TARGETSTAGE', target === undefined || target === '' ? 'default' : target],
+    ['TARGETSTAGE', target || lastStage || 'default'],
   ]);
   for (const name of args.keys()) {
     const given = buildArg(buildArgs, name);

@@ -46,6 +46,8 @@ export function expansionOf(range: SourceRange, settings: ExpandSettings): Expan
     escape: settings.escape,
     range,
     onUndefined: (name: string) => {
+      // Declared without a value: empty on purpose, as far as anybody can tell.
+      if (scope.args.has(name)) return;
       // One wrong letter in a short name is another name.
       const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
       warn({
@@ -63,11 +65,14 @@ export function expansionOf(range: SourceRange, settings: ExpandSettings): Expan
 function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']): Scope {
   return file.globalArgs
     .flatMap((instruction) => instruction.args)
-    .reduce((scope, { name, default: word }) => {
-      const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape, warn }));
-      const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
-      return withArg(scope, name, value);
-    }, predefinedScope(options));
+    .reduce(
+      (scope, { name, default: word }) => {
+        const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape, warn }));
+        const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
+        return withArg(scope, name, value);
+      },
+      predefinedScope(options, file.stages.at(-1)?.from.name),
+    );
 }
 
 /** Names, indexes and origins of the stages. */
@@ -180,11 +185,11 @@ export class StageTable {
 
   #resolveFrom(index: number): Origin {
     const { image } = this.syntax(index).from;
-    const override = index === 0 ? this.#options.from : undefined;
-    const name = override ?? this.#expand(image);
+    const { from } = this.#options;
+    const { text: name, unset } = index === 0 && from !== undefined ? { text: from } : this.#expand(image);
     if (name === '') {
       throw new BuildError('E_EXPANSION', `The image name "${image.text}" expands to nothing`, {
-        hint: 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
+        hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
         range: image.range,
       });
     }
@@ -192,21 +197,41 @@ export class StageTable {
     const stage = this.#file.stages.slice(0, index).findLastIndex(({ from }) => from.name === wanted);
     if (stage >= 0) return { type: 'stage', index: stage };
     if (name === 'scratch') return { type: 'scratch' };
-    return { type: 'image', name, platform: this.#requestedPlatform(index), range: image.range };
+    const platform = this.#requestedPlatform(index);
+    if (unset !== undefined) orExplain(() => imageKey(name, platform), unset, image.range);
+    return { type: 'image', name, platform, range: image.range };
   }
 
   #requestedPlatform(index: number): Platform {
     const { platform } = this.syntax(index).from;
     if (!platform) return this.#options.platform;
-    const text = this.#expand(platform);
-    try {
-      return text === '' ? this.#options.platform : parsePlatform(text);
-    } catch (error) {
-      throw error instanceof BuildError ? error.at(platform.range) : error;
-    }
+    const { text, unset } = this.#expand(platform);
+    if (text !== '') return orExplain(() => parsePlatform(text), unset, platform.range);
+    throw new BuildError('E_EXPANSION', `The platform "${platform.text}" expands to nothing`, {
+      hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
+      range: platform.range,
+    });
   }
 
-  #expand(word: Word): string {
-    return expandWord(word, { scope: this.global, escape: this.#file.directives.escape, warn: this.#warn });
+  /** With what FROM lines see. `unset`: what to say of a variable without a value that may be why the text is wrong. */
+  #expand(word: Word): { text: string; unset?: string } {
+    let unset: string | undefined;
+    const warn = (warning: GraphWarning): void => {
+      unset ??= warning.hint === undefined ? undefined : `${warning.message}. ${warning.hint}`;
+      this.#warn(warning);
+    };
+    const text = expandWord(word, { scope: this.global, escape: this.#file.directives.escape, warn });
+    return unset === undefined ? { text } : { text, unset };
+  }
+}
+
+/** A mistake in an expanded text gets its place, and the unset variable as its likely cause. */
+function orExplain<T>(read: () => T, unset: string | undefined, range: SourceRange): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    if (unset === undefined) throw error.at(range);
+    throw new BuildError(error.code, error.message, { hint: unset, range, cause: error });
   }
 }

@@ -1,6 +1,6 @@
-import { type Containerfile, type StageInstruction, suggest } from '../parser/index.ts';
+import { type Containerfile, isOwnFrontEnd, type StageInstruction, suggest } from '../parser/index.ts';
 import type { GraphWarning } from './graph.ts';
-import { isPredefined } from './scope.ts';
+import { buildArg, isPredefined } from './scope.ts';
 
 /** Collects warnings, each place and text once (ranges of shared stages would repeat them). */
 export class Warnings {
@@ -28,11 +28,19 @@ export function unusedBuildArgs(
 ): readonly GraphWarning[] {
   const instructions = [...file.globalArgs, ...file.stages.flatMap((stage) => stage.instructions), ...triggers];
   const names = new Set(instructions.flatMap(declared));
-  return Object.keys(buildArgs)
+  const unused = Object.keys(buildArgs)
     .filter((name) => !names.has(name) && !isPredefined(name))
     .map((name) => {
       const near = suggest(name, names);
       const hint = near === undefined ? `Declare it with ARG ${name} where it is needed` : `Did you mean "${near}"?`;
       return { message: `Build argument "${name}" is not used: no ARG declares it`, hint };
     });
+  return [...unused, ...foreignSyntax(buildArg(buildArgs, 'BUILDKIT_SYNTAX'))];
+}
+
+/** BUILDKIT_SYNTAX overrides `# syntax=`: another front-end would read the file there, and does not here. */
+function foreignSyntax(reference: string | undefined): readonly GraphWarning[] {
+  if (reference === undefined || isOwnFrontEnd(reference.trim().split(' ')[0] ?? '')) return [];
+  const message = `Build argument "BUILDKIT_SYNTAX" is not used: no front-end "${reference}" here`;
+  return [{ message, hint: 'The file is read as a Containerfile' }];
 }

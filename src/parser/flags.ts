@@ -89,7 +89,10 @@ export function parseFlags(statement: Statement, instruction: string): Flags {
     seen.add(flag.name);
     const value = kind === 'boolean' ? booleanValue(flag, instruction) : flag.value;
     if (value === undefined) throw withoutValue(flag, instruction);
-    if (value.text !== '') values.set(flag.name, [...(values.get(flag.name) ?? []), value]);
+    if (value.text === '') continue;
+    const given = values.get(flag.name);
+    if (given) given.push(value);
+    else values.set(flag.name, [value]);
   }
   return new Flags(values);
 }

@@ -24,6 +24,8 @@ export function findHeredocWords(line: LocatedText): HeredocWord[] {
     const [, fd = '', dash = '', written = ''] = HEREDOC.exec(line.text.slice(span.from, span.to)) ?? [];
     if (written === '') continue;
     const { name, quoted } = unquote(written);
+    // `<<""`: no line could be told from its end (BuildKit sees no heredoc either).
+    if (name === '') continue;
     found.push({ name, expand: !quoted, stripTabs: dash === '-', fd: Number(fd), range: rangeAt(line, span), span });
   }
   return found;

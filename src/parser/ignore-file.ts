@@ -46,9 +46,17 @@ export function parseIgnoreFile(text: string, fileName: string): IgnoreFile {
       start: { line, column: start },
       end: { line, column: start + trimmed.length },
     };
-    const rule = parseRule(trimmed, line, range);
-    if (rule) rules.push(rule);
+    rules.push(parseRule(trimmed, line, range));
   }
+  return new Matcher(rules);
+}
+
+/** The same language without a file around it: `--exclude`. A pattern's line is its position, from 1. Throws E_CONTEXT. */
+export function parseIgnorePatterns(patterns: readonly string[]): IgnoreFile {
+  const rules = patterns.flatMap((written, index) => {
+    const trimmed = written.trim();
+    return trimmed === '' ? [] : [parseRule(trimmed, index + 1)];
+  });
   return new Matcher(rules);
 }
 
@@ -57,7 +65,7 @@ interface Rule {
   readonly test: PathTest;
 }
 
-function parseRule(text: string, line: number, range: SourceRange): Rule | undefined {
+function parseRule(text: string, line: number, range?: SourceRange): Rule {
   const negated = text.startsWith('!');
   const written = negated ? text.slice(1).trim() : text;
   if (written === '') {

@@ -6,9 +6,17 @@
  * It does not expand what it parses (that needs the scope of a stage: graph), and it resolves neither images nor paths.
  */
 
+export { decodeContainerfile } from './decode.ts';
 export { dumpContainerfile } from './dump.ts';
 export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand.ts';
-export { type IgnoreFile, type IgnoreMatch, type IgnorePattern, parseIgnoreFile } from './ignore-file.ts';
+export { isOwnFrontEnd } from './front-end.ts';
+export {
+  type IgnoreFile,
+  type IgnoreMatch,
+  type IgnorePattern,
+  parseIgnoreFile,
+  parseIgnorePatterns,
+} from './ignore-file.ts';
 export * from './instructions.ts';
 export { parseContainerfile, parseTrigger } from './parser.ts';
 export { filepathMatch, hasWildcard, type PathComponent, splitPathPattern } from './path-match.ts';

@@ -30,11 +30,16 @@ export function parseJsonForm(text: LocatedText, span: Span): readonly Word[] | 
 }
 
 function notAString(member: unknown, range: Word['range']): BuildError {
-  const shown = (JSON.stringify(member) ?? String(member)).slice(0, 40);
+  // A nested value may be too deep to be written out.
+  const shown = typeof member === 'object' && member !== null ? kindOf(member) : String(member);
   return new BuildError('E_PARSE', `JSON form takes strings only, but has ${shown}`, {
     hint: 'Put each member in double quotes',
     range,
   });
+}
+
+function kindOf(member: object): string {
+  return Array.isArray(member) ? 'an array' : 'an object';
 }
 
 /** Where the string literals of a valid JSON array of strings stand, quotes included. */

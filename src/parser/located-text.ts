@@ -49,6 +49,14 @@ export function isBlank(character: string | undefined): boolean {
   return character === ' ' || character === '\t' || character === '\r' || character === '\v' || character === '\f';
 }
 
+/** White space of Go's `unicode.IsSpace`: what ends words of ENV, LABEL and ARG, and what falls away at line ends. */
+export function isSpace(character: string | undefined): boolean {
+  if (character === undefined) return false;
+  return character < '\u0080' ? isBlank(character) || character === '\n' : WIDE_SPACE.test(character);
+}
+
+const WIDE_SPACE = /^[\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/;
+
 export function skipBlanks(text: string, from: number): number {
   let at = from;
   while (at < text.length && isBlank(text[at])) at += 1;
@@ -58,8 +66,8 @@ export function skipBlanks(text: string, from: number): number {
 /** The span without blanks at its ends. */
 export function trimSpan(text: string, span: Span): Span {
   let { from, to } = span;
-  while (from < to && isBlank(text[from])) from += 1;
-  while (to > from && isBlank(text[to - 1])) to -= 1;
+  while (from < to && isSpace(text[from])) from += 1;
+  while (to > from && isSpace(text[to - 1])) to -= 1;
   return { from, to };
 }
 

@@ -1,10 +1,12 @@
 import { BuildError, type SourceFile, type SourceRange } from '../errors.ts';
+import { refuseNul } from './decode.ts';
 import { readDirectives } from './directives.ts';
 import { notATrigger, parseInstruction } from './instruction.ts';
 import type {
   ArgInstruction,
   Containerfile,
   FromInstruction,
+  Heredoc,
   Instruction,
   ParseWarning,
   StageInstruction,
@@ -17,7 +19,8 @@ import { readLogicalLines } from './lines.ts';
  * a line. Throws BuildError with a range: E_PARSE, E_UNKNOWN_INSTRUCTION, E_UNKNOWN_FLAG, E_UNSUPPORTED.
  */
 export function parseContainerfile(source: SourceFile): Containerfile {
-  const { directives, lastLine } = readDirectives(source);
+  refuseNul(source);
+  const { directives, lastLine, warnings: unused } = readDirectives(source);
   const { lines, warnings } = readLogicalLines(source, { escape: directives.escape, directiveLines: lastLine });
   if (lines.length === 0) {
     throw new BuildError('E_PARSE', `"${source.name}" has no instructions`, {
@@ -30,7 +33,7 @@ export function parseContainerfile(source: SourceFile): Containerfile {
     source,
     directives,
     ...splitStages(instructions, source),
-    warnings: [...warnings, ...instructions.flatMap(warningsOf)],
+    warnings: [...unused, ...warnings, ...instructions.flatMap(warningsOf)],
   };
 }
 
@@ -43,6 +46,7 @@ export function parseTrigger(
   escapeCharacter: '\\' | '`' = '\\',
 ): StageInstruction {
   const source = { name: sourceName, text: trigger };
+  refuseNul(source);
   const { lines } = readLogicalLines(source, { escape: escapeCharacter });
   const [line] = lines;
   if (!line || lines.length > 1) {
@@ -67,7 +71,17 @@ function warningsOf(instruction: Instruction): ParseWarning[] {
   if (instruction.kind === 'HEALTHCHECK' && !instruction.command && /^\S+\s+--/.test(instruction.raw)) {
     return [{ message: 'Options of HEALTHCHECK NONE have no effect', range }];
   }
+  if (instruction.kind === 'ONBUILD') return warningsOf(instruction.instruction);
+  if (instruction.kind === 'RUN' && instruction.command.form === 'shell') {
+    return instruction.command.heredocs.filter(({ body }) => body.includes('\r\n')).map(windowsLineEnds);
+  }
   return [];
+}
+
+/** BuildKit keeps them too, and the step fails with messages that nobody can place. */
+function windowsLineEnds({ name, range }: Heredoc): ParseWarning {
+  const message = `Heredoc "${name}" has Windows line ends, and the shell takes the carriage returns for text`;
+  return { message, range };
 }
 
 type Stages = Pick<Containerfile, 'globalArgs' | 'stages'>;

@@ -41,9 +41,10 @@ export function parseExpose(statement: Statement): ExposeInstruction {
 
 export function parseVolume(statement: Statement): VolumeInstruction {
   parseFlags(statement, 'VOLUME');
-  const paths = parseJsonForm(statement.text, statement.args) ?? splitAtBlanks(statement.text, statement.args);
+  const words = parseJsonForm(statement.text, statement.args) ?? splitAtBlanks(statement.text, statement.args);
+  const paths = words.map((word) => ({ ...word, text: word.text.trim() }));
   if (paths.length === 0) throw needsOne(statement, 'VOLUME', 'a path');
-  const empty = paths.find((path) => path.text.trim() === '');
+  const empty = paths.find((path) => path.text === '');
   if (empty) throw new BuildError('E_PARSE', 'VOLUME has an empty path', { hint: 'Name a path', range: empty.range });
   return { kind: 'VOLUME', paths, ...located(statement) };
 }

@@ -1,3 +1,5 @@
+import { isSpace } from './located-text.ts';
+
 /** Collects expanded text as words: blanks split where they come unquoted, from the text or from a variable. */
 export class WordCollector {
   readonly #words: string[] = [];
@@ -12,7 +14,7 @@ export class WordCollector {
 
   addUnquoted(text: string): void {
     for (const character of text) {
-      if (!/\s/.test(character)) this.addQuoted(character);
+      if (!isSpace(character)) this.addQuoted(character);
       else this.#endWord();
     }
   }

@@ -1,5 +1,5 @@
 import type { Word } from './instructions.ts';
-import { isBlank, type LocatedText, rangeAt, type Span } from './located-text.ts';
+import { isBlank, isSpace, type LocatedText, rangeAt, type Span } from './located-text.ts';
 
 export function wordAt(text: LocatedText, span: Span): Word {
   return { text: text.text.slice(span.from, span.to), range: rangeAt(text, span) };
@@ -7,6 +7,7 @@ export function wordAt(text: LocatedText, span: Span): Word {
 
 /** Words between blanks; quotes mean nothing here (FROM, COPY, ADD, EXPOSE, VOLUME). `whole` spans are never split. */
 export function splitAtBlanks(text: LocatedText, span: Span, whole: readonly Span[] = []): Word[] {
+  const ends = new Map(whole.map(({ from, to }) => [from, to]));
   const words: Word[] = [];
   let at = span.from;
   while (at < span.to) {
@@ -15,9 +16,9 @@ export function splitAtBlanks(text: LocatedText, span: Span, whole: readonly Spa
       continue;
     }
     const from = at;
-    const kept = whole.find((candidate) => candidate.from === from);
-    if (kept) at = kept.to;
-    while (!kept && at < span.to && !isBlank(text.text[at])) at += 1;
+    const kept = ends.get(from);
+    if (kept !== undefined) at = kept;
+    while (kept === undefined && at < span.to && !isBlank(text.text[at])) at += 1;
     words.push(wordAt(text, { from, to: at }));
   }
   return words;
@@ -28,7 +29,7 @@ export function splitQuoted(text: string, span: Span, escapeCharacter: '\\' | '`
   const words: Span[] = [];
   let at = span.from;
   while (at < span.to) {
-    if (isBlank(text[at])) {
+    if (isSpace(text[at])) {
       at += 1;
       continue;
     }
@@ -47,7 +48,7 @@ function endOfQuotedWord(text: string, span: Span, escapeCharacter: string): num
   let at = span.from;
   while (at < span.to) {
     const character = text[at] ?? '';
-    if (quote === '' && isBlank(character)) return at;
+    if (quote === '' && isSpace(character)) return at;
     if (character === escapeCharacter && quote !== "'") at += 1;
     else if (character === quote) quote = '';
     else if (quote === '' && (character === "'" || character === '"')) quote = character;

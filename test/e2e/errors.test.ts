@@ -43,7 +43,12 @@ const FAILURES: readonly Failure[] = [
     status: 3,
     says: ['Containerfile:2:', '--mount'],
   },
-  { what: 'COPY --link', text: 'COPY --link a /', status: 3, says: ['Containerfile:2:', '--link'] },
+  {
+    what: 'COPY --link with a name',
+    text: 'COPY --link --chown=app a /',
+    status: 3,
+    says: ['Containerfile:2:21', '"app"', '--link', 'next: Write numbers'],
+  },
   {
     what: 'a missing source',
     text: 'COPY apl /',

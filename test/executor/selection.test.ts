@@ -108,8 +108,8 @@ describe('the ignore file', () => {
 
   it('explains a pattern whose matches are all ignored', () => {
     expect(refusal(() => select(tree(), ['*.md'], '*.md'))).toMatchObject({
-      code: 'E_NOT_IN_CONTEXT',
-      hint: expect.stringContaining('1 match'),
+      code: 'E_IGNORED_SOURCE',
+      hint: '1 match: .containerignore:1 has the pattern "*.md"; change it, or add the line "!*.md" after it',
     });
   });
 

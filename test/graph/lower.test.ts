@@ -22,48 +22,55 @@ function failure(text: string, changes: Parameters<typeof lowered>[1] = {}): Bui
 const lastEnv = (text: string) => lowered(`FROM scratch\n${text}`).config.Env?.at(-1);
 
 describe('Expansion (reference, section 8.2)', () => {
-  test('38: one ENV line sees the environment before it', () => {
+  test('8.2 #38: one ENV line sees the environment before it', () => {
     expect(lowered('FROM scratch\nENV a=0\nENV a=1 b=$a').config.Env?.slice(1)).toEqual(['a=1', 'b=0']);
   });
   test.each([
     ['39', 'ENV r=${x:-${y:-z}}', 'r=z'],
     ['40', 'ENV x=1\nENV r=${x:+"q r"}', 'r=q r'],
     ['41', 'ENV x=1\nENV r="\\$x"', 'r=$x'],
+    ['41', "ENV x=1\nENV r='\\$x'", 'r=\\$x'],
+    ['41', 'ENV x=1\nENV r=\\$x', 'r=$x'],
     ['42', 'ENV x=a/b.c/d.e\nENV r=${x#*/},${x##*/},${x%.*},${x%%.*}', 'r=b.c/d.e,d.e,a/b.c/d,a/b'],
     ['43', 'ENV x=a.b\nENV r=${x/./-}', 'r=a-b'],
+    ['43', 'ENV x=/a/b\nENV r=${x//\\//_}', 'r=_a_b'],
     ['47', 'ENV r=a$1b', 'r=ab'],
-  ])('%s: %s', (_number, text, expected) => {
+    ['47', 'ENV r=a$@b$$c$*d$#e$?f$-g$!h$0i', 'r=abcdefghi'],
+    ['48', 'ENV größe=1 x=2\nENV r=$größe,${größe}', 'r=1,1'],
+  ])('8.2 #%s: %s', (_number, text, expected) => {
     expect(lastEnv(text)).toBe(expected);
   });
-  test('44: ${x?msg} of an unset variable fails with its message and place', () => {
+  test('8.2 #44: ${x?msg} of an unset variable fails with its message and place', () => {
     const error = failure('FROM scratch\nENV r=${x?"set x first"}');
     expect(error.code).toBe('E_EXPANSION');
     expect(error.message).toContain('set x first');
     expect(error.range?.start.line).toBe(2);
   });
-  test('45: a source that expands to nothing copies the context root, with a warning', () => {
+  test('8.2 #45: a source that expands to nothing copies the context root, with a warning', () => {
     const graph = lowered('FROM scratch\nCOPY $nope /x');
     expect(graph.target.op).toMatchObject({ sources: [{ type: 'path', path: '.' }], destination: '/x' });
     expect(graph.warnings[0]?.message).toContain('"nope"');
   });
-  test('46: WORKDIR ${A}/b without A is /b', () => {
+  test('8.2 #46: WORKDIR ${A}/b without A is /b', () => {
     expect(lowered('FROM base\nWORKDIR ${A}/b').config.WorkingDir).toBe('/b');
   });
-  test('49: ARG before FROM is for FROM lines only, and ARG of a stage is not for the next FROM', () => {
+  test('8.2 #49: ARG before FROM is for FROM lines only, and ARG of a stage is not for the next FROM', () => {
     expect(envOf(runs('ARG G=1\nFROM base\nRUN x')[0])).not.toHaveProperty('G');
     expect(failure('FROM base\nARG IMG=base\nFROM $IMG\nRUN x').code).toBe('E_EXPANSION');
+    expect(envOf(runs('ARG G=1\nFROM base\nARG G\nRUN x')[0])).toHaveProperty('G', '1');
+    expect(envOf(runs('ARG G=1\nFROM base\nARG G=2\nRUN x')[0])).toHaveProperty('G', '2');
   });
-  test('50: FROM --platform=$BUILDPLATFORM', () => {
+  test('8.2 #50: FROM --platform=$BUILDPLATFORM', () => {
     const graph = lowered('FROM --platform=$BUILDPLATFORM base\nRUN x', {
       platform: { os: 'linux', architecture: 'arm64' },
     });
     expect(graph.platform.architecture).toBe('amd64');
   });
-  test('51: TARGETARCH must be declared in the stage', () => {
+  test('8.2 #51: TARGETARCH must be declared in the stage', () => {
     expect(envOf(runs('FROM base\nRUN x')[0])).not.toHaveProperty('TARGETARCH');
     expect(envOf(runs('FROM base\nARG TARGETARCH\nRUN x')[0])).toHaveProperty('TARGETARCH', 'amd64');
   });
-  test('52: --build-arg beats the default, and ENV beats --build-arg', () => {
+  test('8.2 #52: --build-arg beats the default, and ENV beats --build-arg', () => {
     const buildArgs = { A: 'cli', B: 'cli' };
     const [run] = runs('FROM base\nARG A=default\nARG B=default\nENV B=env\nRUN x', { buildArgs });
     expect(envOf(run)).toMatchObject({ A: 'cli', B: 'env' });
@@ -71,23 +78,78 @@ describe('Expansion (reference, section 8.2)', () => {
   test.each([
     ['ENV before ARG', 'ENV x=env\nARG x=arg'],
     ['ARG before ENV', 'ARG x=arg\nENV x=env'],
-  ])('53: ENV wins over ARG of the same name, %s', (_order, lines) => {
+  ])('8.2 #53: ENV wins over ARG of the same name, %s', (_order, lines) => {
     const text = `FROM base\n${lines}\nENV seen=$x\nRUN y`;
     expect(envOf(runs(text)[0])).toMatchObject({ x: 'env', seen: 'env' });
   });
-  test('54: FROM stage inherits the ARGs of the parent stage', () => {
+  test('8.2 #54: FROM stage inherits the ARGs of the parent stage', () => {
     expect(envOf(runs('FROM base AS a\nARG V=1\nFROM a\nRUN x')[0])).toMatchObject({ V: '1' });
   });
-  test('55: a proxy that nobody declares reaches RUN, but not the history', () => {
+  test('8.2 #55: a proxy that nobody declares reaches RUN, but not the history', () => {
     const graph = lowered('FROM base\nRUN x', { buildArgs: { https_proxy: 'http://secret' } });
-    expect(graph.target.op).toMatchObject({ proxyEnv: [['https_proxy', 'http://secret']] });
+    expect(graph.target.op).toMatchObject({
+      env: [
+        ['PATH', '/bin'],
+        ['BASE', 'yes'],
+      ],
+      proxyEnv: [
+        ['HTTPS_PROXY', 'http://secret'],
+        ['https_proxy', 'http://secret'],
+      ],
+    });
     expect(JSON.stringify(graph.history)).not.toContain('secret');
     expect(graph.warnings).toEqual([]);
   });
-  test('56: a build argument without an ARG is a warning that names the nearest one', () => {
+  test('8.2 #56: a build argument without an ARG is a warning that names the nearest one', () => {
     const graph = lowered('FROM base\nARG VERSION\nRUN x', { buildArgs: { VERSOIN: '1' } });
     expect(graph.warnings).toEqual([
       { message: 'Build argument "VERSOIN" is not used: no ARG declares it', hint: 'Did you mean "VERSION"?' },
+    ]);
+  });
+  test('ARG A B=1 C=$B: each argument sees those before it on the line', () => {
+    const [run] = runs('FROM base\nARG A B=1 C=$B\nRUN x', { buildArgs: { B: '2' } });
+    expect(envOf(run)).toMatchObject({ B: '2', C: '2' });
+    expect(envOf(run)).not.toHaveProperty('A');
+  });
+  test('a default that cannot be expanded does not matter when --build-arg gives the value', () => {
+    const text = 'ARG V=${X:?no-X}\nFROM base:$V\nARG W=${Y:?no-Y}\nRUN x';
+    expect(envOf(runs(text, { buildArgs: { V: '1', W: '2' } })[0])).toHaveProperty('W', '2');
+    expect(failure(text, { buildArgs: { W: '2' } }).message).toContain('no-X');
+    expect(failure(text, { buildArgs: { V: '1' } }).message).toContain('no-Y');
+  });
+  test('TARGETSTAGE is the name of what is built, TARGETOSVERSION and BUILDOSVERSION are there', () => {
+    const stage = (text: string, target?: string) =>
+      envOf(runs(`${text}\nARG TARGETSTAGE TARGETOSVERSION BUILDOSVERSION\nRUN x`, { target })[0]);
+    expect(stage('FROM base')).toMatchObject({ TARGETSTAGE: 'default', TARGETOSVERSION: '', BUILDOSVERSION: '' });
+    expect(stage('FROM base AS Last')).toHaveProperty('TARGETSTAGE', 'last');
+    expect(stage('FROM base AS a\nFROM a AS b', 'b')).toHaveProperty('TARGETSTAGE', 'b');
+  });
+  test.each([
+    ['the platform is nothing', 'FROM --platform=$TARGETPLATFROM base', 'E_EXPANSION'],
+    ['the platform is half a platform', 'FROM --platform=linux/$TARGETARHC base', 'E_BAD_PLATFORM'],
+    ['the image is nothing', 'ARG IMAGE=base\nFROM $IMGAE', 'E_EXPANSION'],
+    ['the image has no tag', 'ARG VERSION=1\nFROM base:$VERSOIN', 'E_BAD_REFERENCE'],
+  ])('a misspelled variable in FROM is named as the cause, with the nearest name, where %s', (_what, text, code) => {
+    const error = failure(text);
+    expect(error.code).toBe(code);
+    expect(error.range?.start.line).toBe(text.split('\n').length);
+    expect(error.hint).toMatch(/^Variable "(\w+)" is not set here and expands to nothing\. Did you mean "(\w+)"\?$/);
+  });
+  test('an ARG without a value is empty on purpose: no warning', () => {
+    expect(lowered('FROM base\nARG A\nENV b=$A').warnings).toEqual([]);
+  });
+  test('BUILDKIT_ arguments are never unused, and those for the SBOM scanner reach no RUN', () => {
+    const graph = lowered('FROM base\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nRUN x', {
+      buildArgs: { BUILDKIT_INLINE_CACHE: '1', BUILDKIT_SYNTAX: 'docker/dockerfile:1', SOURCE_DATE_EPOCH: '0' },
+    });
+    expect(graph.warnings).toEqual([]);
+    const [run] = runs('FROM base\nARG BUILDKIT_SBOM_SCAN_STAGE=true\nRUN x');
+    expect(envOf(run)).not.toHaveProperty('BUILDKIT_SBOM_SCAN_STAGE');
+  });
+  test('BUILDKIT_SYNTAX of another front-end is a warning that names it', () => {
+    const { warnings } = lowered('FROM base', { buildArgs: { BUILDKIT_SYNTAX: 'example.com/mopy' } });
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'Build argument "BUILDKIT_SYNTAX" is not used: no front-end "example.com/mopy" here',
     ]);
   });
   test('names from the command line cannot reach built-in object members', () => {

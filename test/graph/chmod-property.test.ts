@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { parseChmod } from '../../src/executor/chmod.ts';
+import { parseChmod } from '../../src/graph/chmod.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const who = fc.constantFrom('u', 'g', 'o', 'a', 'ug', 'go', 'uo');

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseChmod } from '../../src/executor/chmod.ts';
+import { parseChmod } from '../../src/graph/chmod.ts';
 
 test.each([
   ['0644', 0o755, false, 0o644],
