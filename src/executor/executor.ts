@@ -17,6 +17,7 @@ import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import type { FileHasher } from './file-hasher.ts';
 import { runStep } from './ops/run.ts';
+import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { selectSources } from './selection.ts';
@@ -39,6 +40,7 @@ export interface ExecutorOptions {
   readonly sourceRoot: (op: ContextOp | HttpOp | GitOp) => Promise<SourceRoot>;
   readonly mountRoot: (chain: readonly Layer[]) => Promise<MountedRoot>;
   /** Keeps layers from being pruned by other processes, before a step works on them. */
+  readonly runSettings?: RunSettings | undefined;
   readonly markUsed: (layers: readonly Layer[]) => Promise<void>;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
@@ -244,6 +246,7 @@ class Run {
       platform: node.platform,
       parent: isLinked(node.op) ? null : (chainIdOf(parent.map((layer) => layer.diffId)) ?? null),
       mtimeRule: this.#options.mtimeRule,
+      ...(node.op.kind === 'run' ? { sandbox: keyedSettings(this.#options.runSettings ?? {}) } : {}),
       ...(sources === undefined ? {} : { sources }),
     });
   }

@@ -18,6 +18,8 @@ export interface CacheInputs {
   readonly parent: ChainId | null;
   /** COPY and ADD: digest over the selected source files, as the executor read them: names, owners, modes, bytes. */
   readonly sources?: string;
+  /** RUN: what the command line says of its sandbox; absent: nothing. */
+  readonly sandbox?: Json | undefined;
   /** Another value gives other bytes. */
   readonly mtimeRule?: MtimeRule | undefined;
 }
@@ -48,6 +50,7 @@ export function cacheKey(op: Op, inputs: CacheInputs): { readonly key: CacheKey;
     osVersion: inputs.platform['os.version'],
     parent: inputs.parent,
     sources: inputs.sources,
+    sandbox: inputs.sandbox,
     ...ruleMember(inputs.mtimeRule),
   });
   return { key: cacheKeyFrom(preimage), preimage };

@@ -1,4 +1,5 @@
 import type { Mount } from '../../layers/index.ts';
+import type { SandboxSettings } from './settings.ts';
 
 export type Availability =
   | { readonly ok: true; readonly detail?: string }
@@ -23,6 +24,7 @@ export interface ProcessSpec {
   readonly directories: readonly { readonly path: string; readonly uid: number; readonly gid: number }[];
   /** Extra read-only files (the heredoc script), mode 0755, owner root; their stubs are not in the layer. */
   readonly files: readonly { readonly path: string; readonly content: string }[];
+  readonly settings?: SandboxSettings | undefined;
 }
 
 export interface SandboxIo {

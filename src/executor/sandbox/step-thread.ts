@@ -6,7 +6,19 @@ import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus, ProcessSpec } from './sandbox.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
-import { becomeUser, bringLoopbackUp, CLONE, chdir, MS, mount, sethostname, umask, unshare } from './syscalls.ts';
+import {
+  becomeUser,
+  bringLoopbackUp,
+  CLONE,
+  chdir,
+  forbidNewPrivileges,
+  MS,
+  mount,
+  sethostname,
+  umask,
+  unshare,
+} from './syscalls.ts';
+import { limitProcess } from './ulimits.ts';
 
 type Report = (message: StepReport) => void;
 
@@ -25,7 +37,8 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
     enterRootfs();
-    limitCapabilities(last);
+    limitCapabilities(last, order.spec.settings?.capabilities);
+    if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
     report({ kind: 'ended', status: await execute(order) });
   } catch (error) {
     report(describe(error));
@@ -59,6 +72,7 @@ function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
     // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
     const options = { argv0: name, env: { ...spec.env }, detached: true };
     const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
+    if (child.pid !== undefined) limitProcess(child.pid, spec.settings?.ulimits ?? []);
     child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
     child.once('exit', (code, signal) =>
       resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),

@@ -134,6 +134,28 @@ export function dropFromBoundingSet(capability: number): void {
   call(prctl, [PR_CAPBSET_DROP, capability, 0, 0, 0], { name: 'prctl', subject: `capability ${capability}` });
 }
 
+const PR_SET_NO_NEW_PRIVS = 38;
+
+/** Of the calling thread and what it starts; for good. */
+export function forbidNewPrivileges(): void {
+  call(prctl, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_NO_NEW_PRIVS' });
+}
+
+const RLIM_INFINITY = 0xffffffffffffffffn;
+
+/** Limits of another process (prlimit(2)); undefined: unlimited. EPERM above its hard limit, ESRCH. */
+export function prlimit(
+  pid: number,
+  resource: number,
+  { soft, hard }: { readonly soft: number | undefined; readonly hard: number | undefined },
+): void {
+  const limit = Buffer.alloc(16); // struct rlimit64: rlim_cur, rlim_max
+  limit.writeBigUInt64LE(soft === undefined ? RLIM_INFINITY : BigInt(soft), 0);
+  limit.writeBigUInt64LE(hard === undefined ? RLIM_INFINITY : BigInt(hard), 8);
+  const prototype = 'int prlimit(int pid, int resource, const uint8_t *limit, const uint8_t *old)';
+  call(prototype, [pid, resource, limit, null], { name: 'prlimit', subject: `resource ${resource}` });
+}
+
 export interface Identity {
   readonly uid: number;
   readonly gid: number;

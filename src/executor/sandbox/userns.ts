@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
-import { hostsFile, resolvConf } from './host-files.ts';
+import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Stubs } from './rootfs.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
@@ -50,7 +50,9 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
     const outputs = { stdout: stdout.write, stderr: stderr.write };
-    const order: StepOrder = { spec, root, resolvConf: resolvConf(), hosts: hostsFile(spec.hostname), ...outputs };
+    const { hosts, resolver } = spec.settings ?? {};
+    const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
+    const order: StepOrder = { spec, root, ...files, ...outputs };
     const step = new StepControl(worker, signal);
     try {
       for (const fd of Object.values(outputs)) giveTo(fd, spec);
