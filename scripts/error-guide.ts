@@ -61,6 +61,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     meaning: 'USER or --chown names nobody in the image',
     next: 'Create the user first, or use numbers',
   },
+  E_NO_SECRET: {
+    meaning: 'A secret or an ssh agent that a RUN needs is not there',
+    next: 'Give it with `--secret` or `--ssh`',
+  },
   E_NO_USERNS: { meaning: 'The machine allows no user namespaces', next: 'Follow the hint; `tsbuild info` explains' },
   E_NO_SUBUID: {
     meaning: 'The user has no range of sub-ids',
@@ -78,14 +82,21 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
   },
   E_UNAUTHORIZED: { meaning: 'The registry wants credentials, or refuses these', next: '`tsbuild login REGISTRY`' },
   E_DENIED: { meaning: 'The user may not do this in the registry', next: 'Ask for the right, or check the name' },
-  E_NOT_FOUND: { meaning: 'The registry has no such image', next: 'Check name and tag' },
+  E_NOT_FOUND: {
+    meaning: 'The registry has no such image, the server no such file, the repository no such ref',
+    next: 'Check name and tag',
+  },
   E_RATE_LIMITED: { meaning: 'The registry limits requests', next: 'Wait, or log in' },
-  E_UNAVAILABLE: { meaning: 'The registry cannot be reached', next: 'Check name, network and proxy' },
+  E_UNAVAILABLE: { meaning: 'The registry or server cannot be reached', next: 'Check name, network and proxy' },
   E_TLS: {
     meaning: 'The certificate is not trusted',
     next: 'Install its authority, or use `--tls-verify=false` for a test registry',
   },
   E_REGISTRY: { meaning: 'The registry answered against the protocol', next: 'Repeat with `--debug`' },
+  E_REMOTE: {
+    meaning: 'A URL or git repository cannot be fetched',
+    next: 'Do what the hint says; try the URL by hand',
+  },
   E_NO_PLATFORM: {
     meaning: 'The image has no variant for the platform',
     next: 'Choose one of those listed with `--platform`',

@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { ImageOptions, PullPolicy, ResultOptions, TimeOptions } from './build-options.ts';
 import type { EventSink } from './events.ts';
-import type { SelfCommand } from './executor/index.ts';
+import type { SelfCommand, SshIdentity } from './executor/index.ts';
 import type { Descriptor, Digest } from './oci/index.ts';
 
 /** What every operation takes. */
@@ -27,11 +27,28 @@ export interface RegistryAccess {
 
 export type { ImageOptions, OutputSpec, PullPolicy, ResultOptions, TimeOptions } from './build-options.ts';
 
+/** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
+export interface SecretSource {
+  readonly id: string;
+  readonly file?: string | undefined;
+  /** Name of a variable. */
+  readonly env?: string | undefined;
+}
+
+export type { SshIdentity } from './executor/index.ts';
+
 export interface BuildOptions extends SessionOptions, RegistryAccess, ImageOptions, TimeOptions, ResultOptions {
   /** Directory. */
   readonly context: string;
-  /** Path, or `-`: then `stdin` holds the text. Absent: Containerfile, then Dockerfile, in the context. */
-  readonly file?: string | undefined;
+  /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */
+  readonly contexts: Readonly<Record<string, string>>;
+  /**
+   * Paths, read as one file in this order, or `-`: then `stdin` holds the text. None: Containerfile, then Dockerfile, in
+   * the context.
+   */
+  readonly files: readonly string[];
+  /** Instead of the ignore files beside the Containerfile and in the context. */
+  readonly ignoreFile?: string | undefined;
   readonly stdin?: Uint8Array | undefined;
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
@@ -41,6 +58,8 @@ export interface BuildOptions extends SessionOptions, RegistryAccess, ImageOptio
   readonly network: 'default' | 'host' | 'none';
   /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
+  readonly secrets: readonly SecretSource[];
+  readonly ssh: readonly SshIdentity[];
   /** Only print the graph, run nothing. */
   readonly printGraph?: boolean | undefined;
   /** For `dest=-`. */

@@ -5,6 +5,7 @@ import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
   BuiltinSandbox,
+  CacheMounts,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
@@ -36,6 +37,12 @@ export interface Workspace {
   readonly workers: LayerWorkers;
   readonly sandbox: BuiltinSandbox;
   readonly registry: (access: RegistryAccess) => Registry;
+  readonly caches: CacheMounts;
+  /** Copies a directory of a root to a path where nothing is. */
+  copyTree(chain: readonly Layer[], path: string, target: string): Promise<void>;
+  /** A fresh directory, which goes by itself after a crash; `remove` ends it. */
+  createActive(): Promise<string>;
+  remove(paths: readonly string[]): Promise<void>;
   mountRoot(chain: readonly Layer[]): Promise<MountedRoot>;
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
@@ -66,7 +73,7 @@ export async function withWorkspace<T>(
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
-  const { store, library, directories } = openRooms(root, session.env);
+  const { store, library, directories, caches } = openRooms(root, session.env);
   using sandbox = new BuiltinSandbox();
   const workspace: Workspace = {
     root,
@@ -76,6 +83,10 @@ export async function withWorkspace<T>(
     sandbox,
     registry: (access) =>
       createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),
+    caches,
+    copyTree: (chain, path, target) => directories.copyTree(chain, path, target),
+    createActive: () => directories.createActive(),
+    remove: (paths) => directories.remove(paths),
     mountRoot: (chain) => mountChain(library, chain, root),
     removeStale: () => directories.removeStale(),
     expectRuns: (steps) => {
@@ -94,10 +105,12 @@ interface OpenRooms {
   readonly store: Store;
   readonly library: LayerLibrary;
   readonly directories: LayerDirectories;
+  readonly caches: CacheMounts;
 }
 
 function openRooms(root: string, env: Environment): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
+  const caches = cacheMounts(root, directories);
   let library: LayerLibrary | undefined;
   const store = openStore(root, ({ paths, blobs, layerIndex }) => {
     // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
@@ -106,11 +119,24 @@ function openRooms(root: string, env: Environment): OpenRooms {
     const snapshotter = new Snapshots(directories, layerIndex);
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
-    return { layers, decompress, removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options) };
+    return {
+      layers,
+      decompress,
+      removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options),
+      removeCaches: (options) => caches.prune(options),
+    };
   });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
-  return { store, library, directories };
+  return { store, library, directories, caches };
 }
+
+const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
+  new CacheMounts({
+    root: join(root, 'cache-mounts'),
+    createActive: () => directories.createActive(),
+    remove: (paths) => directories.remove(paths),
+    measure: (path) => directories.measure(path),
+  });
 
 async function mountChain(library: LayerLibrary, chain: readonly Layer[], root: string): Promise<MountedRoot> {
   const view = await library.snapshotter.view(chain);
@@ -129,25 +155,38 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   return {
     tlsVerify: access.tlsVerify ?? true,
     credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
-    proxy: {
-      httpProxy: env.http_proxy ?? env.HTTP_PROXY,
-      httpsProxy: env.https_proxy ?? env.HTTPS_PROXY,
-      noProxy: env.no_proxy ?? env.NO_PROXY,
-    },
-    userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
+    ...networkOf(env),
     decompress,
   };
+}
+
+/** How this process reaches any server. */
+export const networkOf = (env: Environment) => ({
+  proxy: {
+    httpProxy: env.http_proxy ?? env.HTTP_PROXY,
+    httpsProxy: env.https_proxy ?? env.HTTPS_PROXY,
+    noProxy: env.no_proxy ?? env.NO_PROXY,
+  },
+  userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
+});
+
+export interface DelegateOptions {
+  /** Variables for the run inside. */
+  readonly env?: Environment;
+  /** Variables that it must not have. */
+  readonly without?: readonly string[];
+  /** What it reads from `SIDE_FD`. */
+  readonly side?: Uint8Array | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  extra: Environment = {},
+  { env = {}, without = [], side }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const self = {
-    ...session.self,
-    env: { ...session.self.env, ...extra, TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) },
-  };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin }) };
+  const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
+  const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
+  const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side }) };
 }

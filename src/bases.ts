@@ -1,10 +1,18 @@
-import type { RegistryAccess, SessionOptions } from './api.ts';
+import type { Environment, RegistryAccess, SessionOptions } from './api.ts';
 import type { Workspace } from './assembly.ts';
 import type { PullPolicy } from './build-options.ts';
 import { BuildError } from './errors.ts';
-import { type BaseImage, imageKey, type LowerOptions, type RequiredImage, requiredImages } from './graph/index.ts';
-import { formatReference, type Image, parseManifest, parseReference } from './oci/index.ts';
-import { type Containerfile, suggest } from './parser/index.ts';
+import {
+  type BaseImage,
+  imageKey,
+  type LowerOptions,
+  type RequiredImage,
+  requiredImages,
+  stageHint,
+} from './graph/index.ts';
+import { bringLocalImage } from './local-images.ts';
+import { type Digest, formatImageName, type Image, parseDigest, parseImageName, parseManifest } from './oci/index.ts';
+import type { Containerfile } from './parser/index.ts';
 import { bringImage } from './pull-policy.ts';
 
 export interface Bases {
@@ -12,6 +20,8 @@ export interface Bases {
   readonly configs: ReadonlyMap<string, BaseImage>;
   /** By the digest of the manifest. */
   readonly images: ReadonlyMap<string, Image>;
+  /** For the run inside the namespace: which images the files and directories held that were read. */
+  readonly handOver: Environment;
 }
 
 export interface BaseOptions {
@@ -27,6 +37,7 @@ export interface BaseOptions {
 export async function resolveBases(file: Containerfile, lowering: LowerOptions, options: BaseOptions): Promise<Bases> {
   const configs = new Map<string, BaseImage>();
   const images = new Map<string, Image>();
+  const known = knownImages(options.session.env);
   for (
     let round = requiredImages(file, lowering, configs);
     round.length > 0;
@@ -34,9 +45,9 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
   ) {
     await Promise.all(
       round.map(async (required) => {
-        const image = await find(file, required, options);
+        const image = await find(file, required, { ...options, known });
         const { name, platform } = required;
-        const reference = formatReference(parseReference(name));
+        const reference = formatImageName(parseImageName(name));
         configs.set(imageKey(name, platform), {
           reference,
           digest: image.descriptor.digest,
@@ -47,7 +58,7 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
       }),
     );
   }
-  return { configs, images };
+  return { configs, images, handOver: handOver(configs) };
 }
 
 function annotationsOf({ rawManifest, descriptor }: Image): Readonly<Record<string, string>> {
@@ -55,29 +66,54 @@ function annotationsOf({ rawManifest, descriptor }: Image): Readonly<Record<stri
   return Object.fromEntries(entries.filter(([, value]) => typeof value === 'string'));
 }
 
-async function find(file: Containerfile, required: RequiredImage, options: BaseOptions): Promise<Image> {
-  const { name, platform, range } = required;
+/** Digests of manifests in the store by the key of a local image. */
+type KnownImages = ReadonlyMap<string, Digest>;
+
+/** Set for the run inside the namespace: a file of images may be a pipe, or may change in between. */
+const LOCAL_IMAGES = 'TSBUILD_LOCAL_IMAGES';
+
+function handOver(configs: ReadonlyMap<string, BaseImage>): Environment {
+  const local = [...configs].filter(([, { reference }]) => parseImageName(reference).transport !== 'docker');
+  if (local.length === 0) return {};
+  return { [LOCAL_IMAGES]: JSON.stringify(local.map(([key, { digest }]) => [key, digest])) };
+}
+
+function knownImages(env: Environment): KnownImages {
+  const text = env[LOCAL_IMAGES];
+  if (text === undefined) return new Map();
+  const pairs: readonly (readonly [string, string])[] = JSON.parse(text); // written by `handOver`
+  return new Map(pairs.map(([key, digest]) => [key, parseDigest(digest)]));
+}
+
+async function open(
+  { name, platform }: RequiredImage,
+  { known, ...options }: BaseOptions & { readonly known: KnownImages },
+): Promise<Image> {
+  const image = parseImageName(name);
+  if (image.transport === 'docker') {
+    return bringImage(image.reference, platform, { ...options, policy: options.pull });
+  }
+  const digest = known.get(imageKey(name, platform));
+  if (digest !== undefined) return options.workspace.store.images.open(digest, platform);
+  return bringLocalImage(image, platform, options);
+}
+
+async function find(
+  file: Containerfile,
+  required: RequiredImage,
+  options: BaseOptions & { readonly known: KnownImages },
+): Promise<Image> {
+  const { name, range } = required;
   try {
-    return await bringImage(name, platform, { ...options, policy: options.pull });
+    return await open(required, options);
   } catch (error) {
     if (!(error instanceof BuildError) || error.code === 'E_CANCELLED') throw error;
-    const meant = stageMeant(file, name);
-    const located = range ? error.at(range) : error;
-    if (meant === undefined || !MAY_BE_TYPO.has(error.code)) throw located;
-    throw new BuildError(error.code, error.message, {
-      hint: `Did you mean the stage "${meant}"? No stage is called "${name}", so it was taken for an image`,
-      range: located.range,
-      cause: error,
-      fields: error.fields,
-    });
+    const hint = MAY_BE_TYPO.has(error.code) ? stageHint(file, name) : undefined;
+    if (hint === undefined) throw range ? error.at(range) : error;
+    const { code, message, fields } = error;
+    throw new BuildError(code, message, { hint, range: error.range ?? range, cause: error, fields });
   }
 }
 
-/** What registries say of a name that does not exist; docker.io answers 401. */
-const MAY_BE_TYPO: ReadonlySet<string> = new Set(['E_NOT_FOUND', 'E_UNAUTHORIZED', 'E_DENIED']);
-
-/** The stage that a name like a stage's was probably meant to be. */
-function stageMeant(file: Containerfile, name: string): string | undefined {
-  const names = file.stages.flatMap(({ from }) => from.name ?? []);
-  return /[.:/@]/.test(name) || names.includes(name) ? undefined : suggest(name, names);
-}
+/** What registries say of a name that does not exist (docker.io answers 401), or where nobody answers. */
+const MAY_BE_TYPO: ReadonlySet<string> = new Set(['E_NOT_FOUND', 'E_UNAUTHORIZED', 'E_DENIED', 'E_UNAVAILABLE']);

@@ -1,31 +1,33 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, GraphText, PullPolicy } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, GraphText, PullPolicy } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { mtimeRuleOf } from './build-times.ts';
-import { BuildError } from './errors.ts';
+import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
   type BuildInput,
+  competingIgnoreFiles,
   contextRoot,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  namedContextRoot,
   openContext,
-  readContainerfile,
+  readContainerfiles,
+  SIDE_FD,
   type SourceRoot,
+  SshAgents,
   statCacheName,
 } from './executor/index.ts';
 import {
   type BuildGraph,
   type ContextOp,
   dumpGraph,
-  type GitOp,
   type GraphWarning,
-  type HttpOp,
   type LowerOptions,
   lower,
   type Node,
@@ -43,7 +45,9 @@ import {
   ruledMtime,
 } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
-import { parseContainerfile } from './parser/index.ts';
+import { parseContainerfiles } from './parser/index.ts';
+import { openRemote, prefetch, type Remote } from './remote-roots.ts';
+import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 import { squashImage } from './squash.ts';
 
 /**
@@ -52,24 +56,33 @@ import { squashImage } from './squash.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
   const start = performance.now();
+  const secrets = receiveSecrets(options.env);
   const context = openContext(options.context);
-  const input = readContainerfile(context, options.file, options.stdin);
-  const file = parseContainerfile(input.containerfile);
+  const contexts = parseContexts(options.contexts);
+  const input = readContainerfiles(context, options.files, options.stdin);
+  const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
-    const lowering = loweringOf(options);
+    const lowering = loweringOf(options, contexts);
     const bases = await resolveBases(file, lowering, { workspace, pull: pullPolicy(options), session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
 
     const mtimeRule = mtimeRuleOf(options, graph);
-    const executor = executorOptions(options, { context, input, workspace, images: bases.images, mtimeRule });
+    const remote = openRemote(options, workspace);
+    await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
+    const rooms = { context, contexts, input, workspace, remote, images: bases.images, secrets, agents, mtimeRule };
+    const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
-    if (mustDelegate(graph, pending, options)) return delegate(options, { [PULLED]: '1' });
+    if (mustDelegate(graph, pending, options)) {
+      await prefetch(graph, remote);
+      return delegateBuild(pending, options, { ...bases.handOver, ...remote.handOver() });
+    }
 
+    const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
-    announce(graph, [...file.warnings, ...graph.warnings], options);
+    announce(graph, [...file.warnings, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const assembled = assembleImage(graph, results, {
       format: options.format,
@@ -95,7 +108,7 @@ const PULLED = 'TSBUILD_PULLED';
 const pullPolicy = ({ pull, self }: BuildOptions): PullPolicy =>
   self.env[PULLED] === undefined || pull === 'never' ? pull : 'missing';
 
-function loweringOf(options: BuildOptions): LowerOptions {
+function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs,
@@ -105,6 +118,7 @@ function loweringOf(options: BuildOptions): LowerOptions {
     platform: platformOf(options),
     buildPlatform: hostPlatform(),
     network: options.network,
+    contexts: named,
   };
 }
 
@@ -124,6 +138,15 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: Buil
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
   const readsLayers = options.outputs.length > 0 || options.squash === true || options.push === true;
   return !isRoot() && (pending.length > 0 || (readsLayers && stepsOf(graph).some(isRun)));
+}
+
+/** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
+function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
+  const secrets = readSecrets(pending, options);
+  const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
+  const env = { [PULLED]: '1', ...handOver };
+  if (secrets.size === 0) return delegate(options, { env, without });
+  return delegate(options, { env: { ...env, [SECRETS_FD]: String(SIDE_FD) }, without, side: encodeSecrets(secrets) });
 }
 
 /** Best effort: what is left over costs space only. */
@@ -147,31 +170,40 @@ async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: 
 /** Sources of files that are there, or are fetched, without a mount. */
 const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind === 'http' || op.kind === 'git';
 
-function localRoot(op: ContextOp | HttpOp | GitOp, context: SourceRoot): SourceRoot {
-  if (op.kind === 'context') return context;
-  throw new BuildError('E_UNSUPPORTED', 'Remote sources are not supported yet');
-}
-
 interface Rooms {
   readonly context: string;
+  readonly contexts: ParsedContexts;
   readonly input: BuildInput;
   readonly workspace: Workspace;
+  readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
   readonly mtimeRule: MtimeRule | undefined;
+  readonly secrets: Secrets;
+  readonly agents: SshAgents;
 }
 
-function executorOptions(
-  options: BuildOptions,
-  { context, input, workspace, images, mtimeRule }: Rooms,
-): ExecutorOptions {
+/** The build context, or one of `--build-context`. */
+function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
+  const directory = contexts.directories.get(name);
+  return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
+}
+
+function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
+  const { context, input, workspace, images, mtimeRule } = rooms;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: async (op) => localRoot(op, contextRoot(context, input)),
+    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
+    mountSources: {
+      caches: workspace.caches,
+      copyTree: (chain, path, target) => workspace.copyTree(chain, path, target),
+      secret: (id) => rooms.secrets.get(id),
+      openAgent: (id, owner) => rooms.agents.open(id, owner),
+    },
     markUsed: async (layers) => {
       await Promise.all(layers.map(({ diffId }) => workspace.store.layerIndex.touch(diffId)));
     },

@@ -15,7 +15,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   graph: ['parser', 'oci', 'errors'],
   layers: ['oci', 'errors', 'events'],
   store: ['oci', 'errors', 'events', 'layers'],
-  registry: ['oci', 'errors', 'events'],
+  http: ['oci', 'errors', 'events'],
+  registry: ['http', 'oci', 'errors', 'events'],
+  remote: ['http', 'oci', 'errors', 'events'],
   executor: ['graph', 'layers', 'oci', 'errors', 'events', 'parser'],
   cli: ['index'],
 };

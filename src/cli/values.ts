@@ -18,6 +18,20 @@ export function parseBuildArgs(texts: readonly string[], env: Environment): Reco
   return Object.fromEntries(pairs.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
+/** `NAME=SOURCE`. */
+export function parseBuildContexts(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text) => {
+      const equals = text.indexOf('=');
+      if (equals > 0 && equals < text.length - 1) return [text.slice(0, equals), text.slice(equals + 1)];
+      throw usageError(
+        `Build context "${text}" has no ${equals === 0 ? 'name' : 'source'}`,
+        'write --build-context NAME=SOURCE',
+      );
+    }),
+  );
+}
+
 /** `K=V`; `K` alone is an empty value, as in docker. */
 export function parseLabels(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(

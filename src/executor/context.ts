@@ -1,20 +1,22 @@
-import { readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { BuildError, type SourceFile, systemErrorCode } from '../errors.ts';
 import { decodeContainerfile, parseIgnoreFile } from '../parser/index.ts';
 import type { SourceRoot } from './source-root.ts';
 
 export interface BuildInput {
-  readonly containerfile: SourceFile;
-  /** Absolute path; undefined for standard input. */
-  readonly path: string | undefined;
-  /** Seconds; 0 for standard input. */
+  /** In the order in which they are read as one. */
+  readonly containerfiles: readonly SourceFile[];
+  /** Absolute; those from standard input have none. */
+  readonly paths: readonly string[];
+  /** Seconds, of the newest; 0 for standard input. */
   readonly mtime: number;
 }
 
 /** BuildKit's limit for a Dockerfile. */
 const MAX_TEXT_BYTES = 16 * 1024 * 1024;
-const DEFAULT_NAMES = ['Containerfile', 'Dockerfile'] as const;
+/** BuildKit takes the lower-case name, too. */
+const DEFAULT_NAMES = ['Containerfile', 'Dockerfile', 'dockerfile'] as const;
 
 /** A small file. undefined: not there. Throws `code`. */
 function readSmall(
@@ -63,48 +65,122 @@ export function openContext(context: string): string {
   });
 }
 
+interface FoundFile {
+  readonly source: SourceFile;
+  readonly path?: string;
+  readonly mtime: number;
+}
+
 /**
- * The Containerfile: `file` relative to the working directory, else to the context; without it Containerfile, then
- * Dockerfile, in the context. Throws `E_NO_CONTAINERFILE`, and `E_PARSE` for text that is not UTF-8.
+ * The Containerfiles: each of `files` relative to the working directory, else to the context; without any, Containerfile,
+ * then Dockerfile or dockerfile, in the context. Throws `E_NO_CONTAINERFILE`, and `E_PARSE` for text that is not UTF-8.
  */
-export function readContainerfile(
+export function readContainerfiles(
   context: string,
-  file: string | undefined,
+  files: readonly string[],
   stdin: Uint8Array | undefined,
 ): BuildInput {
-  if (file === '-') {
-    return { containerfile: decodeContainerfile(stdin ?? new Uint8Array(), '<stdin>'), path: undefined, mtime: 0 };
+  const found =
+    files.length === 0
+      ? [findDefault(context)]
+      : files.map((file) => (file === '-' ? fromStdin(stdin) : findNamed(context, file)));
+  return {
+    containerfiles: found.map(({ source }) => source),
+    paths: found.flatMap(({ path }) => path ?? []),
+    mtime: Math.max(...found.map(({ mtime }) => mtime)),
+  };
+}
+
+function fromStdin(stdin: Uint8Array | undefined): FoundFile {
+  return { source: decodeContainerfile(stdin ?? new Uint8Array(), '<stdin>'), mtime: 0 };
+}
+
+function findNamed(context: string, file: string): FoundFile {
+  for (const path of [resolve(file), resolve(context, file)]) {
+    const read = readSmall(path, 'E_NO_CONTAINERFILE');
+    if (read) return { source: decodeContainerfile(read.bytes, file), path, mtime: read.mtime };
   }
-  const candidates =
-    file === undefined ? DEFAULT_NAMES.map((name) => join(context, name)) : [resolve(file), resolve(context, file)];
-  for (const path of candidates) {
-    const found = readSmall(path, 'E_NO_CONTAINERFILE');
-    if (found)
-      return { containerfile: decodeContainerfile(found.bytes, file ?? basename(path)), path, mtime: found.mtime };
+  throw new BuildError('E_NO_CONTAINERFILE', `No such Containerfile: "${file}", neither here nor in the context`, {
+    hint: 'Name the file with -f, or "-f -" for standard input',
+  });
+}
+
+function findDefault(context: string): FoundFile {
+  for (const name of DEFAULT_NAMES) {
+    const path = join(context, name);
+    const read = readSmall(path, 'E_NO_CONTAINERFILE');
+    if (read) return { source: decodeContainerfile(read.bytes, name), path, mtime: read.mtime };
   }
-  const message =
-    file === undefined
-      ? `No Containerfile or Dockerfile in "${context}"`
-      : `No such Containerfile: "${file}", neither here nor in the context`;
-  throw new BuildError('E_NO_CONTAINERFILE', message, { hint: 'Name the file with -f, or "-f -" for standard input' });
+  throw new BuildError('E_NO_CONTAINERFILE', `No Containerfile or Dockerfile in "${context}"`, {
+    hint: 'Name the file with -f, or "-f -" for standard input',
+  });
+}
+
+type IgnoreRules = SourceRoot['ignore'];
+
+function readIgnoreFile(path: string): IgnoreRules {
+  const found = readSmall(path, 'E_CONTEXT');
+  return found && { ...parseIgnoreFile(found.bytes.toString('utf8'), basename(path)), fileName: basename(path) };
+}
+
+const firstIgnoreFile = (paths: readonly string[]): IgnoreRules => {
+  for (const path of paths) {
+    const rules = readIgnoreFile(path);
+    if (rules) return rules;
+  }
+  return undefined;
+};
+
+/** `x` is a Containerfile or, ending in `/`, a context: of each pair the first is used. */
+const ignorePair = (x: string): readonly [string, string] => [`${x}.containerignore`, `${x}.dockerignore`];
+
+const ignorePairs = (context: string, { paths }: BuildInput): readonly (readonly [string, string])[] =>
+  [...paths, `${context}/`].map(ignorePair);
+
+/**
+ * Two ignore files of one rank that say different things: BuildKit reads `.dockerignore`, we read `.containerignore`.
+ */
+export function competingIgnoreFiles(context: string, input: BuildInput): readonly { message: string; hint: string }[] {
+  const [used, unused] = ignorePairs(context, input).find((pair) => pair.some((path) => existsSync(path))) ?? [];
+  if (used === undefined || unused === undefined) return [];
+  const [one, other] = [readSmall(used, 'E_CONTEXT'), readSmall(unused, 'E_CONTEXT')];
+  if (!one || !other || one.bytes.equals(other.bytes)) return [];
+  return [
+    {
+      message: `${basename(used)} is used, and ${basename(unused)} beside it is not`,
+      hint: 'Keep one of the two, or name the one to use with --ignorefile',
+    },
+  ];
 }
 
 /** Most particular first: `<file>.containerignore`, `<file>.dockerignore`, `.containerignore`, `.dockerignore`. */
-function readIgnoreFile(context: string, containerfile: string | undefined): SourceRoot['ignore'] {
-  const candidates = [
-    ...(containerfile === undefined ? [] : [`${containerfile}.containerignore`, `${containerfile}.dockerignore`]),
-    join(context, '.containerignore'),
-    join(context, '.dockerignore'),
-  ];
-  for (const path of candidates) {
-    const found = readSmall(path, 'E_CONTEXT');
-    if (found) return { ...parseIgnoreFile(found.bytes.toString('utf8'), basename(path)), fileName: basename(path) };
+function contextIgnore(context: string, { input, ignoreFile }: ContextFiles): IgnoreRules {
+  if (ignoreFile !== undefined) {
+    for (const path of [resolve(ignoreFile), resolve(context, ignoreFile)]) {
+      const rules = readIgnoreFile(path);
+      if (rules) return rules;
+    }
+    throw new BuildError('E_CONTEXT', `No such ignore file: "${ignoreFile}", neither here nor in the context`, {
+      hint: 'Check --ignorefile; without it .containerignore and .dockerignore of the context are read',
+    });
   }
-  return undefined;
+  return firstIgnoreFile(ignorePairs(context, input).flat());
+}
+
+export interface ContextFiles {
+  readonly input: BuildInput;
+  /** `--ignorefile`: relative to the working directory, else to the context. */
+  readonly ignoreFile?: string | undefined;
 }
 
 /** The context as COPY reads it, with its ignore file. Throws `E_CONTEXT`, `E_PARSE`. */
-export function contextRoot(context: string, input: BuildInput): SourceRoot {
-  const ignore = readIgnoreFile(context, input.path);
+export function contextRoot(context: string, files: ContextFiles): SourceRoot {
+  const ignore = contextIgnore(context, files);
   return { directory: context, description: `the context "${context}"`, ignore, keepsOwners: false };
+}
+
+/** A directory of `--build-context`: only the ignore file in itself counts (as in BuildKit). */
+export function namedContextRoot(name: string, directory: string): SourceRoot {
+  const ignore = firstIgnoreFile(ignorePair(`${directory}/`));
+  return { directory, description: `the build context "${name}" (${directory})`, ignore, keepsOwners: false };
 }

@@ -17,6 +17,7 @@ import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import type { FileHasher } from './file-hasher.ts';
 import { runStep } from './ops/run.ts';
+import type { MountSources } from './ops/run-mounts.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
 import type { SelectedSource } from './selected-source.ts';
@@ -39,6 +40,8 @@ export interface ExecutorOptions {
   /** The directory behind a node that is a source of files by itself; asked once a node and build. */
   readonly sourceRoot: (op: ContextOp | HttpOp | GitOp) => Promise<SourceRoot>;
   readonly mountRoot: (chain: readonly Layer[]) => Promise<MountedRoot>;
+  /** For RUN --mount. */
+  readonly mountSources: MountSources;
   /** Keeps layers from being pruned by other processes, before a step works on them. */
   readonly runSettings?: RunSettings | undefined;
   readonly markUsed: (layers: readonly Layer[]) => Promise<void>;
@@ -286,7 +289,24 @@ class Run {
     if (op.kind === 'run') {
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
-      return runStep({ node, op, parent, library, sandbox, mtimeRule, onOutput, signal: this.#signal });
+      const onWait = (message: string): void => emit({ type: 'info', message });
+      const inputs = step.sources.map(({ chain }) => chain);
+      const { mountSources: sources, runSettings: settings = {} } = this.#options;
+      const signal = this.#signal;
+      return runStep({
+        node,
+        op,
+        parent,
+        library,
+        sandbox,
+        mtimeRule,
+        settings,
+        inputs,
+        sources,
+        onOutput,
+        onWait,
+        signal,
+      });
     }
     if (op.kind === 'mkdir') {
       const tar = await directoriesLayer(await library.view(parent), op.pending, mtimeRule);

@@ -4,7 +4,15 @@
  * (`LayerLibrary`, `CacheIndex`, layers given by `build.ts`). Never prints: it emits events.
  */
 export { type AssembleOptions, assembleImage, forFormat } from './assemble.ts';
-export { type BuildInput, contextRoot, openContext, readContainerfile } from './context.ts';
+export { CacheMounts } from './cache-mounts.ts';
+export {
+  type BuildInput,
+  competingIgnoreFiles,
+  contextRoot,
+  namedContextRoot,
+  openContext,
+  readContainerfiles,
+} from './context.ts';
 export {
   type Execution,
   type ExecutorOptions,
@@ -14,5 +22,7 @@ export {
   type StepResult,
 } from './executor.ts';
 export { FileHasher, statCacheName } from './file-hasher.ts';
+export type { RunSettings } from './run-settings.ts';
 export * from './sandbox/index.ts';
 export type { SourceRoot } from './source-root.ts';
+export { SshAgents, type SshIdentity } from './ssh/index.ts';

@@ -1,10 +1,13 @@
 import type { Json } from '../oci/index.ts';
-import type { SandboxSettings } from './sandbox/index.ts';
+import type { ProcessMount, SandboxSettings } from './sandbox/index.ts';
 
 /** What the command line says of every RUN. */
-export interface RunSettings extends SandboxSettings {
+export interface RunSettings {
+  readonly sandbox?: SandboxSettings | undefined;
   /** Proxy variables of the caller; a build argument of the same name wins. No part of any key. */
   readonly proxyEnv?: readonly (readonly [string, string])[] | undefined;
+  /** Mounted in every step. */
+  readonly mounts?: readonly ProcessMount[] | undefined;
 }
 
 /**
@@ -12,8 +15,8 @@ export interface RunSettings extends SandboxSettings {
  * what only says where the network is: addresses, name servers, proxies; and the size of /dev/shm, without which a step
  * fails rather than ending differently.
  */
-export function keyedSettings(settings: RunSettings): Json | undefined {
-  const { capabilities, noNewPrivileges, ulimits = [], hosts = [] } = settings;
+export function keyedSettings({ sandbox = {} }: RunSettings): Json | undefined {
+  const { capabilities, noNewPrivileges, ulimits = [], hosts = [] } = sandbox;
   const keyed = {
     ...(capabilities === undefined ? {} : { capabilities }),
     ...(noNewPrivileges === true ? { noNewPrivileges } : {}),

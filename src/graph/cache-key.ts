@@ -9,14 +9,17 @@ import {
   type Platform,
 } from '../oci/index.ts';
 import { definitionOf } from './nodes.ts';
-import type { Op, RunOp } from './op.ts';
+import type { Op, RunMount, RunOp } from './op.ts';
 
 /** What a step's result depends on besides its op. */
 export interface CacheInputs {
   readonly platform: Platform;
   /** The layers that the step works on; null: none (`scratch`). */
   readonly parent: ChainId | null;
-  /** COPY and ADD: digest over the selected source files, as the executor read them: names, owners, modes, bytes. */
+  /**
+   * COPY and ADD: digest over the selected source files, as the executor read them: names, owners, modes, bytes. RUN: the
+   * layers that its mounts show.
+   */
   readonly sources?: string;
   /** RUN: what the command line says of its sandbox; absent: nothing. */
   readonly sandbox?: Json | undefined;
@@ -29,7 +32,29 @@ export const SCHEMA = { $schema: 'tsbuild/step/1' } as const;
 
 /** Env as the process sees it: one value a name, order of no importance; proxies left out. */
 function runDefinition({ proxyEnv: _notPartOfTheKey, ...op }: RunOp): Json {
-  return { ...op, env: Object.fromEntries(op.env) } as unknown as Json; // an op is plain data
+  const env = Object.fromEntries(op.env);
+  return { ...op, env, mounts: op.mounts.map(mountDefinition) } as unknown as Json; // an op is plain data
+}
+
+/** What a mount is and where; not which cache, whose agent, whether one had to be there (BuildKit does the same). */
+function mountDefinition({ range: _place, ...mount }: RunMount): Json {
+  switch (mount.type) {
+    case 'bind':
+    case 'tmpfs':
+      return mount as unknown as Json; // as above
+    case 'cache': {
+      const { id: _id, sharing: _sharing, ...rest } = mount;
+      return rest as unknown as Json; // as above
+    }
+    case 'secret': {
+      const { required: _required, ...rest } = mount;
+      return rest as unknown as Json; // as above
+    }
+    case 'ssh':
+      return { type: mount.type, target: mount.target };
+    default:
+      return mount satisfies never;
+  }
 }
 
 /** Two members, so that the keys of SOURCE_DATE_EPOCH stay what they were. */

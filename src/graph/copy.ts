@@ -1,14 +1,9 @@
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
-import {
-  type AddInstruction,
-  type CopyInstruction,
-  type CopySource,
-  remoteSource,
-  type Word,
-} from '../parser/index.ts';
+import type { AddInstruction, CopyInstruction, CopySource, Word } from '../parser/index.ts';
 import { copyFlags } from './copy-flags.ts';
-import type { CopyOp, CopyOpSource } from './op.ts';
+import type { CopyOp, CopyOpSource, Node } from './op.ts';
+import { RemoteInputs } from './remote-source.ts';
 import { type StageState, withHistory, withStep } from './stage-state.ts';
 import { addStep, expandIn, heredocContent, type StepContext } from './step-context.ts';
 
@@ -47,9 +42,10 @@ interface Sources {
   readonly state: StageState;
   readonly context: StepContext;
   readonly unpack: boolean;
+  readonly remote: RemoteInputs;
 }
 
-function lowerSource(source: CopySource, { instruction, state, context, unpack }: Sources): CopyOpSource {
+function lowerSource(source: CopySource, { instruction, state, context, unpack, remote }: Sources): CopyOpSource {
   switch (source.type) {
     case 'heredoc': {
       const { heredoc } = source;
@@ -59,12 +55,8 @@ function lowerSource(source: CopySource, { instruction, state, context, unpack }
     case 'path': {
       const { range } = source.path;
       const path = expandIn(withGlobEscapes(source.path), state, context);
-      if (remoteSource(path) !== undefined) {
-        throw new BuildError('E_UNSUPPORTED', `Cannot copy from "${path}": remote sources are not supported`, {
-          hint: 'Fetch it in a RUN step, or put the file into the context',
-          range,
-        });
-      }
+      const fetched = remote.lower(path, range);
+      if (fetched) return fetched;
       refuseFetchFlags(instruction, path);
       // BuildKit: a source that expands to nothing is the whole context.
       return { type: 'path', path: path === '' ? '.' : path, range, input: 1, unpack };
@@ -72,7 +64,8 @@ function lowerSource(source: CopySource, { instruction, state, context, unpack }
   }
 }
 
-const sourceText = (source: CopyOpSource): string => (source.type === 'path' ? source.path : `<<${source.file.name}`);
+const sourceText = (source: CopyOpSource): string =>
+  source.type === 'path' ? (source.written ?? source.path) : `<<${source.file.name}`;
 
 /** The flags that BuildKit's history has, in its order, and `--from`, which says where the files are from. */
 function historyText(instruction: CopyLike, op: CopyOp, written: string): string {
@@ -90,16 +83,40 @@ export function lowerCopy(instruction: CopyLike, state: StageState, context: Ste
   const { destination, range } = instruction;
   const written = expandIn(destination, state, context);
   const unpack = instruction.kind === 'ADD' && instruction.unpack !== false;
+  const remote = new RemoteInputs({ instruction, state, context, destination: written, firstInput: 2 });
   const op: CopyOp = {
     kind: 'copy',
-    sources: instruction.sources.map((source) => lowerSource(source, { instruction, state, context, unpack })),
+    sources: instruction.sources.map((source) => lowerSource(source, { instruction, state, context, unpack, remote })),
     destination: destinationPath(written, state.config.WorkingDir || '/'),
     ...copyFlags(instruction, state, context),
     // made over nothing: directories that WORKDIR promised are left to the step that looks into the image
     pending: instruction.link ? [] : state.pending,
   };
   const from = context.copyInput(instruction.kind === 'COPY' ? instruction.from : undefined, range);
-  const node = addStep(op, { instruction, inputs: [state.node, from], platform: state.platform }, context);
+  const node = addStep(
+    op,
+    { instruction, inputs: [state.node, from, ...remote.nodes], platform: state.platform },
+    context,
+  );
   const after = instruction.link ? { ...state, node } : withStep(state, node);
   return withHistory(after, historyText(instruction, op, written), node);
+}
+
+/** `FROM` of a named context: all of its files are the first layer, over nothing. */
+export function withAllFiles(state: StageState, files: Node, context: StepContext): StageState {
+  const { range, label, stage } = files;
+  const op: CopyOp = {
+    kind: 'copy',
+    sources: [{ type: 'path', path: '.', range, input: 1, unpack: false }],
+    destination: '/',
+    link: false,
+    parents: false,
+    exclude: [],
+    pending: [],
+  };
+  const raw = `FROM ${label}`;
+  const { platform } = state;
+  const inputs = [state.node, files];
+  const node = context.nodes.add({ op, inputs, range, label: raw, stage, slot: `${stage}/FROM`, platform });
+  return withHistory(withStep(state, node), raw, node);
 }

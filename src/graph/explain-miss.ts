@@ -88,7 +88,9 @@ export function explainMiss(oldPreimage: string, newPreimage: string): string {
     fieldChange(oldOp, newOp) ??
     environmentChange(members(oldOp.env), members(newOp.env)) ??
     sourcesChange(oldOp, newOp) ??
-    (differs(before.sources, after.sources) ? 'copied files changed' : undefined) ??
+    (differs(before.sources, after.sources)
+      ? `${newOp.kind === 'run' ? 'mounted' : 'copied'} files changed`
+      : undefined) ??
     (differs(before.platform, after.platform)
       ? `platform changed from ${show(before.platform)} to ${show(after.platform)}`
       : undefined) ??

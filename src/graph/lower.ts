@@ -1,6 +1,7 @@
 import { BuildError, type SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/index.ts';
 import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
+import { withAllFiles } from './copy.ts';
 import type { BuildGraph } from './graph.ts';
 import { editedAnnotations, editedPlatform, NO_EDITS, withFirstEdits, withLastEdits } from './image-edits.ts';
 import { lowerInstruction } from './lower-instruction.ts';
@@ -10,14 +11,20 @@ import type { Node } from './op.ts';
 import type { BaseImage, BaseImages, LowerOptions } from './options.ts';
 import { formatEnv } from './scope.ts';
 import { imageState, inheritedState, type StageState, scratchState, withHistory } from './stage-state.ts';
-import { keyOf, type Origin, StageTable } from './stages.ts';
+import { type ImageOrigin, type Origin, StageTable } from './stages.ts';
 import type { StepContext } from './step-context.ts';
 import { unusedBuildArgs, Warnings } from './warnings.ts';
 
-type ImageOrigin = Extract<Origin, { type: 'image' }>;
-
 /** Positions count these only: an ENV put in between does not rename the steps after it. */
 const makesLayer = ({ kind }: StageInstruction): boolean => kind === 'RUN' || kind === 'COPY' || kind === 'ADD';
+
+interface SourcePlace {
+  readonly platform: Platform;
+  readonly range: SourceRange;
+  readonly index: number;
+  /** What the user calls it; absent: an image's reference, else the op's kind. */
+  readonly label?: string;
+}
 
 /** One lowering: stages are lowered when something needs them, once. */
 class Lowering {
@@ -73,8 +80,7 @@ class Lowering {
   #lowerStage(index: number): StageState {
     const origin = this.table.origin(index);
     const { from, instructions } = this.table.syntax(index);
-    const base = origin.type === 'image' ? this.#image(origin) : undefined;
-    const triggers = triggersOf(origin, this.table, base);
+    const triggers = triggersOf(index, this.table, this.#images);
     this.triggers.push(...triggers);
     const edits = this.#options.edits ?? NO_EDITS;
     const first = withFirstEdits(this.#firstState(index, origin, from.range), edits, origin.type !== 'stage');
@@ -93,13 +99,20 @@ class Lowering {
         const platform = this.table.platform(index);
         return scratchState(this.#source({ kind: 'scratch' }, { platform, range, index }), platform);
       }
+      case 'files': {
+        const place = { platform: this.table.platform(index), range, index, label: origin.name };
+        const empty = scratchState(this.#source({ kind: 'scratch' }, { ...place, label: 'scratch' }), place.platform);
+        return withAllFiles(empty, this.#source(origin.op, place), this.#context(index, 0));
+      }
       case 'image':
         return imageState(this.#imageNode(origin, index), origin.platform, this.#image(origin));
+      default:
+        throw origin satisfies never;
     }
   }
 
   #image(origin: ImageOrigin): BaseImage {
-    const image = this.#images.get(keyOf(origin));
+    const image = this.#images.get(origin.key);
     if (!image)
       throw new BuildError('E_INTERNAL', `The image "${origin.name}" was not resolved`, { range: origin.range });
     return image;
@@ -111,9 +124,9 @@ class Lowering {
     return this.#source({ kind: 'image', reference, digest, platform }, { platform, range, index });
   }
 
-  #source(op: Node['op'], { platform, range, index }: { platform: Platform; range: SourceRange; index: number }): Node {
+  #source(op: Node['op'], { platform, range, index, label: given }: SourcePlace): Node {
     const stage = this.table.name(index);
-    const label = op.kind === 'image' ? op.reference : op.kind;
+    const label = given ?? (op.kind === 'image' ? op.reference : op.kind);
     return this.#nodes.add({ op, inputs: [], range, label, stage, slot: `${stage}/source/${label}`, platform });
   }
 
@@ -127,8 +140,12 @@ class Lowering {
         return this.finished(origin.index).node;
       case 'scratch':
         return this.#source({ kind: 'scratch' }, { platform, range, index });
+      case 'files':
+        return this.#source(origin.op, { platform: this.#options.platform, range, index, label: origin.name });
       case 'image':
         return this.#imageNode(origin, index);
+      default:
+        throw origin satisfies never;
     }
   }
 
@@ -167,7 +184,8 @@ export function lower(file: Containerfile, options: LowerOptions, images: BaseIm
   const state = withSomeHistory(edited, fromText(table, options));
   const annotations = editedAnnotations(state.baseImage?.annotations ?? {}, edits);
   const epoch = table.global.args.get('SOURCE_DATE_EPOCH');
-  for (const warning of unusedBuildArgs(file, lowering.triggers, options.buildArgs)) lowering.warnings.add(warning);
+  const unused = [...unusedBuildArgs(file, lowering.triggers, options.buildArgs), ...table.contexts.unused(file)];
+  for (const warning of unused) lowering.warnings.add(warning);
   return {
     target: state.node,
     platform: editedPlatform(state.platform, state.baseImage?.config, edits),

@@ -3,7 +3,11 @@ import type { CopyOpSource, Node, NodeId, Op } from './op.ts';
 
 /** An op without source positions: what identity and keys are made of. */
 export function definitionOf(op: Op): Json {
-  if (op.kind !== 'copy') return op as unknown as Json; // ops are plain data
+  if (op.kind === 'run') {
+    const mounts = op.mounts.map(({ range: _notPartOfIt, ...mount }) => mount);
+    return { ...op, mounts } as unknown as Json; // ops are plain data
+  }
+  if (op.kind !== 'copy') return op as unknown as Json; // as above
   return { ...op, sources: op.sources.map(sourceDefinition) } as unknown as Json; // as above
 }
 
@@ -50,3 +54,7 @@ export function nodesInOrder(target: Node): readonly Node[] {
 
 /** The steps of a graph (RUN, COPY, ADD, a trailing WORKDIR) in an order in which they can run one by one. */
 export const stepsOf = ({ target }: { readonly target: Node }): readonly Node[] => nodesInOrder(target).filter(isStep);
+
+/** What the steps start from: images, contexts, URLs, repositories. */
+export const sourcesOf = ({ target }: { readonly target: Node }): readonly Node[] =>
+  nodesInOrder(target).filter((node) => !isStep(node));

@@ -64,7 +64,7 @@ export interface GitOp {
   readonly checksum?: string;
 }
 
-/** RUN. Input 0: the parent. */
+/** RUN. Input 0: the parent; further inputs: the roots that its mounts read. */
 export interface RunOp {
   readonly kind: 'run';
   /** Complete: shell and its arguments, or the exec form. */
@@ -83,8 +83,10 @@ export interface RunOp {
   readonly pending: readonly PendingDirectory[];
 }
 
-/** `RUN --mount`, expanded; targets are absolute and clean. */
-export type RunMount =
+/** `RUN --mount`, expanded; targets are absolute and clean. `range`: where it is written, for errors. */
+export type RunMount = { readonly range: SourceRange } & RunMountKind;
+
+type RunMountKind =
   | {
       readonly type: 'bind';
       readonly target: string;
@@ -98,6 +100,7 @@ export type RunMount =
   | {
       readonly type: 'cache';
       readonly target: string;
+      /** With its namespace (BUILDKIT_CACHE_MOUNT_NS): what makes two mounts one cache. */
       readonly id: string;
       readonly sharing: 'shared' | 'private' | 'locked';
       readonly readOnly: boolean;
@@ -109,7 +112,7 @@ export type RunMount =
       readonly uid: number;
       readonly gid: number;
     }
-  | { readonly type: 'tmpfs'; readonly target: string; readonly sizeBytes?: number }
+  | { readonly type: 'tmpfs'; readonly target: string; readonly sizeBytes?: number; readonly readOnly: boolean }
   | {
       readonly type: 'secret';
       readonly id: string;
@@ -136,6 +139,8 @@ export type CopyOpSource =
   | {
       readonly type: 'path';
       readonly path: string;
+      /** What the user calls it, where that is not the path: a URL. Not part of the key: the content is. */
+      readonly written?: string;
       readonly range: SourceRange;
       /** Index into the node's inputs. */
       readonly input: number;

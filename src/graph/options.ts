@@ -1,6 +1,7 @@
 import type { SourceRange } from '../errors.ts';
-import { formatPlatform, formatReference, type ImageConfig, type Platform, parseReference } from '../oci/index.ts';
+import { formatImageName, formatPlatform, type ImageConfig, type Platform, parseImageName } from '../oci/index.ts';
 import type { ImageEdits } from './image-edits.ts';
+import type { NamedContexts } from './named-contexts.ts';
 
 /** What the caller wants built, as far as it changes the graph. */
 export interface LowerOptions {
@@ -17,11 +18,13 @@ export interface LowerOptions {
   readonly buildPlatform: Platform;
   /** For RUN without `--network`. */
   readonly network: 'default' | 'host' | 'none';
+  /** `--build-context`. */
+  readonly contexts: NamedContexts;
 }
 
 /** A resolved image that a stage starts from or copies from. */
 export interface BaseImage {
-  /** Normalised. */
+  /** Normalised; with its transport, where it is no reference. */
   readonly reference: string;
   /** Of the manifest. */
   readonly digest: string;
@@ -41,6 +44,9 @@ export interface RequiredImage {
   readonly range: SourceRange;
 }
 
-/** One key for all spellings of an image: `alpine` and `docker.io/library/alpine:latest`. Throws `E_BAD_REFERENCE`. */
+/**
+ * One key for all spellings of an image: `alpine` and `docker.io/library/alpine:latest`. Throws `E_BAD_REFERENCE`, and
+ * `E_UNSUPPORTED` for a transport that cannot be read.
+ */
 export const imageKey = (name: string, platform: Platform): string =>
-  `${formatReference(parseReference(name))} ${formatPlatform(platform)}`;
+  `${formatImageName(parseImageName(name))} ${formatPlatform(platform)}`;

@@ -1,7 +1,8 @@
-import type { Containerfile } from '../parser/index.ts';
+import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
+import { mountFrom } from './mount-fields.ts';
 import { triggersOf } from './onbuild.ts';
 import type { BaseImages, LowerOptions, RequiredImage } from './options.ts';
-import { keyOf, type Origin, StageTable } from './stages.ts';
+import { type Origin, StageTable } from './stages.ts';
 
 /**
  * The images that the target needs and `images` lacks. A base's ONBUILD triggers may need more of them: call again with
@@ -18,8 +19,7 @@ export function requiredImages(
   const seen = new Set<number>();
   for (let origin = queue.pop(); origin; origin = queue.pop()) {
     if (origin.type === 'image') {
-      const { name, platform, range } = origin;
-      const key = keyOf(origin);
+      const { name, platform, range, key } = origin;
       if (!images.has(key) && !missing.has(key)) missing.set(key, { name, platform, range });
     } else if (origin.type === 'stage' && !seen.has(origin.index)) {
       seen.add(origin.index);
@@ -32,10 +32,13 @@ export function requiredImages(
 /** Everything that one stage reads from, itself excluded. */
 function originsOf(index: number, table: StageTable, images: BaseImages): Origin[] {
   const origin = table.origin(index);
-  const base = origin.type === 'image' ? images.get(keyOf(origin)) : undefined;
-  const triggers = triggersOf(origin, table, base);
-  const copies = [...triggers, ...table.syntax(index).instructions].flatMap((instruction) =>
-    instruction.kind === 'COPY' && instruction.from ? [table.copyOrigin(instruction.from, index)] : [],
-  );
-  return [origin, ...copies];
+  const triggers = triggersOf(index, table, images);
+  const sources = [...triggers, ...table.syntax(index).instructions].flatMap(sourcesOf);
+  return [origin, ...sources.map((from) => table.copyOrigin(from, index))];
+}
+
+/** What an instruction names by `--from` or a mount's `from`. */
+function sourcesOf(instruction: StageInstruction): readonly Word[] {
+  if (instruction.kind === 'COPY') return instruction.from ? [instruction.from] : [];
+  return instruction.kind === 'RUN' ? instruction.mounts.flatMap((mount) => mountFrom(mount) ?? []) : [];
 }

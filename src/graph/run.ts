@@ -1,5 +1,7 @@
 import { BuildError } from '../errors.ts';
-import type { CommandLine, RunInstruction } from '../parser/index.ts';
+import { type CommandLine, type RunInstruction, securityRefusal } from '../parser/index.ts';
+import { lowerMounts } from './mount.ts';
+import { Roots } from './mount-roots.ts';
 import type { RunOp } from './op.ts';
 import { proxyEnv, visibleArgs } from './scope.ts';
 import type { StageState } from './stage-state.ts';
@@ -48,13 +50,15 @@ function historyText(argv: readonly string[], { scope }: StageState): string {
   return ['RUN', ...(args.length === 0 ? [] : [`|${args.length}`, ...args]), ...argv].join(' ');
 }
 
-function refuseUnbuilt({ mounts: [mount], security }: RunInstruction): void {
-  const range = mount?.range ?? security?.range;
-  if (range) throw new BuildError('E_UNSUPPORTED', 'RUN --mount and --security are not supported yet', { range });
+function checkSecurity({ security }: RunInstruction, state: StageState, context: StepContext): void {
+  if (!security) return;
+  const value = expandIn(security, state, context);
+  if (value !== 'sandbox' && value !== '') throw securityRefusal(value, security.range);
 }
 
 export function lowerRun(instruction: RunInstruction, state: StageState, context: StepContext): StageState {
-  refuseUnbuilt(instruction);
+  checkSecurity(instruction, state, context);
+  const roots = new Roots(state, context);
   const command = commandOf(instruction.command, state.config.Shell ?? DEFAULT_SHELL);
   const op: RunOp = {
     kind: 'run',
@@ -64,9 +68,9 @@ export function lowerRun(instruction: RunInstruction, state: StageState, context
     cwd: state.config.WorkingDir || '/',
     user: state.config.User ?? '',
     network: networkOf(instruction, state, context),
-    mounts: [],
+    mounts: lowerMounts(instruction.mounts, { state, context, roots }),
     pending: state.pending,
   };
-  const node = addStep(op, { instruction, inputs: [state.node], platform: state.platform }, context);
+  const node = addStep(op, { instruction, inputs: roots.inputs, platform: state.platform }, context);
   return withHistory(withStep(state, node), historyText(command.argv, state), node);
 }

@@ -1,65 +1,43 @@
 import { BuildError, type SourceRange } from '../errors.ts';
 import { type Platform, parsePlatform } from '../oci/index.ts';
-import {
-  type Containerfile,
-  type ExpandOptions,
-  expand,
-  type StageSyntax,
-  suggest,
-  type Word,
-} from '../parser/index.ts';
+import { type Containerfile, type StageSyntax, suggest, type Word } from '../parser/index.ts';
+import { type ExpandSettings, expandWord } from './expansion.ts';
 import type { GraphWarning } from './graph.ts';
+import { ContextTable, type FoundContext } from './named-contexts.ts';
+import type { ContextOp, GitOp, HttpOp } from './op.ts';
 import { imageKey, type LowerOptions } from './options.ts';
-import { argValue, lookupVariable, predefinedScope, type Scope, variableNames, withArg } from './scope.ts';
+import { argValue, predefinedScope, type Scope, withArg } from './scope.ts';
+import { stageHint } from './stage-hint.ts';
 
 /** Where a stage's or a COPY's files come from. */
 export type Origin =
   | { readonly type: 'stage'; readonly index: number }
-  | { readonly type: 'image'; readonly name: string; readonly platform: Platform; readonly range: SourceRange }
+  | ImageOrigin
+  /** A named context that is no image: its files are the root. */
+  | { readonly type: 'files'; readonly name: string; readonly op: ContextOp | HttpOp | GitOp }
   | { readonly type: 'scratch' };
 
-/** The key of an image origin in `BaseImages`. Throws `E_BAD_REFERENCE` with its place. */
-export function keyOf({ name, platform, range }: Extract<Origin, { type: 'image' }>): string {
+export interface ImageOrigin {
+  readonly type: 'image';
+  readonly name: string;
+  readonly platform: Platform;
+  readonly range: SourceRange;
+  /** In `BaseImages`. */
+  readonly key: string;
+}
+
+interface Place {
+  readonly platform: Platform;
+  readonly range: SourceRange;
+}
+
+/** Throws `E_BAD_REFERENCE`, `E_UNSUPPORTED`, with their place. */
+function imageOrigin(name: string, { platform, range }: Place): ImageOrigin {
   try {
-    return imageKey(name, platform);
+    return { type: 'image', name, platform, range, key: imageKey(name, platform) };
   } catch (error) {
     throw error instanceof BuildError ? error.at(range) : error;
   }
-}
-
-export interface ExpandSettings {
-  readonly scope: Scope;
-  readonly escape: '\\' | '`';
-  readonly warn: (warning: GraphWarning) => void;
-}
-
-const SHORTEST_TO_CORRECT = 3;
-
-export const expandWord = (word: Word, settings: ExpandSettings): string =>
-  expand(word.text, expansionOf(word.range, settings));
-
-/** Options for the parser's expansion functions: an undefined variable is empty, and a warning. */
-export function expansionOf(range: SourceRange, settings: ExpandSettings): ExpandOptions {
-  const { scope, warn } = settings;
-  return {
-    scope: (name: string) => lookupVariable(scope, name),
-    escape: settings.escape,
-    range,
-    onUndefined: (name: string) => {
-      // Declared without a value: empty on purpose, as far as anybody can tell.
-      if (scope.args.has(name)) return;
-      // One wrong letter in a short name is another name.
-      const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, variableNames(scope));
-      warn({
-        message: `Variable "${name}" is not set here and expands to nothing`,
-        range,
-        hint:
-          near === undefined
-            ? `Declare it with ARG ${name} in this stage, or set it with ENV`
-            : `Did you mean "${near}"?`,
-      });
-    },
-  };
 }
 
 function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']): Scope {
@@ -67,7 +45,8 @@ function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSet
     .flatMap((instruction) => instruction.args)
     .reduce(
       (scope, { name, default: word }) => {
-        const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape, warn }));
+        const expandDefault =
+          word && (() => expandWord(word, { scope, escape: file.directives.escape, warn, isGlobal: true }));
         const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
         return withArg(scope, name, value);
       },
@@ -77,6 +56,7 @@ function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSet
 
 /** Names, indexes and origins of the stages. */
 export class StageTable {
+  readonly contexts: ContextTable;
   readonly global: Scope;
   readonly target: number;
   readonly #file: Containerfile;
@@ -88,19 +68,24 @@ export class StageTable {
     this.#file = file;
     this.#options = options;
     this.#warn = warn;
+    this.contexts = new ContextTable(options.contexts);
     this.global = globalScope(file, options, warn);
     this.target = this.#findTarget(options.target);
   }
 
+  /** A stage whose name is a named context's is that context, and nothing of what it says is done. */
   syntax(index: number): StageSyntax {
-    const stage = this.#file.stages[index];
-    if (!stage) throw new BuildError('E_INTERNAL', `There is no stage ${index}`);
-    return stage;
+    const { from, instructions } = this.#written(index);
+    return { from, instructions: this.isReplaced(index) ? [] : instructions };
+  }
+
+  isReplaced(index: number): boolean {
+    return this.#replacement(index) !== undefined;
   }
 
   /** Name, or index for a stage without one. */
   name(index: number): string {
-    return this.syntax(index).from.name ?? String(index);
+    return this.#written(index).from.name ?? String(index);
   }
 
   origin(index: number): Origin {
@@ -119,6 +104,7 @@ export class StageTable {
         return this.platform(origin.index);
       case 'image':
         return origin.platform;
+      case 'files':
       case 'scratch':
         return this.#requestedPlatform(index);
     }
@@ -138,7 +124,18 @@ export class StageTable {
     if (/^\d+$/.test(name) || this.#lookup(name, this.#file.stages.length) !== undefined)
       throw this.#notBefore(from, index);
     if (name === 'scratch') return { type: 'scratch' };
-    return { type: 'image', name, platform: this.platform(index), range };
+    return this.#namedOrigin(name, { platform: this.#options.platform, range });
+  }
+
+  #written(index: number): StageSyntax {
+    const stage = this.#file.stages[index];
+    if (!stage) throw new BuildError('E_INTERNAL', `There is no stage ${index}`);
+    return stage;
+  }
+
+  #replacement(index: number): FoundContext | undefined {
+    const { name } = this.#written(index).from;
+    return name === undefined ? undefined : this.contexts.lookup(name, this.#requestedPlatform(index));
   }
 
   /** The last stage of that name (or that index) before `end`. */
@@ -184,7 +181,9 @@ export class StageTable {
   }
 
   #resolveFrom(index: number): Origin {
-    const { image } = this.syntax(index).from;
+    const { image, range } = this.#written(index).from;
+    const replaced = this.#replacement(index);
+    if (replaced) return this.#contextOrigin(replaced, { platform: this.#requestedPlatform(index), range });
     const { from } = this.#options;
     const { text: name, unset } = index === 0 && from !== undefined ? { text: from } : this.#expand(image);
     if (name === '') {
@@ -197,13 +196,37 @@ export class StageTable {
     const stage = this.#file.stages.slice(0, index).findLastIndex(({ from }) => from.name === wanted);
     if (stage >= 0) return { type: 'stage', index: stage };
     if (name === 'scratch') return { type: 'scratch' };
-    const platform = this.#requestedPlatform(index);
-    if (unset !== undefined) orExplain(() => imageKey(name, platform), unset, image.range);
-    return { type: 'image', name, platform, range: image.range };
+    const where = { platform: this.#requestedPlatform(index), range: image.range };
+    return orExplain(() => this.#namedOrigin(name, where), unset, image.range);
+  }
+
+  #namedOrigin(name: string, where: Place): Origin {
+    const found = this.contexts.lookup(name, where.platform);
+    if (found) return this.#contextOrigin(found, where);
+    try {
+      return imageOrigin(name, where);
+    } catch (error) {
+      const hint = stageHint(this.#file, name);
+      if (!(error instanceof BuildError) || hint === undefined) throw error;
+      throw new BuildError(error.code, error.message, { hint, range: error.range, cause: error.cause });
+    }
+  }
+
+  #contextOrigin({ name, context }: FoundContext, where: Place): Origin {
+    switch (context.type) {
+      case 'directory':
+        return { type: 'files', name, op: { kind: 'context', name } };
+      case 'remote':
+        return { type: 'files', name, op: context.op };
+      case 'image':
+        return context.name === 'scratch' ? { type: 'scratch' } : imageOrigin(context.name, where);
+      default:
+        throw context satisfies never;
+    }
   }
 
   #requestedPlatform(index: number): Platform {
-    const { platform } = this.syntax(index).from;
+    const { platform } = this.#written(index).from;
     if (!platform) return this.#options.platform;
     const { text, unset } = this.#expand(platform);
     if (text !== '') return orExplain(() => parsePlatform(text), unset, platform.range);
@@ -220,7 +243,8 @@ export class StageTable {
       unset ??= warning.hint === undefined ? undefined : `${warning.message}. ${warning.hint}`;
       this.#warn(warning);
     };
-    const text = expandWord(word, { scope: this.global, escape: this.#file.directives.escape, warn });
+    const settings = { scope: this.global, escape: this.#file.directives.escape, warn, isGlobal: true };
+    const text = expandWord(word, settings);
     return unset === undefined ? { text } : { text, unset };
   }
 }

@@ -1,12 +1,12 @@
 import type { SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/index.ts';
 import { expandHeredoc, expandWords, type Heredoc, type StageInstruction, type Word } from '../parser/index.ts';
+import { type ExpandSettings, expandWord, expansionOf } from './expansion.ts';
 import type { NodeTable } from './nodes.ts';
 import type { Node, Op } from './op.ts';
 import type { LowerOptions } from './options.ts';
 import type { Scope } from './scope.ts';
 import type { StageState } from './stage-state.ts';
-import { type ExpandSettings, expandWord, expansionOf } from './stages.ts';
 
 /** One instruction in one stage: what its lowering may look at. */
 export interface StepContext {

@@ -7,23 +7,24 @@ import type { Found } from './merged-tree.ts';
 import type { RootEntry } from './root-view.ts';
 
 /**
- * Copies the merged tree of a chain to `target`, hard links kept. Returns a moment on the filesystem's clock (ctime, ns): what has
+ * Copies the merged tree of a chain, or what it has at the directory `top`, to `target`, hard links kept. Returns a moment on the filesystem's clock (ctime, ns): what has
  * a later ctime was changed afterwards, which no tool can hide.
  */
-export function copyChain(chain: DirectoryChain, target: string): bigint {
+export function copyChain(chain: DirectoryChain, target: string, top = ''): bigint {
   const firstNames = new Map<string, string>();
   const directories: RootEntry[] = [];
-  const pending = [''];
+  const pending = [top];
+  const targetOf = (path: string): string => joinPath(target, path.slice(top.length));
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const found = chain.tree.lookup(path);
     if (!found && path !== '') continue;
     const entry = found?.entry ?? implicitDirectory('');
-    copyOne(found ? chain.sourceOf(found) : '', joinPath(target, path), { found, entry, firstNames });
+    copyOne(found ? chain.sourceOf(found) : '', targetOf(path), { found, entry, firstNames });
     if (entry.type !== 'directory') continue;
     directories.push({ ...entry, path });
     for (const name of chain.tree.list(path)) pending.push(join(path, name));
   }
-  for (const entry of directories.reverse()) finishDirectory(joinPath(target, entry.path), entry);
+  for (const entry of directories.reverse()) finishDirectory(targetOf(entry.path), entry);
   return nextTick(`${target}.tick`);
 }
 

@@ -31,9 +31,9 @@ export interface Jobs {
   readonly tar: { readonly input: { readonly layer: string }; readonly output: undefined };
   /** Its diffID, without the tar. */
   readonly identify: { readonly input: { readonly layer: string }; readonly output: DiffId };
-  /** Copies the merged tree of a chain to `target`; returns the moment (ctime, ns) after which every change is a step's. */
+  /** Copies the merged tree of a chain, or a directory of it (relative, clean), to `target`; returns the moment (ctime, ns) after which every change is a step's. */
   readonly copy: {
-    readonly input: { readonly layers: readonly string[]; readonly target: string };
+    readonly input: { readonly layers: readonly string[]; readonly target: string; readonly top?: string };
     readonly output: bigint;
   };
   /** Puts what changed in `root` since `since` into `upper`, in overlay form. `root` loses those files. */

@@ -41,6 +41,17 @@ export class LayerDirectories {
     return cut < 0 ? paths : paths.slice(0, cut + 1);
   }
 
+  /** Copies a directory of a chain's root (`''` or relative, clean, no link in it) to `target`, where nothing is. */
+  async copyTree(chain: readonly Layer[], top: string, target: string): Promise<void> {
+    const layers = await this.materialize(chain);
+    await this.workers.run<'copy'>({ kind: 'copy', layers, target, top });
+  }
+
+  /** Bytes on disk of a directory in the state directory. */
+  measure(path: string): Promise<number> {
+    return this.workers.run<'measure'>({ kind: 'measure', path });
+  }
+
   /** What must be mounted on top of the chain's layers, if anything (see DirectoryChain.complete). */
   async completion(chain: readonly Layer[], layers: readonly string[]): Promise<string | undefined> {
     const chainId = chainIdOf(chain.map(({ diffId }) => diffId));
@@ -80,7 +91,7 @@ export class LayerDirectories {
   async removeLayer(diffId: DiffId, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
     const path = this.pathOf(diffId);
     if (!existsSync(path)) return 0;
-    const bytes = await this.workers.run<'measure'>({ kind: 'measure', path });
+    const bytes = await this.measure(path);
     // Completions are small and made again when needed; nobody counts which chains the layer was part of.
     if (!dryRun) await this.remove([path, join(this.#root, 'chains')]);
     return bytes;

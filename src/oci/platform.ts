@@ -69,6 +69,11 @@ function acceptable(wanted: Platform): Platform[] {
 const same = (a: Platform, b: Platform): boolean =>
   a.os === b.os && a.architecture === b.architecture && a.variant === b.variant;
 
+const ofEntry = ({ os, architecture, variant }: Platform): Platform => normalized(os, architecture, variant);
+
+/** Indexes also list attestations, which BuildKit gives the platform unknown/unknown: they are no images. */
+export const isImageEntry = ({ platform }: { readonly platform?: Platform }): boolean => platform?.os !== 'unknown';
+
 /** The entry that suits `wanted` best, or undefined. Entries without a platform and attestations do not match. */
 export function choosePlatform<T extends { readonly platform?: Platform }>(
   entries: readonly T[],
@@ -76,8 +81,7 @@ export function choosePlatform<T extends { readonly platform?: Platform }>(
 ): T | undefined {
   for (const candidate of acceptable(normalized(wanted.os, wanted.architecture, wanted.variant))) {
     const hit = entries.find(
-      ({ platform: p }) =>
-        p !== undefined && p.os !== 'unknown' && same(normalized(p.os, p.architecture, p.variant), candidate),
+      (entry) => entry.platform !== undefined && isImageEntry(entry) && same(ofEntry(entry.platform), candidate),
     );
     if (hit) return hit;
   }

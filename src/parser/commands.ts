@@ -1,4 +1,4 @@
-import { BuildError } from '../errors.ts';
+import { BuildError, type SourceRange } from '../errors.ts';
 import { parseCommandLine } from './command-line.ts';
 import { parseFlags } from './flags.ts';
 import type { CmdInstruction, EntrypointInstruction, RunInstruction, ShellInstruction, Word } from './instructions.ts';
@@ -6,6 +6,7 @@ import { parseMount } from './mount.ts';
 import { argsText, rawText, type Statement } from './statement.ts';
 import { didYouMean } from './suggest.ts';
 
+const SECURITIES = ['sandbox', 'insecure'];
 const NETWORKS = ['default', 'none', 'host'];
 
 export function parseRun(statement: Statement): RunInstruction {
@@ -13,6 +14,7 @@ export function parseRun(statement: Statement): RunInstruction {
   const network = flags.get('network');
   const security = flags.get('security');
   if (network) checkNetwork(network);
+  if (security) checkSecurity(security);
   const command = parseCommandLine(statement);
   return {
     kind: 'RUN',
@@ -49,6 +51,27 @@ export function parseShell(statement: Statement): ShellInstruction {
 
 function located(statement: Statement): Pick<RunInstruction, 'range' | 'raw' | 'comments'> {
   return { range: statement.range, raw: rawText(statement), comments: statement.comments };
+}
+
+/** The sandbox is the default, and all that there is. A value with a variable is checked after expansion. */
+function checkSecurity(security: Word): void {
+  const { text, range } = security;
+  if (text.includes('$') || text === 'sandbox') return;
+  throw securityRefusal(text, range);
+}
+
+/** `RUN --security` with anything but `sandbox`. */
+export function securityRefusal(text: string, range: SourceRange): BuildError {
+  if (text !== 'insecure') {
+    return new BuildError('E_PARSE', `RUN --security cannot be "${text}"`, {
+      hint: didYouMean(text, SECURITIES) ?? `Use ${SECURITIES.join(', ')}`,
+      range,
+    });
+  }
+  return new BuildError('E_UNSUPPORTED', 'RUN --security=insecure is not supported', {
+    hint: 'A step never gets more rights than a container has; do what needs them when the image runs',
+    range,
+  });
 }
 
 /** A value with a variable is checked after expansion. */

@@ -6,6 +6,8 @@
  * It does not expand what it parses (that needs the scope of a stage: graph), and it resolves neither images nor paths.
  */
 
+export { securityRefusal } from './commands.ts';
+export { splitCsv } from './csv.ts';
 export { decodeContainerfile } from './decode.ts';
 export { dumpContainerfile } from './dump.ts';
 export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand.ts';
@@ -18,7 +20,7 @@ export {
   parseIgnorePatterns,
 } from './ignore-file.ts';
 export * from './instructions.ts';
-export { parseContainerfile, parseTrigger } from './parser.ts';
+export { parseContainerfile, parseContainerfiles, parseTrigger } from './parser.ts';
 export { filepathMatch, hasWildcard, type PathComponent, splitPathPattern } from './path-match.ts';
 export { parsePorts } from './ports.ts';
 export { remoteSource } from './remote-source.ts';

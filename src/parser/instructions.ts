@@ -59,7 +59,7 @@ export interface MountSyntax {
 }
 
 export interface MountField {
-  /** Lower-cased. */
+  /** Lower-cased, of several spellings the long one: `target` for `dst`. */
   readonly key: string;
   /** Absent for a bare key: `required`, `ro`. */
   readonly value?: Word;

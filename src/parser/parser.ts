@@ -19,6 +19,43 @@ import { readLogicalLines } from './lines.ts';
  * a line. Throws BuildError with a range: E_PARSE, E_UNKNOWN_INSTRUCTION, E_UNKNOWN_FLAG, E_UNSUPPORTED.
  */
 export function parseContainerfile(source: SourceFile): Containerfile {
+  return parseContainerfiles([source]);
+}
+
+/**
+ * Several files as one, in this order, as buildah takes them: instructions before a FROM of the second file belong to
+ * the last stage of the first. Every instruction keeps the place in its own file. Directives hold for their file; as
+ * `escape` also holds for expansion, the files must agree on it.
+ */
+export function parseContainerfiles(sources: readonly SourceFile[]): Containerfile {
+  const parsed = sources.map(parseOne);
+  const [first] = parsed;
+  if (!first) throw new BuildError('E_INTERNAL', 'There is no Containerfile to parse');
+  const other = parsed.find(({ directives }) => directives.escape !== first.directives.escape);
+  if (other) {
+    throw new BuildError(
+      'E_PARSE',
+      `"${other.source.name}" and "${first.source.name}" have different escape directives`,
+      {
+        hint: `Begin both with the same "# escape=" line`,
+        range: fileStart(other.source),
+      },
+    );
+  }
+  const instructions = parsed.flatMap((file) => file.instructions);
+  return {
+    source: first.source,
+    directives: first.directives,
+    ...splitStages(instructions, first.source),
+    warnings: parsed.flatMap((file) => file.warnings),
+  };
+}
+
+type ParsedFile = Pick<Containerfile, 'source' | 'directives' | 'warnings'> & {
+  readonly instructions: readonly Instruction[];
+};
+
+function parseOne(source: SourceFile): ParsedFile {
   refuseNul(source);
   const { directives, lastLine, warnings: unused } = readDirectives(source);
   const { lines, warnings } = readLogicalLines(source, { escape: directives.escape, directiveLines: lastLine });
@@ -29,12 +66,7 @@ export function parseContainerfile(source: SourceFile): Containerfile {
     });
   }
   const instructions = lines.map((line) => parseInstruction(line, { escape: directives.escape }));
-  return {
-    source,
-    directives,
-    ...splitStages(instructions, source),
-    warnings: [...unused, ...warnings, ...instructions.flatMap(warningsOf)],
-  };
+  return { source, directives, instructions, warnings: [...unused, ...warnings, ...instructions.flatMap(warningsOf)] };
 }
 
 /**

@@ -1,7 +1,7 @@
+import type { Transport } from '../http/index.ts';
 import type { Challenge } from './challenge.ts';
 import type { CredentialLookup, CredentialSource } from './credentials.ts';
 import { basicAuthorization, fetchToken, type Token } from './token.ts';
-import type { Transport } from './transport.ts';
 
 /** What a request needs permission for. */
 export interface Access {

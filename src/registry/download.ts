@@ -1,12 +1,11 @@
 import { BuildError } from '../errors.ts';
 import type { EventSink } from '../events.ts';
+import { type HttpResponse, isTransientError, retryDelay } from '../http/index.ts';
 import { type ByteStream, type Descriptor, verify } from '../oci/index.ts';
 import { type Access, pullScope } from './authenticator.ts';
 import { statusFailure } from './failures.ts';
 import type { Host } from './host.ts';
-import type { HttpResponse } from './http.ts';
 import { Progress } from './progress.ts';
-import { isTransientError, retryDelay } from './retry.ts';
 
 export interface BlobSource {
   readonly host: Host;

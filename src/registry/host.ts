@@ -1,13 +1,18 @@
 import { BuildError } from '../errors.ts';
+import {
+  type HttpRequest,
+  type HttpResponse,
+  isCertificateError,
+  isLoopback,
+  isTransientError,
+  type Transport,
+  type TransportRequest,
+} from '../http/index.ts';
 import { type Access, Authenticator } from './authenticator.ts';
 import { parseChallenges } from './challenge.ts';
 import type { CredentialSource } from './credentials.ts';
-import { isCertificateError, statusFailure } from './failures.ts';
-import type { HttpRequest, HttpResponse } from './http.ts';
-import { isLoopback } from './proxy.ts';
-import { isTransientError } from './retry.ts';
+import { statusFailure } from './failures.ts';
 import { Slots } from './slots.ts';
-import type { Transport, TransportRequest } from './transport.ts';
 
 export interface RegistryCall {
   readonly method: HttpRequest['method'];

@@ -6,7 +6,6 @@
  *
  * Loads undici at the first request and reads no environment: proxies and paths are given in.
  */
-export type { Clock } from './clock.ts';
 export type { Credential } from './credential.ts';
 export {
   anonymous,
@@ -16,9 +15,7 @@ export {
   type CredentialSource,
   loadCredentials,
 } from './credentials.ts';
-export type { Timeouts } from './http.ts';
 export { type Login, type LoginOptions, type LoginResult, login, logout } from './login.ts';
-export type { ProxySettings } from './proxy.ts';
 export { createRegistry, type Registry, type RegistryOptions } from './registry.ts';
 export type { Decompress } from './remote-layer.ts';
 export type { DistributionSources } from './upload.ts';

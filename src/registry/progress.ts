@@ -1,6 +1,6 @@
 import type { BuildEvent, EventSink, TransferDirection } from '../events.ts';
+import type { Clock } from '../http/index.ts';
 import type { Digest } from '../oci/index.ts';
-import type { Clock } from './clock.ts';
 
 /** events.ts: ten a second. */
 const INTERVAL_MS = 100;

@@ -1,13 +1,18 @@
+import {
+  type Clock,
+  DEFAULT_TIMEOUTS,
+  HttpClient,
+  type ProxySettings,
+  systemClock,
+  type Timeouts,
+  Transport,
+} from '../http/index.ts';
 import type { Descriptor, Image, ImageSink, ImageSource, Platform, Reference, TransferOptions } from '../oci/index.ts';
-import { type Clock, systemClock } from './clock.ts';
 import type { CredentialSource } from './credentials.ts';
 import { Host } from './host.ts';
-import { DEFAULT_TIMEOUTS, HttpClient, type Timeouts } from './http.ts';
-import type { ProxySettings } from './proxy.ts';
 import { pushImage } from './push.ts';
 import type { Decompress } from './remote-layer.ts';
 import { resolveImage } from './resolve.ts';
-import { Transport } from './transport.ts';
 import type { DistributionSources } from './upload.ts';
 
 export interface RegistryOptions {

@@ -1,11 +1,9 @@
 import { BuildError } from '../errors.ts';
+import { type HttpResponse, isLoopback, type Transport } from '../http/index.ts';
 import { readAll } from '../oci/index.ts';
 import type { Challenge } from './challenge.ts';
 import type { Credential } from './credential.ts';
 import { statusFailure } from './failures.ts';
-import type { HttpResponse } from './http.ts';
-import { isLoopback } from './proxy.ts';
-import type { Transport } from './transport.ts';
 
 export interface Token {
   readonly value: string;

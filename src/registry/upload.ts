@@ -1,5 +1,14 @@
 import { BuildError } from '../errors.ts';
 import {
+  type FailedTry,
+  type HttpResponse,
+  isTransientError,
+  isTransientStatus,
+  parseRetryAfter,
+  resolveLocation,
+  retryDelay,
+} from '../http/index.ts';
+import {
   type ByteStream,
   type Descriptor,
   type Digest,
@@ -11,10 +20,7 @@ import {
 } from '../oci/index.ts';
 import { type Access, pullScope, pushScope } from './authenticator.ts';
 import type { Host, RegistryCall } from './host.ts';
-import type { HttpResponse } from './http.ts';
 import { Progress } from './progress.ts';
-import { type FailedTry, isTransientError, isTransientStatus, parseRetryAfter, retryDelay } from './retry.ts';
-import { resolveLocation } from './transport.ts';
 
 /** Repositories of this registry where a blob is known to be. */
 export type DistributionSources = (registry: string, digest: Digest) => readonly string[] | Promise<readonly string[]>;

@@ -1,4 +1,4 @@
-import { link, rename, rm, stat } from 'node:fs/promises';
+import { link, lstat, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
 import { temporaryName } from './process-identity.ts';
@@ -9,6 +9,11 @@ export interface SweepOptions {
   readonly cutoff: number;
   readonly ingest: string;
   readonly dryRun: boolean;
+}
+
+interface Swept {
+  readonly removed: number;
+  readonly freedBytes: number;
 }
 
 /** Removes files that nobody uses, and counts. */
@@ -57,13 +62,30 @@ export class Sweep {
     }
   }
 
+  /** A file or directory that is fetched again when it is missing: whoever uses it marks it before. */
+  async removeTree(path: string): Promise<void> {
+    if (await this.isRecent(path)) return;
+    try {
+      const bytes = await sizeOf(path);
+      if (!this.dryRun) {
+        const away = join(this.#options.ingest, temporaryName());
+        await rename(path, away);
+        await rm(away, { recursive: true, force: true });
+      }
+      this.count(bytes);
+    } catch (cause) {
+      if (systemErrorCode(cause) !== 'ENOENT') throw storeError({ doing: 'remove what was fetched', path }, cause);
+    }
+  }
+
   count(bytes: number): void {
     this.#removed++;
     this.#freedBytes += bytes;
   }
 
-  result(): { readonly removed: number; readonly freedBytes: number } {
-    return { removed: this.#removed, freedBytes: this.#freedBytes };
+  /** With what was removed elsewhere. */
+  result(more: Swept = { removed: 0, freedBytes: 0 }): Swept {
+    return { removed: this.#removed + more.removed, freedBytes: this.#freedBytes + more.freedBytes };
   }
 }
 
@@ -73,4 +95,13 @@ async function restore(away: string, path: string): Promise<void> {
     if (systemErrorCode(cause) !== 'EEXIST') throw cause;
   });
   await rm(away);
+}
+
+/** Of the files in a tree. */
+async function sizeOf(path: string): Promise<number> {
+  const stats = await lstat(path);
+  if (!stats.isDirectory()) return stats.size;
+  let bytes = 0;
+  for (const name of await readdir(path)) bytes += await sizeOf(join(path, name));
+  return bytes;
 }

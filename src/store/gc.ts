@@ -23,7 +23,7 @@ import { readRecord } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
 export interface PruneOptions {
-  /** Also the cache, and spare forms of layers: what remains is what tagged images need. */
+  /** Also the cache, the directories of cache mounts, and spare forms of layers: what remains is what tagged images need. */
   readonly all?: boolean;
   /** Untagged images stay (after `rmi`, which frees only what it removed). */
   readonly keepUntagged?: boolean;
@@ -32,13 +32,16 @@ export interface PruneOptions {
 }
 
 export interface Pruned {
-  /** Images, cache records, blobs and layer directories. */
+  /** Images, cache records, blobs, layer directories and what was fetched from elsewhere. */
   readonly removed: number;
   readonly freedBytes: number;
 }
 
 /** Removes the directory of a layer and returns the bytes that it held; only measures it on a dry run. */
 export type RemoveLayerDirectory = (diffId: DiffId, options: { readonly dryRun: boolean }) => Promise<number>;
+
+/** Removes the caches of RUN steps that no build uses; only measures them on a dry run. */
+export type RemoveCaches = (options: { readonly dryRun: boolean }) => Promise<Pruned>;
 
 export interface PruneDependencies {
   readonly paths: StorePaths;
@@ -49,6 +52,8 @@ export interface PruneDependencies {
   readonly leases: Leases;
   /** Its files belong to sub-ids: only the namespace can remove them. Absent: layer directories are left alone. */
   readonly removeLayerDirectory?: RemoveLayerDirectory | undefined;
+  /** As above. */
+  readonly removeCaches?: RemoveCaches | undefined;
 }
 
 /**
@@ -69,8 +74,11 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     for (const digest of await deps.blobs.list()) {
       if (!live.blobs.has(digest)) await sweep.remove(blobPath(deps.paths, digest), 'counted');
     }
+    // what was fetched can be fetched again
+    for (const name of await namesIn(deps.paths.remote)) await sweep.removeTree(join(deps.paths.remote, name));
     if (!options.dryRun) await deps.leases.clearIngest(cutoff);
-    return sweep.result();
+    const caches = options.all ? await deps.removeCaches?.({ dryRun: sweep.dryRun }) : undefined;
+    return sweep.result(caches);
   });
 }
 

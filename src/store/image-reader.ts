@@ -8,6 +8,7 @@ import {
   type Digest,
   formatPlatform,
   type Image,
+  isImageEntry,
   isIndexDocument,
   isManifest,
   type Layer,
@@ -44,7 +45,8 @@ export async function readImage(root: Descriptor, parts: ImageParts, platform?: 
   throw new BuildError('E_BAD_MANIFEST', `Cannot read the index ${root.digest}: indexes within indexes`);
 }
 
-function chooseEntry(entries: readonly Descriptor[], platform: Platform | undefined): Descriptor {
+function chooseEntry(all: readonly Descriptor[], platform: Platform | undefined): Descriptor {
+  const entries = all.filter(isImageEntry);
   const only = entries.length === 1 ? entries[0] : undefined;
   if (only && (!platform || !only.platform)) return only;
   const chosen = platform && choosePlatform(entries, platform);
@@ -93,7 +95,9 @@ export function requirePlatform(config: Platform, platform: Platform | undefined
   throw new BuildError(
     'E_NO_PLATFORM',
     `The image is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}`,
-    { hint: 'Pull the image for the platform that you want, or give --platform' },
+    {
+      hint: `Use an image for ${formatPlatform(platform)}, or take this one with --platform ${formatPlatform(config)}`,
+    },
   );
 }
 

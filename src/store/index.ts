@@ -12,6 +12,7 @@ export {
   openArchive,
 } from './archive.ts';
 export { type ArchiveDestination, writeArchive } from './archive-output.ts';
+export { DirectoryImage, type DirectoryImageOptions } from './directory-image.ts';
 export { DockerArchiveSink } from './docker-archive.ts';
 export type { Pruned, PruneOptions, RemoveLayerDirectory } from './gc.ts';
 export type { Decompress } from './image-reader.ts';

@@ -6,6 +6,7 @@ import {
   formatReference,
   type Image,
   type Index,
+  isImageEntry,
   isIndexDocument,
   OCI_INDEX,
   type Platform,
@@ -68,12 +69,13 @@ export interface EntryChoice {
 }
 
 /** Throws `E_NO_IMAGE` and lists what is there. */
-export function chooseFromIndex(index: Index, { name, platform, where }: EntryChoice): Descriptor {
-  const named =
-    name === undefined ? index.manifests : index.manifests.filter((entry) => entryNames(entry).includes(name));
+export function chooseFromIndex({ manifests: all }: Index, { name, platform, where }: EntryChoice): Descriptor {
+  const manifests = all.filter(isImageEntry);
+  const isNamed = (entry: Descriptor): boolean => entry.digest === name || entryNames(entry).includes(name ?? '');
+  const named = name === undefined ? manifests : manifests.filter(isNamed);
   const chosen = named.length === 1 ? named[0] : platform && chooseAmong(named, platform);
   if (chosen) return chosen;
-  const names = index.manifests.map((entry) => entryNames(entry).at(-1) ?? entry.digest);
+  const names = manifests.map((entry) => entryNames(entry).at(-1) ?? entry.digest);
   const what = named.length === 0 ? `no image ${name === undefined ? '' : `"${name}" `}in` : 'several images in';
   throw new BuildError('E_NO_IMAGE', `Cannot choose an image: ${what} "${where}"`, {
     hint: names.length === 0 ? 'Write an image to it first' : `Choose one of: ${names.join(', ')}`,

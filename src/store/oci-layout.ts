@@ -6,8 +6,10 @@ import {
   type Image,
   type ImageSink,
   type ImageSource,
+  isDigest,
   type Layer,
   MAX_JSON_BYTES,
+  OCI_MANIFEST,
   type Platform,
   type Reference,
   type TransferOptions,
@@ -53,7 +55,11 @@ export class OciLayout implements ImageSource, ImageSink {
   async resolve(_ref: Reference, platform: Platform, options: TransferOptions = {}): Promise<Image> {
     const { directory, name } = this.#options;
     const index = await this.#requireIndex();
-    const entry = chooseFromIndex(index, { name, platform, where: directory });
+    const inIndex = index.manifests.some(({ digest }) => digest === name);
+    const entry =
+      name !== undefined && isDigest(name) && !inIndex
+        ? { mediaType: OCI_MANIFEST, digest: name, size: 0 } // a manifest that only an index in the layout names
+        : chooseFromIndex(index, { name, platform, where: directory });
     return this.#open(entry, platform, options);
   }
 

@@ -23,9 +23,13 @@ export interface StorePaths {
   readonly tarIndex: string;
   /** Snapshots in use. Owned by src/layers. */
   readonly active: string;
+  /** Directories of `RUN --mount=type=cache`. Owned by src/executor. */
+  readonly cacheMounts: string;
   /** Temporary files; what lies here belongs to a running process or is rubbish. */
   readonly ingest: string;
   readonly leases: string;
+  /** Files and trees that ADD and contexts fetched, by their keys; the mtime is the last use. Owned by src/remote. */
+  readonly remote: string;
 }
 
 export function storePaths(root: string): StorePaths {
@@ -41,8 +45,10 @@ export function storePaths(root: string): StorePaths {
     layers: join(root, 'layers'),
     tarIndex: join(root, 'tar-index'),
     active: join(root, 'active'),
+    cacheMounts: join(root, 'cache-mounts'),
     ingest: join(root, 'ingest'),
     leases: join(root, 'leases'),
+    remote: join(root, 'remote'),
   };
 }
 

@@ -1,19 +1,22 @@
+import { join } from 'node:path';
 import type { CacheIndex, LayerSource } from '../oci/index.ts';
 import { blobLayers } from './blob-layers.ts';
 import { DiskContentStore } from './blobs.ts';
 import { DiskCacheIndex } from './cache-index.ts';
-import { type Pruned, type PruneOptions, prune, type RemoveLayerDirectory } from './gc.ts';
+import { type Pruned, type PruneOptions, prune, type RemoveCaches, type RemoveLayerDirectory } from './gc.ts';
 import type { Decompress } from './image-reader.ts';
 import { ImageStore } from './images.ts';
 import { DiskLayerIndex } from './layer-index.ts';
 import { type Lease, Leases } from './leases.ts';
 import { createRoot, type StorePaths, storePaths } from './paths.ts';
+import { temporaryName } from './process-identity.ts';
 
 export interface StoreDependencies {
   /** Layers in other forms than blobs (frozen directories). Absent: blobs only. */
   readonly layers?: LayerSource | undefined;
   readonly decompress: Decompress;
   readonly removeLayerDirectory?: RemoveLayerDirectory | undefined;
+  readonly removeCaches?: RemoveCaches | undefined;
 }
 
 /** An open state directory. Whatever writes to it, or reads from it for longer, holds a lease. */
@@ -26,6 +29,8 @@ export interface Store {
   /** Runs `work` under a lease: nothing that it makes or uses is pruned by other processes meanwhile. */
   withLease<T>(work: (lease: Lease) => Promise<T>): Promise<T>;
   prune(options?: PruneOptions): Promise<Pruned>;
+  /** A new path on the store's file system for what is not complete yet; cleared away when we are gone. */
+  temporaryPath(): string;
 }
 
 /**
@@ -39,16 +44,15 @@ export function openStore(root: string, connect: (base: StoreBase) => StoreDepen
   const layers = deps.layers ?? blobLayers(base, deps.decompress);
   const images = new ImageStore({ paths, blobs, layerIndex, layers, decompress: deps.decompress });
   const leases = new Leases(paths);
+  const { removeLayerDirectory, removeCaches } = deps;
   return {
     ...base,
     images,
     cache: new DiskCacheIndex({ paths, layers, layerIndex }),
     withLease: (work) => leases.withLease(work),
+    temporaryPath: () => join(paths.ingest, temporaryName()),
     prune: (options) =>
-      prune(
-        { paths, blobs, images, layerIndex, layers, leases, removeLayerDirectory: deps.removeLayerDirectory },
-        options,
-      ),
+      prune({ paths, blobs, images, layerIndex, layers, leases, removeLayerDirectory, removeCaches }, options),
   };
 }
 

@@ -16,10 +16,17 @@ describe('the options of build', () => {
     [
       'no word build',
       ['-t', 'image0', '-f', 'Containerfile', '.'],
-      { tags: ['image0'], file: 'Containerfile', context: '.' },
+      { tags: ['image0'], files: ['Containerfile'], context: '.' },
     ],
     ['the word build', ['build', '-t', 'a', '-t', 'b'], { tags: ['a', 'b'], context: '.' }],
+    ['several -f', ['-f', 'a', '-f', 'b'], { files: ['a', 'b'] }],
     ['--target', ['--target', 'test'], { target: 'test' }],
+    [
+      '--build-context',
+      ['--build-context', 'a=../a=b', '--build-context=b=docker-image://c'],
+      { contexts: { a: '../a=b', b: 'docker-image://c' } },
+    ],
+    ['--ignorefile', ['--ignorefile', 'x.ignore'], { ignoreFile: 'x.ignore' }],
     [
       '--build-arg',
       ['--build-arg', 'A=1=2', '--build-arg', 'HERE', '--build-arg', 'UNSET'],
@@ -51,14 +58,48 @@ describe('the options of build', () => {
     expect(calls.build?.[0]).toMatchObject(expected);
   });
 
+  it('read --build-arg-file, over which --build-arg wins', async () => {
+    const file = join(tempDir(), 'args');
+    writeFileSync(file, '# comment\nA=1=2\r\n\nB=file\nHERE\nUNSET\n C=3 \n');
+    const args = ['--build-arg', 'B=mine', '--build-arg-file', file, '.'];
+    const { calls } = await runFake(args, { env: { HERE: 'env' } });
+    expect(calls.build?.[0]).toMatchObject({ buildArgs: { A: '1=2', B: 'mine', HERE: 'env', ' C': '3 ' } });
+  });
+
   it('read the Containerfile from stdin with -f -', async () => {
     const { calls } = await runFake(['-f', '-', '.'], { stdin: 'FROM scratch\n' });
-    expect(calls.build?.[0]).toMatchObject({ file: '-', stdin: Buffer.from('FROM scratch\n') });
+    expect(calls.build?.[0]).toMatchObject({ files: ['-'], stdin: Buffer.from('FROM scratch\n') });
   });
 
   it('say how to run the same command again', async () => {
     const { calls } = await runFake(['-t', 'a', '.']);
     expect(calls.build?.[0]).toMatchObject({ self: { execPath: '/node', args: ['tsbuild.js', '-t', 'a', '.'] } });
+  });
+});
+
+describe('secrets and agents', () => {
+  const built = async (...args: string[]) => (await runFake([...args, '.'], { env: { SSH_AUTH_SOCK: '/a' } })).calls;
+
+  it.each<[string, object]>([
+    ['id=x', { id: 'x' }],
+    ['id=x,src=f', { id: 'x', file: 'f' }],
+    ['type=file,id=x', { id: 'x', file: 'x' }],
+    ['id=x,type=file,source=f', { id: 'x', file: 'f' }],
+    ['"id=x","src=a,b"', { id: 'x', file: 'a,b' }],
+    ['id=x,env=V', { id: 'x', env: 'V' }],
+    ['id=x,type=env', { id: 'x', env: 'x' }],
+    ['id=x,type=env,src=V', { id: 'x', env: 'V' }],
+  ])('--secret %s', async (text, source) => {
+    expect((await built('--secret', text)).build?.[0]).toMatchObject({ secrets: [source] });
+  });
+
+  it.each<[string, object]>([
+    ['default', { id: 'default', paths: ['/a'] }],
+    ['mine', { id: 'mine', paths: ['/a'] }],
+    ['mine=/b', { id: 'mine', paths: ['/b'] }],
+    ['mine=k1,k2', { id: 'mine', paths: ['k1', 'k2'] }],
+  ])('--ssh %s', async (text, identity) => {
+    expect((await built('--ssh', text)).build?.[0]).toMatchObject({ ssh: [identity] });
   });
 });
 
@@ -68,7 +109,15 @@ describe('a wrong command line ends with 2 and names the way out', () => {
       ['--tga', 'a', '.'],
       'error[E_USAGE]: Unknown option "--tga"\nnext: did you mean "--tag"?\nusage: tsbuild build [options] [context]\n',
     ],
-    [['build', '--secret=id=x', '.'], 'error[E_USAGE]: Option "--secret" is not built yet\n'],
+    [['build', '--sbom=true', '.'], 'error[E_USAGE]: Option "--sbom" is not built yet\n'],
+    [['--secret', 'src=x', '.'], '--secret has no id'],
+    [['--secret', 'x', '.'], 'Unknown key "x" in --secret'],
+    [['--secret', 'id=x,scr=y', '.'], 'did you mean "src"?'],
+    [['--secret', 'id=x,src=', '.'], 'Key "src" in --secret has no value'],
+    [['--secret', 'id=x,type=keyring', '.'], 'choose one of: file, env'],
+    [['--secret', 'id=x,src=a,env=b', '.'], '--secret id=x has both src and env'],
+    [['--ssh', 'default', '.'], 'SSH_AUTH_SOCK is not set\nnext: start one with eval "$(ssh-agent)"'],
+    [['--ssh', '=x', '.'], '--ssh "=x" has no id'],
     [['--squash-all', '.'], 'Option "--squash-all" is not built yet'],
     [['imags'], 'did you mean "tsbuild images"?'],
     [['pussh', 'image0'], 'did you mean "tsbuild push"?'],
@@ -87,6 +136,10 @@ describe('a wrong command line ends with 2 and names the way out', () => {
     [['-o', 'type=tar,"dest=x', '.'], 'a quote is out of place'],
     [['-o', '-', '-o', 'type=oci,dest=-', '.'], 'Only one output can go to stdout'],
     [['--build-arg', '=x', '.'], 'has no name'],
+    [['--build-arg-file', '/no/such/file', '.'], 'Cannot read --build-arg-file "/no/such/file": no such file'],
+    [['--build-context', 'x', '.'], 'Build context "x" has no source'],
+    [['--build-context', '=x', '.'], 'Build context "=x" has no name'],
+    [['-f', '-', '-f', '-', '.'], 'Only one Containerfile can come from stdin'],
     [['prune'], 'nobody is here to answer'],
     [['login', 'quay.io'], 'no terminal to ask'],
   ])('%j', async (args, text) => {

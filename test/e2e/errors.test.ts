@@ -149,7 +149,7 @@ describe.runIf(hasBase()).each(people())('errors that $name sees', (person) => {
     await expectIntactStore(space);
   });
 
-  it('two builds at once on one store both succeed', async () => {
+  it('two builds at once on one store both succeed (8.5 #130)', async () => {
     const space = workspace(person, { containerfile: `FROM ${BASE}\nRUN sleep 0.3; echo 1 > /one\n`, files });
     const other = workspace(person, {
       containerfile: `FROM ${BASE}\nRUN sleep 0.3; echo 2 > /two\n`,

@@ -90,7 +90,7 @@ describe.runIf(hasBase()).each(people())('a build that $name interrupts', (perso
     },
   );
 
-  it('by SIGKILL leaves no process after a second', async () => {
+  it('by SIGKILL leaves no process after a second (8.5 #130)', async () => {
     const marker = newMarker();
     const space = project(marker);
     const { child, ended } = await startStep(space, marker);

@@ -64,7 +64,7 @@ describe.runIf(hasBase() && !PROGRAMS.includes(false)).each(people())('an image 
     await empty.build(['-t', 'on-top']);
   });
 
-  it('is not sent again when the registry has it', async () => {
+  it('is not sent again when the registry has it: 0 bytes (8.5 #124)', async () => {
     const { stderr, stdout } = succeeded(await space.tsbuild(['push', '--progress', 'json', 'image0', remote]));
     expect(stdout.trim()).toBe(pushed);
     const states = lines(stderr)

@@ -14,7 +14,15 @@ function graph(): BuildGraph {
   const file = parseContainerfile({ name: 'Containerfile', text: TEXT });
   return lower(
     file,
-    { target: undefined, buildArgs: {}, labels: {}, platform, buildPlatform: platform, network: 'default' },
+    {
+      target: undefined,
+      buildArgs: {},
+      labels: {},
+      platform,
+      buildPlatform: platform,
+      network: 'default',
+      contexts: new Map(),
+    },
     new Map(),
   );
 }

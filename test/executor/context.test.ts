@@ -1,7 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { contextRoot, openContext, readContainerfile } from '../../src/executor/context.ts';
+import {
+  competingIgnoreFiles,
+  contextRoot,
+  namedContextRoot,
+  openContext,
+  readContainerfiles,
+} from '../../src/executor/context.ts';
 import { OutputTail } from '../../src/executor/output-tail.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -19,25 +25,34 @@ const errorOf = (run: () => unknown): unknown => {
   }
 };
 
+const names = (directory: string, files: readonly string[]): string[] =>
+  readContainerfiles(directory, files, Buffer.from('FROM stdin')).containerfiles.map(({ name }) => name);
+
 describe('the Containerfile', () => {
-  it('is Containerfile before Dockerfile', () => {
-    const both = context({ Containerfile: 'FROM a', Dockerfile: 'FROM b' });
-    expect(readContainerfile(both, undefined, undefined).containerfile).toEqual({
-      name: 'Containerfile',
-      text: 'FROM a',
-    });
-    const one = context({ Dockerfile: 'FROM b' });
-    expect(readContainerfile(one, undefined, undefined).containerfile.name).toBe('Dockerfile');
+  it('is Containerfile before Dockerfile before dockerfile', () => {
+    const all = { Containerfile: 'FROM a', Dockerfile: 'FROM b', dockerfile: 'FROM c' };
+    expect(names(context(all), [])).toEqual(['Containerfile']);
+    expect(names(context({ Dockerfile: 'FROM b', dockerfile: 'FROM c' }), [])).toEqual(['Dockerfile']);
+    expect(names(context({ dockerfile: 'FROM c' }), [])).toEqual(['dockerfile']);
   });
 
   it('is found by name in the context, or read from standard input', () => {
     const directory = context({ 'other.txt': 'FROM c' });
-    expect(readContainerfile(directory, 'other.txt', undefined).containerfile.text).toBe('FROM c');
-    expect(readContainerfile(directory, '-', Buffer.from('FROM d'))).toEqual({
-      containerfile: { name: '<stdin>', text: 'FROM d' },
-      path: undefined,
+    expect(readContainerfiles(directory, ['other.txt'], undefined)).toEqual({
+      containerfiles: [{ name: 'other.txt', text: 'FROM c' }],
+      paths: [join(directory, 'other.txt')],
+      mtime: expect.any(Number),
+    });
+    expect(readContainerfiles(directory, ['-'], Buffer.from('FROM d'))).toEqual({
+      containerfiles: [{ name: '<stdin>', text: 'FROM d' }],
+      paths: [],
       mtime: 0,
     });
+  });
+
+  it('is several files in the order in which they are named', () => {
+    const directory = context({ one: 'FROM a', two: 'FROM b' });
+    expect(names(directory, ['two', '-', 'one'])).toEqual(['two', '<stdin>', 'one']);
   });
 
   it.each<[string, string | undefined]>([
@@ -45,7 +60,8 @@ describe('the Containerfile', () => {
     ['is missing under its name', 'nothing'],
     ['is a directory', '.'],
   ])('gives a hint where it %s', (_name, file) => {
-    expect(errorOf(() => readContainerfile(context({}), file, undefined))).toMatchObject({
+    const files = file === undefined ? [] : [file];
+    expect(errorOf(() => readContainerfiles(context({}), files, undefined))).toMatchObject({
       code: 'E_NO_CONTAINERFILE',
       hint: expect.any(String),
     });
@@ -61,18 +77,51 @@ describe('the context', () => {
     ['.dockerignore', { '.dockerignore': 'x' }, '.dockerignore'],
     ['.containerignore before it', { '.dockerignore': 'x', '.containerignore': 'x' }, '.containerignore'],
     ['that of the file first', { 'F.dockerignore': 'x', '.containerignore': 'x' }, 'F.dockerignore'],
+    [
+      'F.containerignore before F.dockerignore',
+      { 'F.dockerignore': 'x', 'F.containerignore': '' },
+      'F.containerignore',
+    ],
     ['none', {}, undefined],
   ])('has the ignore file %s', (_name, files, expected) => {
     const directory = context({ F: 'FROM scratch', ...files });
-    const root = contextRoot(directory, readContainerfile(directory, 'F', undefined));
+    const root = contextRoot(directory, { input: readContainerfiles(directory, ['F'], undefined) });
     expect(root.ignore?.fileName).toBe(expected);
+  });
+
+  it('has the ignore file of --ignorefile only, from here or from the context', () => {
+    const directory = context({ F: 'FROM scratch', 'F.dockerignore': 'x', mine: 'y' });
+    const input = readContainerfiles(directory, ['F'], undefined);
+    for (const ignoreFile of ['mine', join(directory, 'mine')]) {
+      const { ignore } = contextRoot(directory, { input, ignoreFile });
+      expect([ignore?.fileName, ignore?.match('x').ignored, ignore?.match('y').ignored]).toEqual(['mine', false, true]);
+    }
+    expect(errorOf(() => contextRoot(directory, { input, ignoreFile: 'nothing' }))).toMatchObject({
+      code: 'E_CONTEXT',
+      message: expect.stringContaining('"nothing"'),
+      hint: expect.any(String),
+    });
+  });
+
+  it('has the ignore file of its own directory where it is a named one', () => {
+    const directory = context({ F: '', 'F.dockerignore': 'x', '.dockerignore': 'y' });
+    expect(namedContextRoot('data', directory).ignore?.fileName).toBe('.dockerignore');
+  });
+
+  it.each<[string, Record<string, string>, number]>([
+    ['differ', { '.dockerignore': 'x', '.containerignore': 'y' }, 1],
+    ['are the same', { '.dockerignore': 'x', '.containerignore': 'x' }, 0],
+    ['are not used', { F: '', 'F.dockerignore': 'z', '.dockerignore': 'x', '.containerignore': 'y' }, 0],
+  ])('warns of two ignore files only where they matter: they %s', (_name, files, warnings) => {
+    const directory = context({ F: 'FROM scratch', ...files });
+    expect(competingIgnoreFiles(directory, readContainerfiles(directory, ['F'], undefined))).toHaveLength(warnings);
   });
 
   it('names an ignore file that cannot be read', () => {
     const directory = context({ Containerfile: '' });
     mkdirSync(join(directory, '.dockerignore'));
-    const input = readContainerfile(directory, undefined, undefined);
-    expect(errorOf(() => contextRoot(directory, input))).toMatchObject({
+    const input = readContainerfiles(directory, [], undefined);
+    expect(errorOf(() => contextRoot(directory, { input }))).toMatchObject({
       code: 'E_CONTEXT',
       message: expect.stringContaining('.dockerignore'),
     });

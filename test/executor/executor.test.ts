@@ -2,8 +2,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { BuildError } from '../../src/errors.ts';
+import { CacheMounts } from '../../src/executor/cache-mounts.ts';
 import { type ExecutorOptions, executeSteps, lookupSteps } from '../../src/executor/executor.ts';
 import { FileHasher } from '../../src/executor/file-hasher.ts';
+import type { MountSources } from '../../src/executor/ops/run-mounts.ts';
 import type { ProcessSpec, SandboxResult } from '../../src/executor/sandbox/index.ts';
 import { type BuildGraph, lower } from '../../src/graph/index.ts';
 import type { LayerLibrary } from '../../src/layers/index.ts';
@@ -29,6 +31,12 @@ class MemoryCache implements CacheIndex {
   async latest(slot: string): Promise<CacheRecord | undefined> {
     return [...this.records.values()].findLast((record) => record.slot === slot);
   }
+}
+
+function noMountSources(root: string): MountSources {
+  const unused = async () => {};
+  const caches = new CacheMounts({ root, createActive: async () => root, remove: unused, measure: async () => 0 });
+  return { caches, copyTree: unused, secret: () => undefined, openAgent: async () => undefined };
 }
 
 type Run = (command: string, signal: AbortSignal, spec: ProcessSpec) => Promise<number>;
@@ -79,6 +87,7 @@ function machine(run: Run = async () => 0) {
     baseLayers: () => [],
     sourceRoot: async () => sourceRoot(directory),
     mountRoot: async () => ({ path: directory, [Symbol.asyncDispose]: async () => {} }),
+    mountSources: noMountSources(directory),
     markUsed: async (chain) => void used.push(...chain.map(({ diffId }) => diffId)),
     emit: recorder.emit,
     signal: controller.signal,
@@ -101,6 +110,7 @@ function graphOf(text: string): BuildGraph {
     platform,
     buildPlatform: platform,
     network: 'default',
+    contexts: new Map(),
   } as const;
   return lower(file, lowering, new Map());
 }

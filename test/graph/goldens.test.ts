@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { dumpGraph } from '../../src/graph/index.ts';
+import { dumpGraph, type NamedContext } from '../../src/graph/index.ts';
 import { parsePlatform } from '../../src/oci/index.ts';
 import { lowered } from './support/lowering.ts';
 
@@ -9,8 +9,12 @@ const root = new URL('../../fixtures/graphs/', import.meta.url);
 function options(folder: URL) {
   const path = new URL('options.json', folder);
   if (!existsSync(path)) return {};
-  const { platform, ...rest } = JSON.parse(readFileSync(path, 'utf8'));
-  return { ...rest, ...(platform === undefined ? {} : { platform: parsePlatform(platform) }) };
+  const { platform, contexts = {}, ...rest } = JSON.parse(readFileSync(path, 'utf8'));
+  return {
+    ...rest,
+    contexts: new Map(Object.entries<NamedContext>(contexts)),
+    ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),
+  };
 }
 
 describe('The graph of a Containerfile is the one on record (UPDATE_FIXTURES=1 writes it anew)', () => {

@@ -37,7 +37,7 @@ describe('pulling an image', () => {
     expect(events.at(-1)).toMatchObject({ type: 'transfer', direction: 'pull', state: 'done', doneBytes: blob.length });
   });
 
-  it('chooses the platform from an index, by digest', async () => {
+  it('chooses the platform from an index, by digest, and skips attestations (8.5 #125)', async () => {
     const server = await start();
     const { manifest } = storeImage(server, app, content);
     const index = {
@@ -220,7 +220,7 @@ describe('pulling an image', () => {
     });
   });
 
-  it('takes a foreign layer from its URL without credentials, or else from the registry', async () => {
+  it('takes a foreign layer from its URL without credentials, or else from the registry (8.5 #127)', async () => {
     const elsewhere = await start();
     const { blob, blobPath } = storeImage(elsewhere, app, content);
     const server = await start({ auth: { kind: 'basic', username: 'me', password: 'secret' } });

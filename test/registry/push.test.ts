@@ -35,7 +35,7 @@ const states = (events: BuildEvent[]): string[] =>
   events.flatMap((event) => (event.type === 'transfer' ? [event.state] : []));
 
 describe('pushing an image', () => {
-  it('sends layers, then the config, then the manifest, and nothing twice', async () => {
+  it('sends layers, then the config, then the manifest, and nothing twice (8.5 #124)', async () => {
     const server = await start();
     const events = await push(server);
     const writes = server.requests.filter(({ method }) => method === 'PUT').map(({ path }) => path);

@@ -1,4 +1,5 @@
 import { gzipSync } from 'node:zlib';
+import type { Clock } from '../../src/http/index.ts';
 import {
   type ByteStream,
   createImage,
@@ -10,13 +11,7 @@ import {
   OCI_MANIFEST,
   parseDiffId,
 } from '../../src/oci/index.ts';
-import {
-  anonymous,
-  type Clock,
-  createRegistry,
-  type Registry,
-  type RegistryOptions,
-} from '../../src/registry/index.ts';
+import { anonymous, createRegistry, type Registry, type RegistryOptions } from '../../src/registry/index.ts';
 import type { RegistryServer } from './registry-server.ts';
 
 /** Time that passes only when somebody sleeps. */

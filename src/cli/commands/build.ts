@@ -1,24 +1,32 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
+import { readBuildArgFiles } from '../build-arg-file.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
 import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { progressMode } from '../render/create.ts';
+import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
+import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
-import { choice, collect, parseBoolean, parseBuildArgs, parseJobs, pullPolicy } from '../values.ts';
+import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
 interface Flags extends ResultFlags, ImageFlags, TimeFlags {
-  readonly file?: string;
+  readonly file?: readonly string[];
+  readonly buildContext?: readonly string[];
+  readonly ignorefile?: string;
+  readonly buildArgFile?: readonly string[];
   readonly target?: string;
   readonly buildArg?: readonly string[];
   readonly cache: boolean;
   readonly pull: string;
   readonly network: string;
+  readonly secret?: readonly string[];
+  readonly ssh?: readonly string[];
   readonly jobs?: string;
   readonly quiet?: boolean;
   readonly progress: string;
@@ -34,12 +42,24 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .argument('[context]', 'directory that COPY and ADD read from', '.')
     .option(
       '-f, --file <path>',
-      'the Containerfile; "-" reads it from stdin (default: Containerfile or Dockerfile in the context)',
+      'the Containerfile; "-" reads it from stdin; several are read as one (default: Containerfile or Dockerfile in the context)',
+      collect,
     )
+    .option(
+      '--build-context <name=source>',
+      'what FROM, COPY --from and RUN --mount=from mean by this name: a directory, docker-image://NAME, oci-layout://DIR, a URL or a git repository (repeatable)',
+      collect,
+    )
+    .option('--ignorefile <file>', 'use this ignore file, not those of the Containerfile and the context')
     .option('--target <stage>', 'build this stage instead of the last')
     .option(
       '--build-arg <name[=value]>',
       'value of an ARG; without a value taken from the environment (repeatable)',
+      collect,
+    )
+    .option(
+      '--build-arg-file <file>',
+      'lines of name=value, "#" begins a comment; --build-arg wins (repeatable)',
       collect,
     )
     .option('--no-cache', 'run every step again')
@@ -49,6 +69,12 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'missing',
     )
     .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
+    .option(
+      '--ssh <spec>',
+      'default, or ID=SOCKET|KEY[,KEY...]: an agent for RUN --mount=type=ssh (repeatable)',
+      collect,
+    )
     .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
     .option('-q, --quiet', 'print the image ID only')
     .addOption(progressOption())
@@ -81,7 +107,9 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const progress = flags.quiet ? 'quiet' : progressMode(flags.progress);
   const results = resultOptions(flags);
   checkStdout(results.outputs, host.stdout.isTTY === true);
-  const times = timeOptions(flags, { buildArgs: parseBuildArgs(flags.buildArg ?? [], host.env), env: host.env });
+  const given = [...readBuildArgFiles(flags.buildArgFile ?? []), ...(flags.buildArg ?? [])];
+  const buildArgs = parseBuildArgs(given, host.env);
+  const times = timeOptions(flags, { buildArgs, env: host.env });
   const image = imageOptions(flags, { env: host.env, version });
   refuseAnnotations(image, results.format);
   const settings = {
@@ -89,12 +117,16 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     ...image,
     ...times,
     context: directory,
-    file: flags.file,
-    stdin: flags.file === '-' ? await readAll(host.stdin) : undefined,
+    contexts: parseBuildContexts(flags.buildContext ?? []),
+    files: containerfiles(flags.file ?? []),
+    ignoreFile: flags.ignorefile,
+    stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
     target: flags.target,
     noCache: !flags.cache,
     pull: pullPolicy(flags.pull),
     network: choice('--network', flags.network, ['default', 'host', 'none']),
+    secrets: parseSecrets(flags.secret ?? []),
+    ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
     printGraph: flags.print === undefined ? undefined : choice('--print', flags.print, ['graph']) === 'graph',
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
@@ -131,6 +163,12 @@ function report(result: BuildResult | Delegated | GraphText, reporting: Reportin
     default:
       return result satisfies never;
   }
+}
+
+function containerfiles(files: readonly string[]): readonly string[] {
+  if (files.filter((file) => file === '-').length > 1)
+    throw usageError('Only one Containerfile can come from stdin ("-")');
+  return files;
 }
 
 function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void {

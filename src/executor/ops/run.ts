@@ -3,8 +3,10 @@ import type { Node, RunOp } from '../../graph/index.ts';
 import type { CommittedLayer, LayerLibrary, RootView } from '../../layers/index.ts';
 import type { Layer, MtimeRule } from '../../oci/index.ts';
 import { OutputTail } from '../output-tail.ts';
+import type { RunSettings } from '../run-settings.ts';
 import type { ExitStatus, ProcessSpec, Sandbox } from '../sandbox/index.ts';
 import { resolveUser } from '../users.ts';
+import { type MountSources, type OpenMounts, openMounts } from './run-mounts.ts';
 
 /** What a step sees as its host name: constant, so that it cannot make two builds differ. */
 const HOSTNAME = 'tsbuild';
@@ -18,6 +20,11 @@ export interface RunRequest {
   readonly library: LayerLibrary;
   readonly sandbox: Sandbox;
   readonly mtimeRule: MtimeRule | undefined;
+  readonly settings: RunSettings;
+  /** The roots that its mounts read: inputs after the parent, in order. */
+  readonly inputs: readonly (readonly Layer[])[];
+  readonly sources: MountSources;
+  readonly onWait: (message: string) => void;
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
   readonly signal: AbortSignal;
 }
@@ -25,9 +32,10 @@ export interface RunRequest {
 /** Runs a RUN in the sandbox and freezes what it wrote. Throws `E_RUN_*` with the step's place and last lines. */
 export async function runStep(request: RunRequest): Promise<CommittedLayer> {
   const { op, parent, library, sandbox, signal } = request;
+  await using mounts = await openMounts(request);
   await using snapshot = await library.snapshotter.prepare(parent);
   // Afterwards: the layers are unpacked now, and looking into them needs no index of their tars.
-  const spec = await processSpec(op, await library.view(parent));
+  const spec = await processSpec(request, await library.view(parent), mounts);
   const tail = new OutputTail();
   const io = {
     onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array): void => {
@@ -35,19 +43,31 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
       request.onOutput(stream, chunk);
     },
   };
-  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal);
+  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal).catch((error: unknown) => {
+    throw atMount(op, error);
+  });
   signal.throwIfAborted();
   if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
   return await snapshot.commit({ exclude: stubs, mtimeRule: request.mtimeRule });
 }
 
-async function processSpec(op: RunOp, view: RootView): Promise<ProcessSpec> {
+/** A mount that failed is named by its target: its place says more than that of the whole RUN. */
+function atMount({ mounts }: RunOp, error: unknown): unknown {
+  if (!(error instanceof BuildError)) return error;
+  const mount = mounts.find(({ target }) => target !== undefined && target === error.fields.target);
+  return mount ? error.at(mount.range) : error;
+}
+
+async function processSpec({ op, settings }: RunRequest, view: RootView, mounts: OpenMounts): Promise<ProcessSpec> {
   const user = await resolveUser(view, op.user);
   const env: Record<string, string> = {
     PATH: DEFAULT_PATH,
     HOME: user.home,
+    ...mounts.defaultEnv,
+    ...Object.fromEntries(settings.proxyEnv ?? []),
     ...Object.fromEntries(op.proxyEnv),
     ...Object.fromEntries(op.env),
+    ...mounts.env,
   };
   const directories = await Promise.all(
     op.pending.map(async ({ path, user: owner }) => ({ path, ...idsOf(await resolveUser(view, owner)) })),
@@ -64,6 +84,9 @@ async function processSpec(op: RunOp, view: RootView): Promise<ProcessSpec> {
     // a working directory that the base image names but does not have is made too, as OCI runtimes do
     directories: [...directories, { path: op.cwd, uid: 0, gid: 0 }],
     files: op.files,
+    // one of the instruction covers one of the command line
+    mounts: [...(settings.mounts ?? []), ...mounts.mounts],
+    settings: settings.sandbox,
   };
 }
 

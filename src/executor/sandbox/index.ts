@@ -5,10 +5,19 @@
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
-export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand } from './namespace.ts';
+export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand, SIDE_FD } from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
-export type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+export type {
+  Availability,
+  ExitStatus,
+  FileOwner,
+  ProcessMount,
+  ProcessSpec,
+  Sandbox,
+  SandboxIo,
+  SandboxResult,
+} from './sandbox.ts';
 export type { HostEntry, ResolverSettings, SandboxSettings, Ulimit } from './settings.ts';
-export { dieWithParent } from './syscalls.ts';
+export { dieWithParent, tryLock } from './syscalls.ts';
 export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
 export { type MountedView, mountView } from './view.ts';

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { Duplex } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
 import { formatIdMap, type IdRange } from './id-map.ts';
@@ -23,7 +23,11 @@ export const isInsideNamespace = (env: Readonly<Record<string, string | undefine
 export interface NamespaceOptions {
   /** Given to the inner process as its standard input; absent: it inherits ours. */
   readonly stdin?: Uint8Array | undefined;
+  /** Given to the inner process by a pipe, as its descriptor `SIDE_FD`. For what may stand in no argument and no variable. */
+  readonly side?: Uint8Array | undefined;
 }
+
+export const SIDE_FD = 4;
 
 /** Descriptor 3 is the line to the parent: "ready" goes out, and a line comes back when the ids are mapped. */
 const SCRIPT = 'echo ready >&3; read -r answer <&3 || exit 125; exec 3>&-; exec "$@"';
@@ -36,19 +40,20 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
  * reaches it exactly once: through us. It has to call `dieWithParent`, which `BuiltinSandbox` does.
  * Throws `E_NO_SUBUID` or `E_NO_USERNS`.
  */
-export async function enterNamespace(self: SelfCommand, { stdin }: NamespaceOptions = {}): Promise<number> {
+export async function enterNamespace(self: SelfCommand, { stdin, side }: NamespaceOptions = {}): Promise<number> {
   const maps = resolveIdMaps(self.env.PATH);
   const command = ['sh', '-c', SCRIPT, 'sh', self.execPath, ...self.args];
   const child = spawn('unshare', ['--user', '--mount', '--propagation', 'private', ...command], {
     env: { ...self.env, [MARKER]: '1' },
-    stdio: [stdin === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit', 'pipe'],
+    stdio: [stdin === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit', 'pipe', ...(side ? ['pipe' as const] : [])],
     detached: true,
   });
   const stopForwarding = forwardSignals(child);
   try {
     const ended = exitOf(child);
     await openNamespace(child, maps, ended);
-    if (stdin !== undefined) feed(child, stdin);
+    if (stdin !== undefined) feed(child.stdin, stdin);
+    if (side !== undefined) feed(child.stdio[SIDE_FD], side);
     return await ended;
   } finally {
     stopForwarding();
@@ -118,8 +123,9 @@ async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<v
 const flatten = (map: readonly IdRange[]): string[] =>
   map.flatMap(({ inside, outside, count }) => [inside, outside, count].map(String));
 
-function feed(child: ChildProcess, stdin: Uint8Array): void {
+function feed(stream: ChildProcess['stdio'][number] | undefined, bytes: Uint8Array): void {
   // An inner process that ends without reading is no error of ours.
-  child.stdin?.on('error', () => {});
-  child.stdin?.end(stdin);
+  stream?.on('error', () => {});
+  // Our end of a `pipe`, which the types know as Readable | Writable.
+  (stream as Writable | null | undefined)?.end(bytes);
 }

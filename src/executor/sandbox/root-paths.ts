@@ -114,5 +114,6 @@ function openKind(rootFd: number, real: readonly string[], kind: PlaceKind): num
   const found = isDirectory ? 'a directory' : 'not a directory';
   throw new BuildError('E_SANDBOX', `Cannot use "/${real.join('/')}" in the root as a ${kind}: it is ${found}`, {
     hint: 'Fix the base image or the step that made it',
+    fields: { found: isDirectory ? 'directory' : 'file' },
   });
 }

@@ -4,6 +4,7 @@ import { mountRoot } from './root-mount.ts';
 import { ensurePlace, type Place, type PlaceKind } from './root-paths.ts';
 import type { ProcessSpec } from './sandbox.ts';
 import { STAGED, stageKernelTrees } from './staging.ts';
+import { attachMounts } from './step-mounts.ts';
 import { chdir, cloneTree, detach, moveMount, pivotRoot, setReadOnly } from './syscalls.ts';
 
 export interface RootfsPlan {
@@ -15,7 +16,7 @@ export interface RootfsPlan {
 }
 
 export interface Stubs {
-  /** Where something was mounted. */
+  /** Paths to leave out of the layer: where something of the sandbox was mounted, and what was made for a mount of the step. */
   readonly mounted: readonly string[];
   /** What was made to mount on it, outermost first. */
   readonly created: readonly string[];
@@ -39,7 +40,11 @@ export function buildRootfs({ spec, root, resolvConf, hosts }: RootfsPlan): Stub
     attachFile(1, { path: '/etc/hosts', content: hosts, mode: 0o644 }),
     ...spec.files.map((file, index) => attachFile(index + 2, { ...file, mode: 0o755 })),
   ];
-  return { mounted: attached.map(({ path }) => path), created: attached.flatMap(({ created }) => created) };
+  const mounts = attachMounts(spec.mounts);
+  return {
+    mounted: [...attached.map(({ path }) => path), ...mounts.mounted],
+    created: [...attached.flatMap(({ created }) => created), ...mounts.created],
+  };
 }
 
 /** Makes the built root the root of this thread, and of the PID 1 that waits in the same namespace. */

@@ -24,7 +24,33 @@ export interface ProcessSpec {
   readonly directories: readonly { readonly path: string; readonly uid: number; readonly gid: number }[];
   /** Extra read-only files (the heredoc script), mode 0755, owner root; their stubs are not in the layer. */
   readonly files: readonly { readonly path: string; readonly content: string }[];
+  /** What is mounted over the root, in any order; what has to be made to mount on is not in the layer. */
+  readonly mounts: readonly ProcessMount[];
   readonly settings?: SandboxSettings | undefined;
+}
+
+/** Absolute, clean targets; links on the way are followed inside the root. */
+export type ProcessMount = { readonly target: string } & (
+  | {
+      /** A directory or file of another root, at `source` in it; links are followed inside that root. */
+      readonly kind: 'tree';
+      readonly root: Mount;
+      readonly source: string;
+      readonly readOnly: boolean;
+      /** For messages: `stage "build"`. */
+      readonly description: string;
+    }
+  | { readonly kind: 'tmpfs'; readonly sizeBytes?: number | undefined; readonly readOnly: boolean }
+  /** A read-only file that exists in memory only. */
+  | ({ readonly kind: 'secret'; readonly content: Uint8Array } & FileOwner)
+  /** A socket of this process, by its path. */
+  | { readonly kind: 'socket'; readonly path: string }
+);
+
+export interface FileOwner {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
 }
 
 export interface SandboxIo {

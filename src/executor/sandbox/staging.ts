@@ -11,6 +11,7 @@ export const STAGED = {
   root: `${STAGING}/root`,
   files: `${STAGING}/files`,
   links: `${STAGING}/lower`,
+  mounts: `${STAGING}/mounts`,
   proc: `${STAGING}/proc`,
   sys: `${STAGING}/tree`,
   dev: `${STAGING}/dev`,

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '../../errors.ts';
+import type { BuildErrorOptions, ErrorCode } from '../../errors.ts';
 import type { RootfsPlan, Stubs } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
 
@@ -14,6 +14,9 @@ export type StepReport =
   | { readonly kind: 'init'; readonly pid: number }
   | { readonly kind: 'built'; readonly stubs: Stubs }
   | { readonly kind: 'ended'; readonly status: ExitStatus }
-  | { readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string; readonly hint: string | undefined }
+  | ({ readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string } & Pick<
+      BuildErrorOptions,
+      'hint' | 'fields'
+    >)
   /** PID 1 has been reaped, and with it everything else. */
   | { readonly kind: 'gone' };

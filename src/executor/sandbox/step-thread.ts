@@ -82,7 +82,7 @@ function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
 
 function describe(error: unknown): StepReport {
   if (error instanceof BuildError)
-    return { kind: 'failed', code: error.code, message: error.message, hint: error.hint };
+    return { kind: 'failed', code: error.code, message: error.message, hint: error.hint, fields: error.fields };
   const reason = error instanceof Error ? error.message : String(error);
   const isDenied = ['EPERM', 'EACCES'].includes(systemErrorCode(error) ?? '');
   const hint = 'Run "tsbuild info": it says what this machine allows';

@@ -1,4 +1,5 @@
 import { closeSync, openSync } from 'node:fs';
+import { systemErrorCode } from '../../errors.ts';
 import { libc, SystemCallError } from '../../layers/index.ts';
 
 type Call = (...args: readonly unknown[]) => number;
@@ -195,13 +196,12 @@ const OPEN_TREE_CLONE = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 0x04;
 const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
-/** A detached copy of the mounts at `path` (open_tree(2), Linux 5.2). */
-export function cloneTree(path: string): number {
+/** A detached copy of the mounts at a path or an opened place (open_tree(2), Linux 5.2). */
+export function cloneTree(place: string | number): number {
+  const [fd, path] = typeof place === 'number' ? [place, ''] : [AT_FDCWD, place];
+  const flags = OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH;
   const prototype = 'long syscall(long number, int fd, const char *path, unsigned int flags)';
-  return call(prototype, [OPEN_TREE, AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE], {
-    name: 'open_tree',
-    subject: path,
-  });
+  return call(prototype, [OPEN_TREE, fd, path, flags], { name: 'open_tree', subject: String(place) });
 }
 
 /** Moves the mount at a path, or a detached one by its descriptor, to an opened place or a path (move_mount(2), Linux 5.2). */
@@ -229,6 +229,25 @@ export function setReadOnly(tree: string | number): void {
     name: 'mount_setattr',
     subject: String(tree),
   });
+}
+
+const LOCK_SH = 1;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/**
+ * Locks an open file without waiting (flock(2)); false: somebody else holds it. The lock ends with the descriptor, also that
+ * of a process that is killed.
+ */
+export function tryLock(fd: number, kind: 'shared' | 'exclusive'): boolean {
+  const operation = (kind === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  try {
+    call('int flock(int fd, int operation)', [fd, operation], { name: 'flock', subject: String(fd) });
+    return true;
+  } catch (error) {
+    if (systemErrorCode(error) === 'EAGAIN') return false;
+    throw error;
+  }
 }
 
 const CLOSE_RANGE = 436;

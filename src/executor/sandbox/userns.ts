@@ -163,7 +163,7 @@ class StepControl {
         this.#kill();
         return;
       case 'failed':
-        this.#failure = new BuildError(report.code, report.message, { hint: report.hint });
+        this.#failure = new BuildError(report.code, report.message, { hint: report.hint, fields: report.fields });
         this.#kill();
         return;
       case 'gone':

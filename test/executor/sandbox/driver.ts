@@ -68,6 +68,7 @@ async function runStep(sandbox: BuiltinSandbox, step: StepRequest, lower: readon
     hostname: 'box',
     directories: [],
     files: [],
+    mounts: [],
     ...rest,
   };
   const output = { stdout: '', stderr: '' };

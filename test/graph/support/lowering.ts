@@ -10,6 +10,7 @@ export const OPTIONS: LowerOptions = {
   platform: AMD64,
   buildPlatform: AMD64,
   network: 'default',
+  contexts: new Map(),
 };
 
 const image = (config: ContainerConfig): ImageConfig => ({
@@ -32,6 +33,7 @@ const FULL: ContainerConfig = {
 const CONFIGS: Readonly<Record<string, ContainerConfig>> = {
   base: FULL,
   bare: { Env: ['ONLY=this'] },
+  'onbuild-stage': { ...FULL, OnBuild: ['COPY --from=extra /x /x', 'ENV TRIGGERED=1'] },
   onbuild: { ...FULL, OnBuild: ['ARG MODE=dev', 'COPY --from=extra:1 /x /x', 'RUN build $MODE'] },
 };
 
@@ -43,7 +45,7 @@ export function resolveAll(text: string, options: LowerOptions): Map<string, Bas
   const images = new Map<string, BaseImage>();
   for (let round = requiredImages(file, options, images); round.length > 0; ) {
     for (const { name, platform } of round) {
-      const config = image(CONFIGS[name.split(':')[0] ?? ''] ?? {});
+      const config = image(CONFIGS[name.split(/[:@]/)[0] ?? ''] ?? {});
       images.set(imageKey(name, platform), { reference: `test/${name}`, digest: `sha256:${'0'.repeat(64)}`, config });
     }
     round = requiredImages(file, options, images);

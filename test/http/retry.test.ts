@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BuildError } from '../../src/errors.ts';
-import { isTransientStatus, parseRetryAfter, retryDelay } from '../../src/registry/retry.ts';
-import { resolveLocation } from '../../src/registry/transport.ts';
+import { isTransientStatus, parseRetryAfter, retryDelay } from '../../src/http/retry.ts';
+import { resolveLocation } from '../../src/http/transport.ts';
 import { fakeClock } from '../support/registry-images.ts';
 
 describe('trying again', () => {

@@ -1,8 +1,8 @@
 import { createServer, request as httpRequest } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
+import { isLoopback, proxyFor } from '../../src/http/proxy.ts';
 import { parseReference } from '../../src/oci/index.ts';
-import { isLoopback, proxyFor } from '../../src/registry/proxy.ts';
 import { imageOf, layerOf, testClient } from '../support/registry-images.ts';
 import { startRegistry } from '../support/registry-server.ts';
 

@@ -1,8 +1,8 @@
 import { BuildError } from '../errors.ts';
 import { type ByteStream, readAll } from '../oci/index.ts';
+import type { HttpClient, HttpRequest, HttpResponse } from './client.ts';
 import type { Clock } from './clock.ts';
 import { cancelled } from './failures.ts';
-import type { HttpClient, HttpRequest, HttpResponse } from './http.ts';
 import { isTransientError, isTransientStatus, parseRetryAfter, retryDelay } from './retry.ts';
 
 /** As curl and the browsers have it within a factor of two. */
@@ -11,7 +11,7 @@ const MAX_REDIRECTS = 10;
 export interface TransportRequest extends HttpRequest {
   /** `once`: the caller tries again itself, from an earlier step. */
   readonly retry?: 'once';
-  /** Told before each wait, e.g. `the registry answered 503, next try in 3 s`. */
+  /** Told before each wait, e.g. `the server answered 503, next try in 3 s`. */
   readonly onRetry?: ((note: string) => void) | undefined;
   /** Small answers (status 200) are read here, so that a broken body is tried again too; more bytes than this throw. */
   readonly readUpTo?: number;
@@ -44,7 +44,7 @@ export class Transport {
         if (outcome instanceof BuildError) throw outcome;
         return outcome;
       }
-      const what = outcome instanceof BuildError ? outcome.message : `the registry answered ${outcome.status}`;
+      const what = outcome instanceof BuildError ? outcome.message : `the server answered ${outcome.status}`;
       if (!(outcome instanceof BuildError)) await outcome.discard();
       request.onRetry?.(`${what}; next try in ${Math.max(1, Math.round(wait / 1000))} s`);
       await this.wait(wait, request.signal);
@@ -102,7 +102,7 @@ async function readWhole(response: HttpResponse, limit: number): Promise<HttpRes
 
 const redirectError = (request: HttpRequest, why: string): BuildError =>
   new BuildError('E_REGISTRY', `Cannot follow a redirect from "${request.url.host}": ${why}`, {
-    hint: 'Check the configuration of the registry, or of a proxy in front of it',
+    hint: 'Check the configuration of the server, or of a proxy in front of it',
     fields: { method: request.method, host: request.url.host },
   });
 

@@ -1,0 +1,100 @@
+import { chmodSync, chownSync, closeSync, constants, openSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { BuildError, systemErrorCode } from '../../errors.ts';
+import type { FileOwner } from '../sandbox/index.ts';
+import { type OwnAgent, startAgent } from './own-agent.ts';
+import { openRelay } from './relay.ts';
+
+/** `--ssh id=path,...`: one socket of an agent, or files of private keys. */
+export interface SshIdentity {
+  readonly id: string;
+  readonly paths: readonly string[];
+}
+
+export interface SshAgentsOptions {
+  readonly identities: readonly SshIdentity[];
+  readonly path: string | undefined;
+  /** A fresh directory of this process. */
+  readonly createActive: () => Promise<string>;
+  readonly remove: (paths: readonly string[]) => Promise<void>;
+}
+
+/** The agents of one build; those that it had to start end with it. */
+export class SshAgents implements AsyncDisposable {
+  readonly #options: SshAgentsOptions;
+  readonly #started = new Map<string, Promise<OwnAgent>>();
+
+  constructor(options: SshAgentsOptions) {
+    this.#options = options;
+  }
+
+  /** A socket for one step; undefined: nobody gave an agent of that id. Throws `E_NO_SECRET`. */
+  async open(id: string, owner: FileOwner): Promise<(AsyncDisposable & { readonly path: string }) | undefined> {
+    const identity = this.#options.identities.findLast((candidate) => candidate.id === id);
+    if (!identity) return undefined;
+    const agent = await this.#socketOf(identity);
+    const { createActive, remove } = this.#options;
+    const directory = await createActive();
+    const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    const path = `${directory}/agent`;
+    const close = async (): Promise<void> => {
+      closeSync(fd);
+      await remove([directory]);
+    };
+    try {
+      const relay = await openRelay(`/proc/self/fd/${fd}/agent`, agent);
+      chownSync(path, owner.uid, owner.gid);
+      chmodSync(path, owner.mode);
+      return {
+        path,
+        [Symbol.asyncDispose]: async () => {
+          await relay.close();
+          await close();
+        },
+      };
+    } catch (error) {
+      await close();
+      throw error;
+    }
+  }
+
+  async #socketOf({ id, paths }: SshIdentity): Promise<string> {
+    const [first = ''] = paths;
+    if (paths.length === 1 && kindOf(id, first) === 'socket') return resolve(first);
+    const keys = paths.map((path) => {
+      if (kindOf(id, path) === 'key') return resolve(path);
+      throw new BuildError('E_NO_SECRET', `Cannot use "${path}" for the ssh agent "${id}": a socket stands alone`, {
+        hint: 'Give one socket, or files of keys',
+      });
+    });
+    const agent = this.#started.get(id) ?? startAgent(id, keys, this.#options);
+    this.#started.set(id, agent);
+    return (await agent).socket;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const agent of this.#started.values()) {
+      await agent.then(
+        (started) => started.stop(),
+        () => {}, // it never ran; whoever asked for it was told
+      );
+    }
+    this.#started.clear();
+  }
+}
+
+function kindOf(id: string, path: string): 'socket' | 'key' {
+  try {
+    const stat = statSync(path);
+    if (stat.isSocket()) return 'socket';
+    if (stat.isFile()) return 'key';
+  } catch (cause) {
+    throw new BuildError('E_NO_SECRET', `Cannot use "${path}" for the ssh agent "${id}": ${systemErrorCode(cause)}`, {
+      hint: "Name an agent's socket or the file of a private key",
+      cause,
+    });
+  }
+  throw new BuildError('E_NO_SECRET', `Cannot use "${path}" for the ssh agent "${id}": neither a socket nor a file`, {
+    hint: "Name an agent's socket or the file of a private key",
+  });
+}

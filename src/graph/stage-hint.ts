@@ -1,0 +1,22 @@
+import { type Containerfile, suggest } from '../parser/index.ts';
+
+/**
+ * What to do about the name of an image that cannot be had, where a stage was probably meant; undefined: nothing like a
+ * stage's name.
+ */
+export function stageHint(file: Containerfile, name: string): string | undefined {
+  if (/[.:/@]/.test(name)) return undefined;
+  const stages = file.stages.flatMap(({ from }) => (from.name === undefined ? [] : [{ name: from.name, from }]));
+  const later = stages.find((stage) => stage.name === name.toLowerCase());
+  if (later) {
+    const { source, start } = later.from.range;
+    return `The stage "${later.name}" begins at ${source.name}:${start.line}: move it before the place that needs it`;
+  }
+  const near = suggest(
+    name,
+    stages.map((stage) => stage.name),
+  );
+  return near === undefined
+    ? undefined
+    : `Did you mean the stage "${near}"? No stage is called "${name}", so it was taken for an image`;
+}
