@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import type { ImageOptions, PullPolicy, ResultOptions, TimeOptions } from './build-options.ts';
+import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptions } from './build-options.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
 import type { Descriptor, Digest } from './oci/index.ts';
@@ -25,7 +25,16 @@ export interface RegistryAccess {
   readonly authfile?: string | undefined;
 }
 
-export type { ImageOptions, OutputSpec, PullPolicy, ResultOptions, TimeOptions } from './build-options.ts';
+export type {
+  ImageOptions,
+  OutputSpec,
+  PullPolicy,
+  ResultOptions,
+  SandboxOptions,
+  TimeOptions,
+  VolumeSpec,
+} from './build-options.ts';
+export type { HostEntry, ResolverSettings, Ulimit } from './executor/index.ts';
 
 /** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
 export interface SecretSource {
@@ -37,7 +46,13 @@ export interface SecretSource {
 
 export type { SshIdentity } from './executor/index.ts';
 
-export interface BuildOptions extends SessionOptions, RegistryAccess, ImageOptions, TimeOptions, ResultOptions {
+export interface BuildOptions
+  extends SessionOptions,
+    RegistryAccess,
+    ImageOptions,
+    TimeOptions,
+    ResultOptions,
+    SandboxOptions {
   /** Directory. */
   readonly context: string;
   /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */

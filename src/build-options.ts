@@ -1,3 +1,4 @@
+import type { CapabilityChanges, SandboxSettings } from './executor/index.ts';
 import type { ImageEdits } from './graph/index.ts';
 import type { ImageFormat } from './oci/index.ts';
 
@@ -32,6 +33,27 @@ export interface ResultOptions {
   readonly squash?: boolean | undefined;
   /** To the registries that the tags name. */
   readonly push?: boolean | undefined;
+}
+
+/** A directory or file of this machine that every RUN sees. */
+export interface VolumeSpec {
+  readonly source: string;
+  /** Absolute, clean. */
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** What RUN steps run in. */
+export interface SandboxOptions {
+  readonly capabilities?: CapabilityChanges | undefined;
+  readonly sandbox?: Omit<SandboxSettings, 'capabilities'> | undefined;
+  /** RUN sees the proxy variables of `env`. */
+  readonly httpProxy?: boolean | undefined;
+  readonly volumes?: readonly VolumeSpec[] | undefined;
+  /** Each as the value of `RUN --mount`. */
+  readonly mounts?: readonly string[] | undefined;
+  /** Options that ask for limits which nobody enforces yet: an error where a RUN has to run. */
+  readonly limits?: readonly string[] | undefined;
 }
 
 /** Seconds since 1970. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { BuildOptions, BuildResult, Delegated, Environment, GraphText, PullPolicy } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { refuseLimits, runSettingsOf } from './build-sandbox.ts';
 import { mtimeRuleOf } from './build-times.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
@@ -17,6 +18,7 @@ import {
   lookupSteps,
   namedContextRoot,
   openContext,
+  type RunSettings,
   readContainerfiles,
   SIDE_FD,
   type SourceRoot,
@@ -45,7 +47,7 @@ import {
   ruledMtime,
 } from './oci/index.ts';
 import { writeOutputs } from './outputs.ts';
-import { parseContainerfiles } from './parser/index.ts';
+import { parseContainerfiles, parseMountOption } from './parser/index.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 import { squashImage } from './squash.ts';
@@ -59,6 +61,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const secrets = receiveSecrets(options.env);
   const context = openContext(options.context);
   const contexts = parseContexts(options.contexts);
+  const runSettings = runSettingsOf(options, options.env);
   const input = readContainerfiles(context, options.files, options.stdin);
   const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
@@ -70,10 +73,22 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const mtimeRule = mtimeRuleOf(options, graph);
     const remote = openRemote(options, workspace);
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
-    const rooms = { context, contexts, input, workspace, remote, images: bases.images, secrets, agents, mtimeRule };
+    const rooms = {
+      context,
+      contexts,
+      input,
+      workspace,
+      remote,
+      images: bases.images,
+      secrets,
+      agents,
+      mtimeRule,
+      runSettings,
+    };
     const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
+    refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
       await prefetch(graph, remote);
       return delegateBuild(pending, options, { ...bases.handOver, ...remote.handOver() });
@@ -119,6 +134,7 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
     buildPlatform: hostPlatform(),
     network: options.network,
     contexts: named,
+    mounts: options.mounts?.map(parseMountOption),
   };
 }
 
@@ -177,6 +193,7 @@ interface Rooms {
   readonly workspace: Workspace;
   readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
+  readonly runSettings: RunSettings;
   readonly mtimeRule: MtimeRule | undefined;
   readonly secrets: Secrets;
   readonly agents: SshAgents;
@@ -189,7 +206,7 @@ function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { i
 }
 
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
-  const { context, input, workspace, images, mtimeRule } = rooms;
+  const { context, input, workspace, images, mtimeRule, runSettings } = rooms;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
@@ -211,6 +228,7 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     signal: options.signal,
     jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
     noCache: options.noCache,
+    runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),
   };

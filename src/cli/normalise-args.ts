@@ -23,6 +23,7 @@ const WITHOUT_VALUE: ReadonlyMap<string, string> = new Map([
     '--layers',
     '--rm',
     '--force-rm',
+    '--http-proxy',
   ].map((name) => [name, 'true'] as const),
   ['--pull', 'always'],
 ]);

@@ -2,6 +2,7 @@ import { BuildError, type SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/index.ts';
 import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
 import { withAllFiles } from './copy.ts';
+import { withMounts } from './global-mounts.ts';
 import type { BuildGraph } from './graph.ts';
 import { editedAnnotations, editedPlatform, NO_EDITS, withFirstEdits, withLastEdits } from './image-edits.ts';
 import { lowerInstruction } from './lower-instruction.ts';
@@ -84,7 +85,7 @@ class Lowering {
     this.triggers.push(...triggers);
     const edits = this.#options.edits ?? NO_EDITS;
     const first = withFirstEdits(this.#firstState(index, origin, from.range), edits, origin.type !== 'stage');
-    const all = [...triggers, ...instructions];
+    const all = withMounts([...triggers, ...instructions], this.#options.mounts);
     return all.reduce((state, instruction, at) => {
       const position = all.slice(0, at).filter(makesLayer).length;
       return lowerInstruction(instruction, state, this.#context(index, position));

@@ -1,5 +1,6 @@
 import type { SourceRange } from '../errors.ts';
 import { formatImageName, formatPlatform, type ImageConfig, type Platform, parseImageName } from '../oci/index.ts';
+import type { MountSyntax } from '../parser/index.ts';
 import type { ImageEdits } from './image-edits.ts';
 import type { NamedContexts } from './named-contexts.ts';
 
@@ -12,6 +13,8 @@ export interface LowerOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** Default: none. */
   readonly edits?: ImageEdits | undefined;
+  /** `--mount`: of every RUN, before its own. */
+  readonly mounts?: readonly MountSyntax[] | undefined;
   /** `--from`: stands in the first FROM for what is written there. */
   readonly from?: string | undefined;
   readonly platform: Platform;

@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
+import { addLimitOptions } from '../build-options/limits.ts';
 import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
+import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-options/sandbox.ts';
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
@@ -15,7 +17,7 @@ import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, pars
 import { version } from '../version.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
-interface Flags extends ResultFlags, ImageFlags, TimeFlags {
+interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
   readonly file?: readonly string[];
   readonly buildContext?: readonly string[];
   readonly ignorefile?: string;
@@ -84,6 +86,8 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
   addResultOptions(command);
   addImageOptions(command);
   addTimeOptions(command);
+  addSandboxOptions(command);
+  addLimitOptions(command);
   withExamples(command, [
     'tsbuild -t image0 -f Containerfile .',
     'tsbuild build --target test --build-arg VERSION=1.2 .',
@@ -114,6 +118,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   refuseAnnotations(image, results.format);
   const settings = {
     ...results,
+    ...sandboxOptions(flags),
     ...image,
     ...times,
     context: directory,
