@@ -68,11 +68,11 @@ function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
   const [name = '', ...args] = spec.argv;
   const program = lookupProgram(name, spec.env);
   if ('reason' in program) return Promise.resolve(notStarted(program.reason));
+  limitProcess(spec.settings?.ulimits ?? []);
   return new Promise((resolve) => {
     // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
     const options = { argv0: name, env: { ...spec.env }, detached: true };
     const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
-    if (child.pid !== undefined) limitProcess(child.pid, spec.settings?.ulimits ?? []);
     child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
     child.once('exit', (code, signal) =>
       resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),

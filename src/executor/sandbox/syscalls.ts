@@ -144,17 +144,18 @@ export function forbidNewPrivileges(): void {
 
 const RLIM_INFINITY = 0xffffffffffffffffn;
 
-/** Limits of another process (prlimit(2)); undefined: unlimited. EPERM above its hard limit, ESRCH. */
-export function prlimit(
-  pid: number,
+/** Of this process and what it starts (setrlimit(2)); undefined: unlimited. EPERM above the hard limit. */
+export function setLimit(
   resource: number,
   { soft, hard }: { readonly soft: number | undefined; readonly hard: number | undefined },
 ): void {
-  const limit = Buffer.alloc(16); // struct rlimit64: rlim_cur, rlim_max
+  const limit = Buffer.alloc(16); // struct rlimit: rlim_cur, rlim_max
   limit.writeBigUInt64LE(soft === undefined ? RLIM_INFINITY : BigInt(soft), 0);
   limit.writeBigUInt64LE(hard === undefined ? RLIM_INFINITY : BigInt(hard), 8);
-  const prototype = 'int prlimit(int pid, int resource, const uint8_t *limit, const uint8_t *old)';
-  call(prototype, [pid, resource, limit, null], { name: 'prlimit', subject: `resource ${resource}` });
+  call('int setrlimit(int resource, const uint8_t *limit)', [resource, limit], {
+    name: 'setrlimit',
+    subject: `resource ${resource}`,
+  });
 }
 
 export interface Identity {
