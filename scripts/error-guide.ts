@@ -29,6 +29,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     next: 'Correct the expression after the `$`, or give the variable a value',
   },
   E_UNSUPPORTED: { meaning: 'Valid, but not built yet', next: 'See the list in README.md' },
+  E_LINT: {
+    meaning: '`--check` found warnings, or the Containerfile says `# check=error=true` and there are some',
+    next: 'Correct each, or skip its rule with `# check=skip=RULE`',
+  },
   E_NO_CONTAINERFILE: { meaning: 'No Containerfile or Dockerfile', next: 'Give its path with `-f`' },
   E_CONTEXT: { meaning: 'The context cannot be read', next: 'Give an existing, readable directory' },
   E_NOT_IN_CONTEXT: {

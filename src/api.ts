@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptions } from './build-options.ts';
+import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
 import type { Descriptor, Digest } from './oci/index.ts';
@@ -75,8 +76,8 @@ export interface BuildOptions
   readonly jobs?: number | undefined;
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshIdentity[];
-  /** Only print the graph, run nothing. */
-  readonly printGraph?: boolean | undefined;
+  /** Only answer this about the file; run nothing. */
+  readonly call?: Call | undefined;
   /** For `dest=-`. */
   readonly stdout?: Writable | undefined;
   /** How to run this very command again inside the namespace. */
@@ -104,9 +105,20 @@ export interface Delegated {
   readonly exitCode: number;
 }
 
-export interface GraphText {
-  readonly kind: 'graph';
+/** What `--check`, `--call` and `--print` ask for. The graph has no JSON. */
+export interface Call {
+  readonly what: 'graph' | 'check' | 'outline' | 'targets';
+  readonly format: 'text' | 'json';
+}
+
+/** The answer to a `Call`: text for standard output. */
+export interface Report {
+  readonly kind: 'report';
   readonly text: string;
+  /** Not 0: a check found something. */
+  readonly exitCode: number;
+  /** Why the file could not be built: to be shown after the text. */
+  readonly error?: BuildError;
 }
 
 export interface ImageSummary {

@@ -66,6 +66,68 @@ function annotationsOf({ rawManifest, descriptor }: Image): Readonly<Record<stri
   return Object.fromEntries(entries.filter(([, value]) => typeof value === 'string'));
 }
 
+/**
+ * Of the images that any stage needs, those that the store has (with `pull`, those of the registry); `missing` are the
+ * names of the others. For a look at the file, which may need none of them.
+ */
+export async function knownBases(
+  file: Containerfile,
+  lowering: LowerOptions,
+  options: BaseOptions,
+): Promise<{ readonly configs: ReadonlyMap<string, BaseImage>; readonly missing: readonly string[] }> {
+  const configs = new Map<string, BaseImage>();
+  const missing = new Map<string, string>();
+  const next = () => everyRequired(file, lowering, configs).find((image) => !missing.has(keyOf(image)));
+  for (let required = next(); required; required = next()) {
+    const { name } = required;
+    const image =
+      options.pull === 'always' || options.pull === 'newer'
+        ? await find(file, required, { ...options, known: new Map() })
+        : await lookupStored(required, options.workspace);
+    if (!image) missing.set(keyOf(required), name);
+    else {
+      const reference = formatImageName(parseImageName(name));
+      configs.set(keyOf(required), {
+        reference,
+        digest: image.descriptor.digest,
+        config: image.config,
+        annotations: annotationsOf(image),
+      });
+    }
+  }
+  return { configs, missing: [...new Set(missing.values())] };
+}
+
+const keyOf = ({ name, platform }: RequiredImage): string => imageKey(name, platform);
+
+/** Of all stages; none of those with an error, which is reported elsewhere. */
+export function everyRequired(
+  file: Containerfile,
+  lowering: LowerOptions,
+  known: ReadonlyMap<string, BaseImage>,
+): readonly RequiredImage[] {
+  return [...file.stages.keys()].flatMap((index) => {
+    try {
+      return requiredImages(file, { ...lowering, target: String(index) }, known);
+    } catch (error) {
+      if (error instanceof BuildError) return [];
+      throw error;
+    }
+  });
+}
+
+async function lookupStored({ name, platform }: RequiredImage, { store }: Workspace): Promise<Image | undefined> {
+  const image = parseImageName(name);
+  const stored = image.transport === 'docker' ? await store.images.locate(image.reference) : undefined;
+  if (!stored) return undefined;
+  try {
+    return await store.images.resolve(stored, platform);
+  } catch (error) {
+    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return undefined;
+    throw error;
+  }
+}
+
 /** Digests of manifests in the store by the key of a local image. */
 type KnownImages = ReadonlyMap<string, Digest>;
 

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, Environment, GraphText, PullPolicy } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, PullPolicy, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { refuseLimits, runSettingsOf } from './build-sandbox.ts';
 import { mtimeRuleOf } from './build-times.ts';
+import { answerCall } from './calls.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
@@ -30,7 +31,9 @@ import {
   type ContextOp,
   dumpGraph,
   type GraphWarning,
+  type LintResult,
   type LowerOptions,
+  lint,
   lower,
   type Node,
   stepsOf,
@@ -56,19 +59,25 @@ import { squashImage } from './squash.ts';
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
  * store and outputs. Throws `BuildError`; the store is intact after any failure.
  */
-export async function build(options: BuildOptions): Promise<BuildResult | Delegated | GraphText> {
+export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const context = openContext(options.context);
   const contexts = parseContexts(options.contexts);
   const runSettings = runSettingsOf(options, options.env);
   const input = readContainerfiles(context, options.files, options.stdin);
+  const lowering = loweringOf(options, contexts);
+  if (options.call && options.call.what !== 'graph')
+    return answerCall(options.call, { options, lowering, input, context });
   const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
-    const lowering = loweringOf(options, contexts);
     const bases = await resolveBases(file, lowering, { workspace, pull: pullPolicy(options), session: options });
     const graph = lower(file, lowering, bases.configs);
-    if (options.printGraph) return { kind: 'graph', text: dumpGraph(graph) };
+    if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
+    const { ignore } = contextRoot(context, { input, ignoreFile: options.ignoreFile });
+    const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
+    if (checked.violation) announceLint(checked, options);
+    if (checked.violation) throw checked.violation;
 
     const mtimeRule = mtimeRuleOf(options, graph);
     const remote = openRemote(options, workspace);
@@ -97,7 +106,9 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
-    announce(graph, [...file.warnings, ...graph.warnings, ...competing], options);
+    announceLint(checked, options);
+    const other = file.warnings.filter(({ rule }) => rule === undefined);
+    announce(graph, [...other, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const assembled = assembleImage(graph, results, {
       format: options.format,
@@ -232,6 +243,11 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),
   };
+}
+
+function announceLint({ warnings }: LintResult, { emit }: BuildOptions): void {
+  for (const { detail, rule, range, hint } of warnings)
+    emit({ type: 'warning', message: detail, rule, range, ...(hint === undefined ? {} : { hint }) });
 }
 
 function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }: BuildOptions): void {

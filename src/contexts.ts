@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildError, systemErrorCode } from './errors.ts';
-import { contextKey, type NamedContext, type NamedContexts } from './graph/index.ts';
+import { contextKey, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
 import { parseImageName } from './oci/index.ts';
 import { remoteSource } from './parser/index.ts';
 
@@ -54,9 +54,15 @@ function parseSource(name: string, source: string): NamedContext {
   if (LAYOUT.test(source)) return imageContext(name, source.replace(LAYOUT, 'oci:'));
   if (TRANSPORT.test(source)) return imageContext(name, source);
   const kind = remoteSource(source);
+  if (kind === 'a URL' && !URL.canParse(source)) {
+    throw new BuildError('E_USAGE', `The build context "${name}" has a URL that cannot be read`, {
+      hint: `Write --build-context ${name}=https://HOST/PATH`,
+    });
+  }
   if (kind === undefined) return { type: 'directory' };
-  if (kind === 'a URL') return { type: 'remote', op: { kind: 'http', url: source, name: 'context' } };
-  throw new BuildError('E_UNSUPPORTED', `Cannot use "${source}" as a build context: git is not supported yet`);
+  if (kind === 'a URL') return { type: 'remote', op: { kind: 'http', url: new URL(source).href, name: 'context' } };
+  const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
+  return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
 }
 
 function imageContext(name: string, image: string): NamedContext {

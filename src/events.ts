@@ -49,6 +49,8 @@ export type BuildEvent =
   | {
       readonly type: 'warning';
       readonly message: string;
+      /** The lint rule that found it. */
+      readonly rule?: string;
       readonly range?: SourceRange;
       readonly hint?: string;
     }

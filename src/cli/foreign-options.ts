@@ -1,7 +1,7 @@
 /** Options of `docker build`, `docker buildx build` and `buildah build` that this program does not have yet. */
 const BUILD_OPTIONS =
   'all-platforms allow attest blob-cache builder cache-from cache-to cache-ttl ' +
-  'cdi-config-dir cert-dir cgroupns check compat-volumes compress cpp-flag ' +
+  'cdi-config-dir cert-dir cgroupns compat-volumes compress cpp-flag ' +
   'creds decryption-key device disable-compression ' +
   'disable-content-trust force-compression group-add hooks-dir ' +
   'ipc isolation layer-label ' +

@@ -95,10 +95,24 @@ function fromStdin(stdin: Uint8Array | undefined): FoundFile {
   return { source: decodeContainerfile(stdin ?? new Uint8Array(), '<stdin>'), mtime: 0 };
 }
 
+/** buildah runs files with this ending through the C preprocessor; in BuildKit and here its lines are comments. */
+const TEMPLATE = /\.in$/;
+const PREPROCESSOR_LINE = /^#(?:include|define|undef|if|ifdef|ifndef|elif|else|endif)\b/m;
+
+function refuseTemplate({ name, text }: SourceFile): void {
+  if (!TEMPLATE.test(name) || !PREPROCESSOR_LINE.test(text)) return;
+  throw new BuildError('E_UNSUPPORTED', `Cannot build "${name}": it is for the C preprocessor, which is not run`, {
+    hint: `Run it yourself: cpp -E -P -traditional ${name} | tsbuild -f - CONTEXT`,
+  });
+}
+
 function findNamed(context: string, file: string): FoundFile {
   for (const path of [resolve(file), resolve(context, file)]) {
     const read = readSmall(path, 'E_NO_CONTAINERFILE');
-    if (read) return { source: decodeContainerfile(read.bytes, file), path, mtime: read.mtime };
+    if (!read) continue;
+    const source = decodeContainerfile(read.bytes, file);
+    refuseTemplate(source);
+    return { source, path, mtime: read.mtime };
   }
   throw new BuildError('E_NO_CONTAINERFILE', `No such Containerfile: "${file}", neither here nor in the context`, {
     hint: 'Name the file with -f, or "-f -" for standard input',

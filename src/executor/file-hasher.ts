@@ -1,12 +1,13 @@
 import { type BigIntStats, closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { readXattrs } from '../layers/index.ts';
+import { extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
-import { openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
+import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
 const RACY_NS = 2_000_000_000n;
 const CHUNK_BYTES = 1024 * 1024;
+const ZEROS = new Uint8Array(CHUNK_BYTES);
 const FORMAT = 'tsbuild-stat-cache 2';
 
 type Xattrs = ReadonlyMap<string, Uint8Array>;
@@ -139,7 +140,17 @@ function hashFile(seen: SeenFile): string {
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   const fd = openUnchanged(seen);
   try {
-    for (let n = readSync(fd, buffer); n > 0; n = readSync(fd, buffer)) hash.update(buffer.subarray(0, n));
+    let at = 0;
+    for (const { end, isHole } of extentsOf(fd, Number(seen.stat.size))) {
+      while (at < end) {
+        const n = isHole
+          ? Math.min(end - at, CHUNK_BYTES)
+          : readSync(fd, buffer, 0, Math.min(end - at, CHUNK_BYTES), at);
+        if (n === 0) throw changedMeanwhile(seen.file);
+        hash.update((isHole ? ZEROS : buffer).subarray(0, n));
+        at += n;
+      }
+    }
     requireUnchanged(fd, seen);
   } finally {
     closeSync(fd);

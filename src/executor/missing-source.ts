@@ -13,7 +13,7 @@ const MOST_LOOKED_AT = 2000;
 export function missingSource(root: SourceRoot, written: string, path: string): BuildError {
   const real = resolveSource(root, path);
   const ignored = real === undefined ? undefined : [path, real].find((name) => isIgnored(root, name));
-  if (ignored !== undefined) return ignoredSource(root, written, { path: ignored, again: path });
+  if (ignored !== undefined) return ignoredSource(root, written, { path: ignored, again: ignored });
   const nearest = nearestSource(root, path);
   return new BuildError(
     'E_NOT_IN_CONTEXT',

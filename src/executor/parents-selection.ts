@@ -70,6 +70,6 @@ function requirePath({ entries, root }: PathSelection, { path, base, exclude, so
   if (real === undefined || isIgnored(root, real) || isIgnored(root, whole))
     throw missingSource(root, source.path, whole);
   throw new BuildError('E_NOT_IN_CONTEXT', `Cannot copy "${source.path}" with --parents: it leads through a link`, {
-    hint: `Name what the link leads to, "${real}", or end the part in front of the link's target with "/./"`,
+    hint: `Name the path that it leads to: "${real}"`,
   });
 }

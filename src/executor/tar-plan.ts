@@ -1,10 +1,10 @@
 import { closeSync, readSync } from 'node:fs';
 import { BuildError } from '../errors.ts';
-import { encodeHeader, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
+import { encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import type { StagedArchive, StagedMember } from './archive-source.ts';
 import type { StagedView } from './staged-view.ts';
-import { openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
+import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** Where a file's bytes come from. */
 export type Body = ({ readonly type: 'host' } & SeenFile) | { readonly type: 'bytes'; readonly bytes: Uint8Array };
@@ -116,19 +116,28 @@ function* writeBody(batch: Batch, size: number, body: Body): Iterable<Uint8Array
 function* readHost(batch: Batch, size: number, seen: SeenFile): Iterable<Uint8Array> {
   const fd = openUnchanged(seen);
   try {
-    for (let left = size; left > 0; ) {
-      const space = batch.space();
-      const n = readSync(fd, space, 0, Math.min(left, space.byteLength), null);
-      if (n === 0) break;
-      left -= n;
-      batch.advance(n);
-      if (batch.isFull) yield* batch.take();
+    let at = 0;
+    for (const { end, isHole } of extentsOf(fd, size)) {
+      while (at < end) {
+        const space = batch.space();
+        const wanted = Math.min(end - at, space.byteLength);
+        const n = isHole ? fillZeros(space, wanted) : readSync(fd, space, 0, wanted, at);
+        if (n === 0) throw changedMeanwhile(seen.file);
+        at += n;
+        batch.advance(n);
+        if (batch.isFull) yield* batch.take();
+      }
     }
     requireUnchanged(fd, seen);
   } finally {
     closeSync(fd);
   }
 }
+
+const fillZeros = (space: Uint8Array, length: number): number => {
+  space.fill(0, 0, length);
+  return length;
+};
 
 /** Reads the archive again; an entry that was overwritten later is left out. */
 async function* writeArchive(batch: Batch, archive: StagedArchive, plan: TarPlan): AsyncIterable<Uint8Array> {

@@ -28,11 +28,14 @@ export function requireUnchanged(fd: number, { file, stat }: SeenFile): void {
     now.size === stat.size &&
     now.mtimeNs === stat.mtimeNs &&
     now.ctimeNs === stat.ctimeNs;
-  if (isSame) return;
-  throw new BuildError('E_CONTEXT', `Cannot copy "${file}": it changed while it was read`, {
+  if (!isSame) throw changedMeanwhile(file);
+}
+
+/** Also for a file that ends before its size says so. */
+export const changedMeanwhile = (file: string): BuildError =>
+  new BuildError('E_CONTEXT', `Cannot copy "${file}": it changed while it was read`, {
     hint: 'Stop what writes the file, or name it in .containerignore',
   });
-}
 
 function openFile(file: string): number {
   try {

@@ -37,8 +37,10 @@ export function lowerArg({ args }: ArgInstruction, state: StageState, context: S
   const { buildArgs } = context.options;
   const texts: string[] = [];
   let current = state;
-  for (const { name, default: word } of args) {
+  for (const { name: written, default: word, range } of args) {
     const before = current;
+    // BuildKit expands the name, too
+    const name = written.includes('$') ? expandIn({ text: written, range }, before, context) : written;
     const expandDefault = word && (() => expandIn(word, before, context));
     const value = argValue(name, { buildArgs, global: context.global, ...(expandDefault ? { expandDefault } : {}) });
     current = { ...before, scope: withArg(before.scope, name, value) };

@@ -14,7 +14,7 @@ import { formatEnv } from './scope.ts';
 import { imageState, inheritedState, type StageState, scratchState, withHistory } from './stage-state.ts';
 import { type ImageOrigin, type Origin, StageTable } from './stages.ts';
 import type { StepContext } from './step-context.ts';
-import { unusedBuildArgs, Warnings } from './warnings.ts';
+import { unusedBuildArgs } from './warnings.ts';
 
 /** Positions count these only: an ENV put in between does not rename the steps after it. */
 const makesLayer = ({ kind }: StageInstruction): boolean => kind === 'RUN' || kind === 'COPY' || kind === 'ADD';
@@ -29,7 +29,6 @@ interface SourcePlace {
 
 /** One lowering: stages are lowered when something needs them, once. */
 class Lowering {
-  readonly warnings = new Warnings();
   readonly table: StageTable;
   readonly triggers: StageInstruction[] = [];
   readonly #file: Containerfile;
@@ -42,7 +41,7 @@ class Lowering {
     this.#file = file;
     this.#options = options;
     this.#images = images;
-    this.table = new StageTable(file, options, this.warnings.add);
+    this.table = new StageTable(file, options);
   }
 
   /** A stage with all of its files: what its last WORKDIR promised included. */
@@ -156,7 +155,6 @@ class Lowering {
       options: this.#options,
       global: this.table.global,
       escape: this.#file.directives.escape,
-      warn: this.warnings.add,
       nodes: this.#nodes,
       stage,
       place: `${stage}/${position}`,
@@ -185,8 +183,6 @@ export function lower(file: Containerfile, options: LowerOptions, images: BaseIm
   const state = withSomeHistory(edited, fromText(table, options));
   const annotations = editedAnnotations(state.baseImage?.annotations ?? {}, edits);
   const epoch = table.global.args.get('SOURCE_DATE_EPOCH');
-  const unused = [...unusedBuildArgs(file, lowering.triggers, options.buildArgs), ...table.contexts.unused(file)];
-  for (const warning of unused) lowering.warnings.add(warning);
   return {
     target: state.node,
     platform: editedPlatform(state.platform, state.baseImage?.config, edits),
@@ -197,6 +193,6 @@ export function lower(file: Containerfile, options: LowerOptions, images: BaseIm
     history: state.history,
     ...(state.baseCreated === undefined ? {} : { baseCreated: state.baseCreated }),
     ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: epoch }),
-    warnings: lowering.warnings.list(),
+    warnings: [...unusedBuildArgs(file, lowering.triggers, options.buildArgs), ...table.contexts.unused(file)],
   };
 }

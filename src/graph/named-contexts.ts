@@ -1,6 +1,6 @@
 import { BuildError } from '../errors.ts';
 import { formatPlatform, formatReference, type Platform, parsePlatform, parseReference } from '../oci/index.ts';
-import { type Containerfile, suggest } from '../parser/index.ts';
+import { type Containerfile, type StageInstruction, suggest } from '../parser/index.ts';
 import type { GraphWarning } from './graph.ts';
 import type { GitOp, HttpOp } from './op.ts';
 
@@ -91,16 +91,24 @@ export class ContextTable {
 }
 
 /** Whatever stands where a stage or an image may be named. */
-function namesIn(file: Containerfile): readonly string[] {
-  return file.stages.flatMap(({ from, instructions }) => [
+const namesIn = (file: Containerfile): readonly string[] =>
+  file.stages.flatMap(({ from, instructions }) => [
     from.image.text,
     ...(from.name === undefined ? [] : [from.name]),
-    ...instructions.flatMap((instruction) => {
-      if (instruction.kind === 'COPY') return instruction.from?.text ?? [];
-      if (instruction.kind !== 'RUN') return [];
+    ...instructions.flatMap(namesOf),
+  ]);
+
+function namesOf(instruction: StageInstruction): readonly string[] {
+  switch (instruction.kind) {
+    case 'COPY':
+      return instruction.from ? [instruction.from.text] : [];
+    case 'RUN':
       return instruction.mounts.flatMap(({ fields }) =>
         fields.flatMap(({ key, value }) => (key === 'from' && value ? [value.text] : [])),
       );
-    }),
-  ]);
+    case 'ONBUILD':
+      return namesOf(instruction.instruction);
+    default:
+      return [];
+  }
 }

@@ -14,7 +14,7 @@ export function requiredImages(
   options: LowerOptions,
   images: BaseImages,
 ): readonly RequiredImage[] {
-  const table = new StageTable(file, options, () => {}); // lower() reports the same warnings
+  const table = new StageTable(file, options);
   const missing = new Map<string, RequiredImage>();
   const queue: Origin[] = [{ type: 'stage', index: table.target }];
   const seen = new Set<number>();

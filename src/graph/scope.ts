@@ -22,11 +22,6 @@ const PROXY_NAMES: ReadonlySet<string> = new Set([...PROXIES, ...PROXIES.map((na
 export const lookupVariable = ({ env, args }: Scope, name: string): string | undefined =>
   env.get(name) ?? args.get(name);
 
-/** Names that have a value, for suggestions. */
-export function variableNames({ env, args }: Scope): string[] {
-  return [...new Set([...env.keys(), ...[...args].filter(([, value]) => value !== undefined).map(([name]) => name)])];
-}
-
 export function withEnv(scope: Scope, pairs: Iterable<readonly [string, string]>): Scope {
   return { ...scope, env: new Map([...scope.env, ...pairs]) };
 }

@@ -1,8 +1,7 @@
 import { BuildError, type SourceRange } from '../errors.ts';
 import { type Platform, parsePlatform } from '../oci/index.ts';
 import { type Containerfile, type StageSyntax, suggest, type Word } from '../parser/index.ts';
-import { type ExpandSettings, expandWord } from './expansion.ts';
-import type { GraphWarning } from './graph.ts';
+import { expandWord } from './expansion.ts';
 import { ContextTable, type FoundContext } from './named-contexts.ts';
 import type { ContextOp, GitOp, HttpOp } from './op.ts';
 import { imageKey, type LowerOptions } from './options.ts';
@@ -40,13 +39,14 @@ function imageOrigin(name: string, { platform, range }: Place): ImageOrigin {
   }
 }
 
-function globalScope(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']): Scope {
+const SHORTEST_TO_CORRECT = 3;
+
+function globalScope(file: Containerfile, options: LowerOptions): Scope {
   return file.globalArgs
     .flatMap((instruction) => instruction.args)
     .reduce(
       (scope, { name, default: word }) => {
-        const expandDefault =
-          word && (() => expandWord(word, { scope, escape: file.directives.escape, warn, isGlobal: true }));
+        const expandDefault = word && (() => expandWord(word, { scope, escape: file.directives.escape }));
         const value = argValue(name, { buildArgs: options.buildArgs, ...(expandDefault ? { expandDefault } : {}) });
         return withArg(scope, name, value);
       },
@@ -61,15 +61,13 @@ export class StageTable {
   readonly target: number;
   readonly #file: Containerfile;
   readonly #options: LowerOptions;
-  readonly #warn: ExpandSettings['warn'];
   readonly #origins = new Map<number, Origin>();
 
-  constructor(file: Containerfile, options: LowerOptions, warn: ExpandSettings['warn']) {
+  constructor(file: Containerfile, options: LowerOptions) {
     this.#file = file;
     this.#options = options;
-    this.#warn = warn;
     this.contexts = new ContextTable(options.contexts);
-    this.global = globalScope(file, options, warn);
+    this.global = globalScope(file, options);
     this.target = this.#findTarget(options.target);
   }
 
@@ -239,14 +237,20 @@ export class StageTable {
   /** With what FROM lines see. `unset`: what to say of a variable without a value that may be why the text is wrong. */
   #expand(word: Word): { text: string; unset?: string } {
     let unset: string | undefined;
-    const warn = (warning: GraphWarning): void => {
-      unset ??= warning.hint === undefined ? undefined : `${warning.message}. ${warning.hint}`;
-      this.#warn(warning);
+    const onUndefined = (name: string): void => {
+      // Declared without a value: empty on purpose, as far as anybody can tell.
+      if (!this.global.args.has(name)) unset ??= explainUnset(name, this.global);
     };
-    const settings = { scope: this.global, escape: this.#file.directives.escape, warn, isGlobal: true };
-    const text = expandWord(word, settings);
+    const text = expandWord(word, { scope: this.global, escape: this.#file.directives.escape, onUndefined });
     return unset === undefined ? { text } : { text, unset };
   }
+}
+
+function explainUnset(name: string, { args }: Scope): string {
+  // One wrong letter in a short name is another name.
+  const near = name.length < SHORTEST_TO_CORRECT ? undefined : suggest(name, args.keys());
+  const advice = near === undefined ? `Declare it with ARG ${name} before the first FROM` : `Did you mean "${near}"?`;
+  return `Variable "${name}" is not set here and expands to nothing. ${advice}`;
 }
 
 /** A mistake in an expanded text gets its place, and the unset variable as its likely cause. */

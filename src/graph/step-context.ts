@@ -13,7 +13,6 @@ export interface StepContext {
   readonly options: LowerOptions;
   readonly global: Scope;
   readonly escape: '\\' | '`';
-  readonly warn: ExpandSettings['warn'];
   readonly nodes: NodeTable;
   /** Name or index. */
   readonly stage: string;
@@ -26,7 +25,6 @@ export interface StepContext {
 const settingsOf = (state: StageState, context: StepContext): ExpandSettings => ({
   scope: state.scope,
   escape: context.escape,
-  warn: context.warn,
 });
 
 /** Expands with the environment before the instruction: `ENV a=1 b=$a` sees the old `a`. */

@@ -2,21 +2,6 @@ import { type Containerfile, isOwnFrontEnd, type StageInstruction, suggest } fro
 import type { GraphWarning } from './graph.ts';
 import { buildArg, isPredefined } from './scope.ts';
 
-/** Collects warnings, each place and text once (ranges of shared stages would repeat them). */
-export class Warnings {
-  readonly #byText = new Map<string, GraphWarning>();
-
-  readonly add = (warning: GraphWarning): void => {
-    const { start, source } = warning.range ?? {};
-    const key = JSON.stringify([warning.message, source?.name, start?.line, start?.column]);
-    if (!this.#byText.has(key)) this.#byText.set(key, warning);
-  };
-
-  list(): readonly GraphWarning[] {
-    return [...this.#byText.values()];
-  }
-}
-
 const declared = (instruction: StageInstruction): string[] =>
   instruction.kind === 'ARG' ? instruction.args.map(({ name }) => name) : [];
 
@@ -28,8 +13,10 @@ export function unusedBuildArgs(
 ): readonly GraphWarning[] {
   const instructions = [...file.globalArgs, ...file.stages.flatMap((stage) => stage.instructions), ...triggers];
   const names = new Set(instructions.flatMap(declared));
+  // a name that is expanded may be any
+  const isAnyName = [...names].some((name) => name.includes('$'));
   const unused = Object.keys(buildArgs)
-    .filter((name) => !names.has(name) && !isPredefined(name))
+    .filter((name) => !isAnyName && !names.has(name) && !isPredefined(name))
     .map((name) => {
       const near = suggest(name, names);
       const hint = near === undefined ? `Declare it with ARG ${name} where it is needed` : `Did you mean "${near}"?`;

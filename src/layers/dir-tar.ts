@@ -1,10 +1,10 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { BuildError } from '../errors.ts';
 import { type DiffId, diffIdFrom, sha256 } from '../oci/index.ts';
+import { extentsOf } from './file-extents.ts';
 import { readMeta } from './layer-meta.ts';
 import { type LayerMember, walkLayer } from './layer-walk.ts';
-import { nextData } from './syscalls.ts';
 import { encodeHeader, paddingAfter, TAR_END } from './tar/encode.ts';
 
 const CHUNK = 256 * 1024;
@@ -69,23 +69,6 @@ const fillZeros = (space: Uint8Array, length: number): number => {
   space.fill(0, 0, length);
   return length;
 };
-
-interface FileExtent {
-  readonly end: number;
-  readonly isHole: boolean;
-}
-
-/** Data and holes of a file in turn, up to `size`. */
-function* extentsOf(fd: number, size: number): Generator<FileExtent> {
-  const isSparse = size >= CHUNK && fstatSync(fd).blocks * 512 < size;
-  for (let at = 0; isSparse && at < size; ) {
-    const data = nextData(fd, at);
-    yield { end: Math.min(data?.start ?? size, size), isHole: true };
-    if (data) yield { end: Math.min(data.end, size), isHole: false };
-    at = data?.end ?? size;
-  }
-  yield { end: size, isHole: false };
-}
 
 const changed = (path: string): BuildError =>
   new BuildError('E_BAD_LAYER', `Cannot read "/${path}" for its layer: it became shorter meanwhile`, {

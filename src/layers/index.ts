@@ -8,6 +8,7 @@ export { openIfArchive } from './archive.ts';
 export { readXattrs } from './attributes.ts';
 export { type CompressionKind, decompress, detectCompression } from './compression.ts';
 export { DirectorySnapshotter } from './directory.ts';
+export { extentsOf, type FileExtent } from './file-extents.ts';
 export { type FlatEntry, flattenLayers } from './flatten.ts';
 export { LayerDirectories } from './layer-directories.ts';
 export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';

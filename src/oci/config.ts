@@ -72,5 +72,9 @@ export function parseConfig(raw: Uint8Array): ImageConfig {
   }
 }
 
-/** The bytes of a config that we author: canonical JSON, so that equal configs have equal digests. */
-export const encodeConfig = (config: ImageConfig): Uint8Array => Buffer.from(canonicalJson(config as unknown as Json));
+/**
+ * The bytes of a config that we author: canonical JSON, so that equal configs have equal digests; a health check in the
+ * order in which Docker writes it, for readers that compare its text.
+ */
+export const encodeConfig = (config: ImageConfig): Uint8Array =>
+  Buffer.from(canonicalJson(config as unknown as Json, new Set(['Healthcheck'])));

@@ -1,5 +1,5 @@
 import { BuildError, type SourceRange } from '../errors.ts';
-import { parseShellPattern, replacePattern, type ShellPattern, stripPattern } from './shell-pattern.ts';
+import { isAffordable, parseShellPattern, replacePattern, type ShellPattern, stripPattern } from './shell-pattern.ts';
 import { WordCollector } from './word-collector.ts';
 
 export interface ExpandOptions {
@@ -49,6 +49,8 @@ interface Mode {
 
 /** Far beyond what anybody writes, and far below what would exhaust the stack. */
 const DEEPEST = 200;
+/** As long as a whole Containerfile may be; `ENV a=$a$a` line upon line would fill the memory. */
+const LONGEST = 16 * 1024 * 1024;
 const SPECIAL = /[@*#?\-$!0]/;
 const NAME_START = /[\p{L}_]/u;
 const NAME_REST = /[\p{L}\p{Nd}_]/u;
@@ -59,6 +61,7 @@ class Expansion {
   readonly #options: ExpandOptions;
   #at = 0;
   #depth = 0;
+  #inserted = 0;
 
   constructor(text: string, options: ExpandOptions) {
     this.#characters = [...text];
@@ -177,6 +180,7 @@ class Expansion {
     if (operator !== '-' && operator !== '+' && operator !== '?') throw this.#unsupported(colon + (operator ?? ''));
     const word = this.read({ quotes: form.mode.quotes, stop: '}' });
     const value = this.#options.scope(name);
+    this.#count(value ?? '');
     const missing = value === undefined || (form.emptyIsUnset && value === '');
     if (operator === '+') return missing ? '' : word;
     if (!missing) return value;
@@ -191,8 +195,9 @@ class Expansion {
   #readStrip(form: { name: string; operator: '#' | '%'; mode: Mode }): string {
     const longest = this.#peek() === form.operator;
     if (longest) this.#at += 1;
-    const pattern = this.#pattern(this.read({ quotes: form.mode.quotes, stop: '}', rawEscapes: true }));
-    return stripPattern(this.#value(form.name), pattern, {
+    const written = this.read({ quotes: form.mode.quotes, stop: '}', rawEscapes: true });
+    const value = this.#value(form.name);
+    return stripPattern(value, this.#pattern(written, value), {
       end: form.operator === '#' ? 'prefix' : 'suffix',
       longest,
     });
@@ -201,12 +206,18 @@ class Expansion {
   #readReplace(name: string, mode: Mode): string {
     const all = this.#peek() === '/';
     if (all) this.#at += 1;
-    const pattern = this.#pattern(this.read({ quotes: mode.quotes, stop: '/', rawEscapes: true }));
+    const written = this.read({ quotes: mode.quotes, stop: '/', rawEscapes: true });
     const replacement = this.read({ quotes: mode.quotes, stop: '}', rawEscapes: true });
-    return replacePattern(this.#value(name), pattern, { replacement, all });
+    const value = this.#value(name);
+    const replaced = replacePattern(value, this.#pattern(written, value), { replacement, all });
+    this.#count(replaced);
+    return replaced;
   }
 
-  #pattern(text: string): ShellPattern {
+  #pattern(text: string, value: string): ShellPattern {
+    if (!isAffordable(text, value)) {
+      throw this.#error(`a pattern of ${text.length} characters is too long`, 'Use a shorter pattern, or a RUN step');
+    }
     const pattern = parseShellPattern(text);
     if (pattern) return pattern;
     throw this.#error(
@@ -233,7 +244,14 @@ class Expansion {
   #value(name: string): string {
     const value = this.#options.scope(name);
     if (value === undefined && NAME_START.test(name)) this.#options.onUndefined?.(name);
+    this.#count(value ?? '');
     return value ?? '';
+  }
+
+  #count(value: string): void {
+    this.#inserted += value.length;
+    if (this.#inserted <= LONGEST) return;
+    throw this.#error(`the result is longer than ${LONGEST} characters`, 'Look for a variable that repeats itself');
   }
 
   #peek(): string | undefined {

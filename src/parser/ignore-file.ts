@@ -94,7 +94,10 @@ function cleanPath(path: string): string {
 }
 
 /** For one directory: which rules match it or one of its parents. */
-type Hits = readonly boolean[];
+type Hits = Uint8Array;
+
+/** Memory for remembered directories; far more than ordinary contexts need. */
+const MOST_REMEMBERED = 64 * 1024 * 1024;
 
 class Matcher implements IgnoreFile {
   readonly patterns: readonly IgnorePattern[];
@@ -136,7 +139,7 @@ class Matcher implements IgnoreFile {
     let decided: number | undefined;
     for (const [index, rule] of this.#rules.entries()) {
       if (rule.pattern.negated !== ignored) continue;
-      if (!inherited?.[index] && !rule.test(path)) continue;
+      if (inherited?.[index] !== 1 && !rule.test(path)) continue;
       ignored = !ignored;
       decided = index;
     }
@@ -148,7 +151,10 @@ class Matcher implements IgnoreFile {
     if (known) return known;
     const parent = parentOf(directory);
     const inherited = parent === undefined ? undefined : this.#hits(parent);
-    const hits = this.#rules.map((rule, index) => inherited?.[index] === true || rule.test(directory));
+    const hits = Uint8Array.from(this.#rules, (rule, index) =>
+      inherited?.[index] === 1 || rule.test(directory) ? 1 : 0,
+    );
+    if (this.#directories.size * hits.length > MOST_REMEMBERED) this.#directories.clear();
     this.#directories.set(directory, hits);
     return hits;
   }

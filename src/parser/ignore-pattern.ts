@@ -19,8 +19,8 @@ type Token =
   /** A `**` at the end: anything. */
   | { readonly kind: 'rest' };
 
-/** A regular expression with more loops than this could take cubic time and worse on a hostile path. */
-const MOST_LOOPS = 3;
+/** A regular expression takes at most this much time, in steps, on a hostile path: its length to the power of the loops. */
+const MOST_STEPS = 10_000_000;
 
 /** `pattern` is clean (no `./`, no trailing `/`). Throws as filepathMatch does. */
 export function compileIgnorePattern(pattern: string): PathTest {
@@ -52,9 +52,15 @@ function simpleTest(pattern: string, tokens: readonly Token[]): PathTest | undef
 
 function generalTest(tokens: readonly Token[]): PathTest {
   const loops = tokens.filter((token) => token.kind === 'star' || token.kind === 'directories').length;
-  if (loops > MOST_LOOPS) return (path) => matchesByTable(tokens, [...path]);
-  const expression = new RegExp(`^${tokens.map(regexOf).join('')}$`, 'su');
-  return (path) => expression.test(path);
+  const shortest = tokens.filter(({ kind }) => kind === 'character' || kind === 'class' || kind === 'one').length;
+  // Compiled when needed: a pattern longer than any path never is.
+  let expression: RegExp | undefined;
+  return (path) => {
+    if (path.length < shortest) return false;
+    if (path.length ** loops > MOST_STEPS) return matchesByTable(tokens, [...path]);
+    expression ??= new RegExp(`^${tokens.map(regexOf).join('')}$`, 'su');
+    return expression.test(path);
+  };
 }
 
 function tokenize(pattern: string): Token[] {

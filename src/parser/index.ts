@@ -21,7 +21,7 @@ export {
 } from './ignore-file.ts';
 export * from './instructions.ts';
 export { parseMountOption } from './mount-option.ts';
-export { parseContainerfile, parseContainerfiles, parseTrigger } from './parser.ts';
+export { parseContainerfile, parseContainerfiles, parseTrigger, readInstructions } from './parser.ts';
 export { filepathMatch, hasWildcard, type PathComponent, splitPathPattern } from './path-match.ts';
 export { parsePorts } from './ports.ts';
 export { remoteSource } from './remote-source.ts';

@@ -206,6 +206,8 @@ export interface Directives {
 /** Something that builds, but that the author should know (e.g. an empty continuation line). */
 export interface ParseWarning {
   readonly message: string;
+  /** The lint rule that says the same: it speaks instead. */
+  readonly rule?: 'NoEmptyContinuation';
   readonly range: SourceRange;
 }
 

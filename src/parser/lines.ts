@@ -103,7 +103,9 @@ function readLogicalLine(cursor: Cursor, comments: readonly string[]): LogicalLi
     continues = continued;
   }
   // Blank lines at the end of the file continue nothing.
-  if (emptyAt && emptyAt.start.line < end.line) cursor.warnings.push({ message: EMPTY_CONTINUATION, range: emptyAt });
+  if (emptyAt && emptyAt.start.line < end.line) {
+    cursor.warnings.push({ message: EMPTY_CONTINUATION, rule: 'NoEmptyContinuation', range: emptyAt });
+  }
   const text: LocatedText = { source: cursor.source, text: parts.join(''), segments };
   if (text.text.trim() === '') return undefined;
   return readHeredocs(cursor, { text, heredocs: [], comments, end });

@@ -5,6 +5,7 @@ import { notATrigger, parseInstruction } from './instruction.ts';
 import type {
   ArgInstruction,
   Containerfile,
+  Directives,
   FromInstruction,
   Heredoc,
   Instruction,
@@ -94,12 +95,29 @@ export function parseTrigger(
   return instruction;
 }
 
+/** The instructions before the first one that cannot be read; none where not even the lines can be. */
+export function readInstructions(source: SourceFile): {
+  readonly directives: Directives;
+  readonly instructions: readonly Instruction[];
+} {
+  const instructions: Instruction[] = [];
+  let directives: Directives = { escape: '\\' };
+  try {
+    const header = readDirectives(source);
+    directives = header.directives;
+    const { escape: escapeCharacter } = directives;
+    const { lines } = readLogicalLines(source, { escape: escapeCharacter, directiveLines: header.lastLine });
+    for (const line of lines) instructions.push(parseInstruction(line, { escape: escapeCharacter }));
+  } catch (error) {
+    // What is wrong is the caller's to say: it has the error of the whole file.
+    if (!(error instanceof BuildError)) throw error;
+  }
+  return { directives, instructions };
+}
+
 /** What BuildKit builds without a word although it has no effect, or a surprising one. */
 function warningsOf(instruction: Instruction): ParseWarning[] {
   const { range } = instruction;
-  if (instruction.kind === 'FROM' && (instruction.name === 'scratch' || instruction.name === 'context')) {
-    return [{ message: `Stage name "${instruction.name}" is reserved: choose another one`, range }];
-  }
   if (instruction.kind === 'HEALTHCHECK' && !instruction.command && /^\S+\s+--/.test(instruction.raw)) {
     return [{ message: 'Options of HEALTHCHECK NONE have no effect', range }];
   }

@@ -10,6 +10,14 @@ export interface ShellPattern {
   readonly runs: readonly (readonly Token[])[];
 }
 
+/** Beyond this a match could take seconds; no name, path or version comes near it. */
+const MOST_COMPARISONS = 100_000_000;
+
+/** Whether matching is sure to end soon, whatever the two texts are. */
+export function isAffordable(pattern: string, value: string): boolean {
+  return pattern.length * value.length <= MOST_COMPARISONS;
+}
+
 /** undefined: the pattern has a bad escape. */
 export function parseShellPattern(text: string): ShellPattern | undefined {
   const runs: Token[][] = [[]];

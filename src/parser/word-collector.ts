@@ -13,10 +13,14 @@ export class WordCollector {
   }
 
   addUnquoted(text: string): void {
-    for (const character of text) {
-      if (!isSpace(character)) this.addQuoted(character);
-      else this.#endWord();
+    let from = 0;
+    for (let at = 0; at < text.length; at += 1) {
+      if (!isSpace(text[at])) continue;
+      if (at > from) this.addQuoted(text.slice(from, at));
+      this.#endWord();
+      from = at + 1;
     }
+    if (from < text.length) this.addQuoted(text.slice(from));
   }
 
   finish(): string[] {

@@ -18,6 +18,7 @@ import {
 } from '../oci/index.ts';
 import { abortable } from './abortable.ts';
 import { temporaryName } from './process-identity.ts';
+import { SparseFile } from './sparse-file.ts';
 import { touch } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
@@ -102,12 +103,14 @@ export class DiskContentStore implements ContentStore {
     const fail = (cause: unknown) => failing(path, expected && Math.max(0, expected.size - size))(cause);
     for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true }).catch(fail);
     const file = await open(path, 'wx', 0o600).catch(fail);
+    const sparse = new SparseFile(file);
     try {
       for await (const chunk of bytes) {
         hash?.update(chunk);
-        await file.writeFile(chunk).catch(fail);
+        await sparse.add(chunk).catch(fail);
         size += chunk.byteLength;
       }
+      await sparse.finish().catch(fail);
       await file.chmod(mode).catch(fail);
       await file.datasync().catch(fail);
     } finally {

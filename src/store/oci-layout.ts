@@ -55,11 +55,11 @@ export class OciLayout implements ImageSource, ImageSink {
   async resolve(_ref: Reference, platform: Platform, options: TransferOptions = {}): Promise<Image> {
     const { directory, name } = this.#options;
     const index = await this.#requireIndex();
-    const inIndex = index.manifests.some(({ digest }) => digest === name);
-    const entry =
-      name !== undefined && isDigest(name) && !inIndex
-        ? { mediaType: OCI_MANIFEST, digest: name, size: 0 } // a manifest that only an index in the layout names
-        : chooseFromIndex(index, { name, platform, where: directory });
+    const isInner = name !== undefined && isDigest(name) && (await this.#blobs.stat(name)) !== undefined;
+    // a digest may be that of a manifest that only an index within the layout names
+    const entry = isInner
+      ? { mediaType: OCI_MANIFEST, digest: name, size: 0 }
+      : chooseFromIndex(index, { name, platform, where: directory });
     return this.#open(entry, platform, options);
   }
 

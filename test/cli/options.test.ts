@@ -50,7 +50,13 @@ describe('the options of build', () => {
     ['-o DIR', ['-o', 'out'], { outputs: [{ type: 'local', dest: 'out' }] }],
     ['-o -', ['-o', '-'], { outputs: [{ type: 'tar', dest: '-' }] }],
     ['SOURCE_DATE_EPOCH', ['.'], { sourceDateEpoch: 1_700_000_000 }],
-    ['--print graph', ['--print', 'graph'], { printGraph: true }],
+    ['--print graph', ['--print', 'graph'], { call: { what: 'graph', format: 'text' } }],
+    ['--print outline,format=json', ['--print=outline,format=json'], { call: { what: 'outline', format: 'json' } }],
+    ['--check', ['--check'], { call: { what: 'check', format: 'text' } }],
+    ['--check --progress json', ['--check', '--progress', 'json'], { call: { what: 'check', format: 'json' } }],
+    ['--call=check,format=json', ['--call=check,format=json'], { call: { what: 'check', format: 'json' } }],
+    ['--call=build', ['--call=build'], { call: undefined }],
+    ['--call targets', ['--call', 'targets'], { call: { what: 'targets', format: 'text' } }],
   ])('%s', async (_name, args, expected) => {
     const { exitCode, calls, stderr } = await runFake(args, { env: { HERE: 'env', SOURCE_DATE_EPOCH: '1700000000' } });
     expect(stderr).not.toContain('error');

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { copyLayer } from '../../src/executor/copy-layer.ts';
@@ -29,7 +29,7 @@ const tools: readonly (readonly [string, readonly string[] | undefined])[] = [
   ['zstd', ['zstd', '-q']],
 ];
 
-it.each(tools)('unpacks %s, whatever the name', async (_kind, command) => {
+it.each(tools)('unpacks %s, whatever the name (8.3 #83)', async (_kind, command) => {
   const [program, ...args] = command ?? [];
   const there = program === undefined || spawnSync(program, ['--version']).status === 0;
   if (!requires(`the program ${program}`, there)) return;
@@ -45,14 +45,14 @@ it.each([
   ['an empty .tar.gz', Buffer.alloc(0)],
   ['a text', Buffer.from('text')],
   ['a compressed text', execFileSync('gzip', { input: 'text' })],
-])('copies %s as a file', async (_name, bytes) => {
+])('copies %s as a file (8.3 #83)', async (_name, bytes) => {
   const root = tempDir();
   writeFileSync(join(root, 'fake.tar.gz'), bytes);
   const { paths } = await copy(copyOp(['fake.tar.gz'], '/d/', { unpack: true }), { root });
   expect(paths).toEqual(['/d/', '/d/fake.tar.gz']);
 });
 
-it('does not unpack for COPY, nor archives inside of directories', async () => {
+it('does not unpack for COPY, nor with ADD --unpack=false (8.3 #84)', async () => {
   expect((await add([{ path: 'x' }], '/d/', { unpack: false })).paths).toEqual(['/d/', '/d/archive.tar']);
 });
 
@@ -90,7 +90,7 @@ it.each<[string, TestEntry[], string[]]>([
     [{ path: `${'n'.repeat(200)}/${'m'.repeat(200)}` }],
     ['/d/', `/d/${'n'.repeat(200)}/`, `/d/${'n'.repeat(200)}/${'m'.repeat(200)}`],
   ],
-])('confines to the destination: %s', async (_name, entries, paths) => {
+])('confines to the destination: %s (8.3 #83)', async (_name, entries, paths) => {
   const copied = await add(entries);
   expect([...copied.paths].sort()).toEqual(paths);
 });
@@ -117,7 +117,7 @@ it("lets the archive's root set the destination's attributes", async () => {
   expect(entries.get('/d')).toMatchObject({ mode: 0o700, uid: 9 });
 });
 
-it('replaces what is there, merges directories and keeps device nodes', async () => {
+it('replaces what is there, merges directories and keeps device nodes (8.3 #83)', async () => {
   const view = { '/d': 'dir', '/d/file': 'old', '/d/sub': 'dir' };
   const { entries } = await add(
     [
@@ -153,9 +153,34 @@ it.each<[string, TestEntry[], string]>([
   ['a link to nothing', [{ path: 'b', type: 'hardlink', linkname: '../../etc/passwd' }], 'E_BAD_ARCHIVE'],
   ['a file used as a directory', [{ path: 'a' }, { path: 'a/b' }], 'E_BAD_ARCHIVE'],
   ['a deletion', [{ path: '.wh.passwd' }], 'E_BAD_LAYER'],
-])('refuses %s', async (_name, entries, code) => {
+])('refuses %s (8.3 #83)', async (_name, entries, code) => {
   await expect(add(entries)).rejects.toMatchObject({ code, hint: expect.any(String) });
 });
+
+it.each(['gnu', 'posix'])(
+  'unpacks sparse members, long names and attributes of GNU tar, format %s (8.3 #83)',
+  async (format) => {
+    if (!requires('the program tar', spawnSync('tar', ['--version']).status === 0)) return;
+    const made = tempDir();
+    const long = `${'n'.repeat(120)}/${'m'.repeat(120)}`;
+    mkdirSync(join(made, 'n'.repeat(120)));
+    writeFileSync(join(made, long), 'far');
+    writeFileSync(join(made, 'holes'), 'begin');
+    truncateSync(join(made, 'holes'), 2_000_000);
+    appendFileSync(join(made, 'holes'), 'end');
+    execFileSync('setfattr', ['-n', 'user.note', '-v', 'kept', join(made, 'holes')]);
+    const root = tempDir();
+    const xattrs = format === 'posix' ? ['--xattrs', '--xattrs-include=*'] : [];
+    execFileSync('tar', ['-cSf', join(root, 'a.tar'), `--format=${format}`, ...xattrs, '-C', made, '.']);
+    expect(statSync(join(root, 'a.tar')).size).toBeLessThan(100_000);
+    const { bodies, entries } = await copy(copyOp(['a.tar'], '/d/', { unpack: true }), { root });
+    expect(bodies.get(`/d/${long}`)).toBe('far');
+    expect(bodies.get('/d/holes')).toHaveLength(2_000_003);
+    expect(bodies.get('/d/holes')).toMatch(/^begin\0+end$/);
+    const note = entries.get('/d/holes')?.xattrs?.get('user.note');
+    expect(note && Buffer.from(note).toString()).toBe(format === 'posix' ? 'kept' : undefined);
+  },
+);
 
 it('refuses an archive that is cut off or damaged, by its name', async () => {
   const root = tempDir();

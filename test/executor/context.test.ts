@@ -55,6 +55,15 @@ describe('the Containerfile', () => {
     expect(names(directory, ['two', '-', 'one'])).toEqual(['two', '<stdin>', 'one']);
   });
 
+  it('is refused where it is for the C preprocessor', () => {
+    const directory = context({ 'a.in': 'FROM a\n#ifdef X\n#endif\n', 'b.in': '# FROM is next\nFROM b\n' });
+    expect(errorOf(() => readContainerfiles(directory, ['a.in'], undefined))).toMatchObject({
+      code: 'E_UNSUPPORTED',
+      hint: expect.stringContaining('cpp'),
+    });
+    expect(names(directory, ['b.in'])).toEqual(['b.in']);
+  });
+
   it.each<[string, string | undefined]>([
     ['is missing', undefined],
     ['is missing under its name', 'nothing'],

@@ -55,7 +55,7 @@ describe('patterns', () => {
     expect(select(tree(), [pattern]).toSorted()).toEqual(files);
   });
 
-  it('match literal brackets when they are written as classes', () => {
+  it('match literal brackets when they are written as classes (8.3 #64)', () => {
     const root = tempDir();
     writeFileSync(join(root, 'arr[0].txt'), '');
     expect(select(root, ['arr[[]0].txt'])).toEqual(['arr[0].txt']);
@@ -75,14 +75,14 @@ describe('patterns', () => {
 describe('the ignore file', () => {
   it.each<[string, string, string[]]>([
     ['a directory', 'node_modules', FILES.filter((file) => !file.startsWith('node_modules'))],
-    ['all but some', '*\n!src/**/*.c', ['src/deep/y.c', 'src/x.c']],
+    ['all but some (8.3 #87)', '*\n!src/**/*.c', ['src/deep/y.c', 'src/x.c']],
     [
-      'a parent with a child taken in again',
+      'a parent with a child taken in again (8.3 #88)',
       'keep\n!keep/out/k\nsrc\nnode_modules',
       ['Containerfile', 'a.md', 'b.txt', 'keep/out/k'],
     ],
-    ['CRLF, blanks and leading slashes', '/src\r\n keep \r\n**/m\r\n', ['Containerfile', 'a.md', 'b.txt']],
-    ['the Containerfile itself', 'Containerfile\nsrc\nkeep\nnode_modules', ['a.md', 'b.txt']],
+    ['CRLF, blanks and leading slashes (8.3 #87)', '/src\r\n keep \r\n**/m\r\n', ['Containerfile', 'a.md', 'b.txt']],
+    ['the Containerfile itself (8.3 #87)', 'Containerfile\nsrc\nkeep\nnode_modules', ['a.md', 'b.txt']],
   ])('leaves out %s', (_name, ignore, files) => {
     expect(select(tree(), ['.'], ignore).toSorted()).toEqual(files.toSorted());
   });

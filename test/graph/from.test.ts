@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BuildError } from '../../src/errors.ts';
-import { contextKey, type NamedContext, requiredImages, stageHint } from '../../src/graph/index.ts';
+import { contextKey, lint, type NamedContext, requiredImages, stageHint } from '../../src/graph/index.ts';
 import { lowered, OPTIONS, parse } from './support/lowering.ts';
 
 function failure(text: string, changes: Parameters<typeof lowered>[1] = {}): BuildError {
@@ -61,7 +61,7 @@ describe('FROM', () => {
   });
 
   test('warns where a variable should be declared', () => {
-    const [warning] = lowered('FROM base$NOPE\nRUN x').warnings;
+    const [warning] = lint(parse('FROM base$NOPE'), { options: OPTIONS, images: new Map(), stages: 'all' }).warnings;
     expect(warning?.hint).toBe('Declare it with ARG NOPE before the first FROM');
   });
 });

@@ -21,6 +21,24 @@ describe('what a build context stands for', () => {
     expect(one(source)).toEqual({ type: 'image', name });
   });
 
+  it('a file behind a URL, or a repository', () => {
+    expect(one('https://example.com/a b')).toEqual({
+      type: 'remote',
+      op: { kind: 'http', url: 'https://example.com/a%20b', name: 'context' },
+    });
+    expect(one('https://example.com/a.git#v1:sub')).toEqual({
+      type: 'remote',
+      op: {
+        kind: 'git',
+        url: 'https://example.com/a.git',
+        ref: 'v1',
+        subdir: 'sub',
+        keepGitDir: false,
+        submodules: true,
+      },
+    });
+  });
+
   it('a directory', () => {
     const directory = tempDir();
     const { named, directories } = parseContexts({ x: directory });
@@ -31,6 +49,8 @@ describe('what a build context stands for', () => {
     ['/no/such/directory', 'E_CONTEXT'],
     ['target:stage', 'E_USAGE'],
     ['docker-image://', 'E_USAGE'],
+    ['https://:x', 'E_USAGE'],
+    ['git@-x:y', 'E_PARSE'],
     ['oci-layout://', 'E_BAD_REFERENCE'],
     ['containers-storage:x', 'E_UNSUPPORTED'],
   ])('not %s', (source, code) => {

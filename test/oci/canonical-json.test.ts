@@ -21,6 +21,11 @@ describe('canonical JSON', () => {
     expect(canonicalJson(JSON.parse('{"__proto__":{"x":1},"a":1}'))).toBe('{"__proto__":{"x":1},"a":1}');
   });
 
+  it('leaves the members of a named member in their own order', () => {
+    const value = { b: 1, Healthcheck: { Test: ['NONE'], Interval: 5 } };
+    expect(canonicalJson(value, new Set(['Healthcheck']))).toBe('{"Healthcheck":{"Test":["NONE"],"Interval":5},"b":1}');
+  });
+
   it('means the same value, whatever the order', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {

@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs';
 import { Command } from 'commander';
-import type { BuildOptions, BuildResult, Delegated, GraphText, OutputSpec } from '../../index.ts';
+import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
 import { addLimitOptions } from '../build-options/limits.ts';
 import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
 import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-options/sandbox.ts';
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
+import { parseCall } from '../call-option.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
@@ -34,6 +35,8 @@ interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
   readonly progress: string;
   readonly tlsVerify: string;
   readonly authfile?: string;
+  readonly check?: boolean;
+  readonly call?: string;
   readonly print?: string;
 }
 
@@ -80,7 +83,9 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
     .option('-q, --quiet', 'print the image ID only')
     .addOption(progressOption())
-    .option('--print <what>', 'graph: print the build graph and run nothing')
+    .option('--check', 'look for mistakes in the Containerfile and run nothing; any warning is exit code 3')
+    .option('--print <what>', 'graph, outline or targets: print it and run nothing; ",format=json" behind the last two')
+    .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
   addResultOptions(command);
@@ -93,6 +98,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     'tsbuild build --target test --build-arg VERSION=1.2 .',
     'tsbuild -t image0 -o type=oci,dest=image0.oci.tar .',
     'tsbuild -o type=tar,dest=- . | tar -t',
+    'tsbuild build --check .',
   ]);
   return command.action(async (directory: string, flags: Flags) => {
     setExitCode(await runBuild(await context(), { directory, flags, globals: globalsOf(command) }));
@@ -133,7 +139,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     secrets: parseSecrets(flags.secret ?? []),
     ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
-    printGraph: flags.print === undefined ? undefined : choice('--print', flags.print, ['graph']) === 'graph',
+    call: parseCall(flags, progress === 'json'),
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     authfile: flags.authfile,
     stdout: host.archiveStdout,
@@ -152,14 +158,15 @@ interface Reporting {
   readonly context: CommandContext;
 }
 
-function report(result: BuildResult | Delegated | GraphText, reporting: Reporting): number {
+function report(result: BuildResult | Delegated | Report, reporting: Reporting): number {
   const { flags, outputs, session, context } = reporting;
   switch (result.kind) {
     case 'delegated':
       return result.exitCode;
-    case 'graph':
-      context.host.stdout.write(result.text.endsWith('\n') ? result.text : `${result.text}\n`);
-      return 0;
+    case 'report':
+      context.host.stdout.write(result.text);
+      if (result.error) session.renderer.failed(result.error);
+      return result.exitCode;
     case 'built':
       writeResultFiles(result, flags);
       session.renderer.built({ ...result, title: flags.tag?.[0] ?? result.imageId.slice(0, 'sha256:'.length + 12) });
