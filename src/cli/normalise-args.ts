@@ -30,7 +30,7 @@ const WITHOUT_VALUE: ReadonlyMap<string, string> = new Map([
 
 /**
  * Go programs take `--flag=true` and never `--flag true`; commander knows no such option. `--tls-verify` becomes
- * `--tls-verify=true` and `--no-cache=true` becomes `--no-cache`. Words after `--` stay as they are.
+ * `--tls-verify=true` and `--no-cache=true` becomes `--no-cache`, `-c=2` is `-c 2`. Words after `--` stay as they are.
  */
 export function normaliseArgs(args: readonly string[]): string[] {
   const end = args.indexOf('--');
@@ -39,6 +39,7 @@ export function normaliseArgs(args: readonly string[]): string[] {
 }
 
 function normaliseArg(arg: string): string[] {
+  if (/^-[a-z]=/.test(arg)) return [arg.slice(0, 2), arg.slice(3)];
   const implied = WITHOUT_VALUE.get(arg);
   if (implied !== undefined) return [`${arg}=${implied}`];
   const equals = arg.indexOf('=');

@@ -22,5 +22,5 @@ function relay(): void {
   process.once('message', (order) => worker.postMessage(order));
   worker.on('message', (report) => process.send?.(report));
   worker.once('exit', () => process.disconnect());
-  process.once('disconnect', () => process.exit());
+  process.once('disconnect', () => void worker.terminate());
 }
