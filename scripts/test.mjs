@@ -13,6 +13,7 @@ ensureDebianPackages({
   podman: '/usr/bin/podman',
   'xz-utils': '/usr/bin/xz',
   bzip2: '/bin/bzip2',
+  git: '/usr/bin/git',
   zstd: '/usr/bin/zstd',
   'libcap2-bin': '/sbin/setcap',
   attr: '/usr/bin/setfattr',

@@ -66,6 +66,8 @@ export interface BuildOptions
   /** Instead of the ignore files beside the Containerfile and in the context. */
   readonly ignoreFile?: string | undefined;
   readonly stdin?: Uint8Array | undefined;
+  /** Standard input, for the context `-`: read once, and only outside of the namespace. */
+  readonly contextStdin?: AsyncIterable<Uint8Array> | undefined;
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
   readonly buildArgs: Readonly<Record<string, string>>;

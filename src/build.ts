@@ -6,21 +6,18 @@ import { resolveBases } from './bases.ts';
 import { refuseLimits, runSettingsOf } from './build-sandbox.ts';
 import { mtimeRuleOf } from './build-times.ts';
 import { answerCall } from './calls.ts';
+import { type ContextSource, openContextSource } from './context-source.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
-  type BuildInput,
   competingIgnoreFiles,
-  contextRoot,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
   isInsideNamespace,
   lookupSteps,
   namedContextRoot,
-  openContext,
   type RunSettings,
-  readContainerfiles,
   SIDE_FD,
   type SourceRoot,
   SshAgents,
@@ -49,7 +46,7 @@ import {
   parsePlatform,
   ruledMtime,
 } from './oci/index.ts';
-import { writeOutputs } from './outputs.ts';
+import { type OutputRooms, writeOutputs } from './outputs.ts';
 import { parseContainerfiles, parseMountOption } from './parser/index.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
@@ -62,65 +59,60 @@ import { squashImage } from './squash.ts';
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
-  const context = openContext(options.context);
   const contexts = parseContexts(options.contexts);
   const runSettings = runSettingsOf(options, options.env);
-  const input = readContainerfiles(context, options.files, options.stdin);
-  const lowering = loweringOf(options, contexts);
-  if (options.call && options.call.what !== 'graph')
-    return answerCall(options.call, { options, lowering, input, context });
-  const file = parseContainerfiles(input.containerfiles);
   return withWorkspace(options, async (workspace) => {
+    const remote = openRemote(options, workspace);
+    await using context = await openContextSource(options, { workspace, remote });
+    const { input } = context;
+    const lowering = loweringOf(options, contexts);
+    const { ignore } = context.root();
+    if (options.call && options.call.what !== 'graph')
+      return await answerCall(options.call, { options, lowering, input, ignore, workspace });
+    const file = parseContainerfiles(input.containerfiles);
     const bases = await resolveBases(file, lowering, { workspace, pull: pullPolicy(options), session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
-    const { ignore } = contextRoot(context, { input, ignoreFile: options.ignoreFile });
     const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
     if (checked.violation) announceLint(checked, options);
     if (checked.violation) throw checked.violation;
 
     const mtimeRule = mtimeRuleOf(options, graph);
-    const remote = openRemote(options, workspace);
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
-    const rooms = {
-      context,
-      contexts,
-      input,
-      workspace,
-      remote,
-      images: bases.images,
-      secrets,
-      agents,
-      mtimeRule,
-      runSettings,
-    };
+    const { images } = bases;
+    const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings };
     const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
       await prefetch(graph, remote);
-      return delegateBuild(pending, options, { ...bases.handOver, ...remote.handOver() });
+      const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
+      return await delegateBuild(pending, options, handOver);
     }
 
-    const competing = options.ignoreFile === undefined ? competingIgnoreFiles(context, input) : [];
+    const competing =
+      context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
     workspace.expectRuns(pending.filter(isRun).length);
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
     announce(graph, [...other, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
-    const assembled = assembleImage(graph, results, {
-      format: options.format,
-      fixedTime: mtimeRule?.seconds,
-      createdAnnotation: options.createdAnnotation,
-    });
-    const { squash, format } = options;
-    const image = squash ? await squashImage(assembled, { workspace, format, mtimeRule }) : assembled;
+    const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
     const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
     return summary(image, { descriptor, names, graph, results, start });
   });
+}
+
+type Results = Parameters<typeof assembleImage>[1];
+
+async function imageOf(graph: BuildGraph, results: Results, rooms: OutputRooms): Promise<Image> {
+  const { options, workspace, mtimeRule } = rooms;
+  const { format, createdAnnotation } = options;
+  const image = assembleImage(graph, results, { format, fixedTime: mtimeRule?.seconds, createdAnnotation });
+  return options.squash ? squashImage(image, { workspace, format, mtimeRule }) : image;
 }
 
 const isRun = ({ op }: Node): boolean => op.kind === 'run';
@@ -198,9 +190,8 @@ async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: 
 const isSource = ({ op }: Node): boolean => op.kind === 'context' || op.kind === 'http' || op.kind === 'git';
 
 interface Rooms {
-  readonly context: string;
+  readonly context: ContextSource;
   readonly contexts: ParsedContexts;
-  readonly input: BuildInput;
   readonly workspace: Workspace;
   readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
@@ -211,20 +202,21 @@ interface Rooms {
 }
 
 /** The build context, or one of `--build-context`. */
-function localRoot({ name }: ContextOp, { context, contexts, input }: Rooms, { ignoreFile }: BuildOptions): SourceRoot {
+function localRoot({ name }: ContextOp, { context, contexts }: Rooms): SourceRoot {
   const directory = contexts.directories.get(name);
-  return directory === undefined ? contextRoot(context, { input, ignoreFile }) : namedContextRoot(name, directory);
+  return directory === undefined ? context.root() : namedContextRoot(name, directory);
 }
 
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
-  const { context, input, workspace, images, mtimeRule, runSettings } = rooms;
+  const { context, workspace, images, mtimeRule, runSettings } = rooms;
+  const { input } = context;
   return {
     library: workspace.library,
     cache: workspace.store.cache,
     sandbox: workspace.sandbox,
-    hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context))),
+    hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context.directory))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
-    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms, options) : rooms.remote.root(op)),
+    sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),
     mountSources: {
       caches: workspace.caches,

@@ -1,8 +1,8 @@
 import type { BuildOptions, Call, Report } from './api.ts';
-import { withWorkspace } from './assembly.ts';
+import type { Workspace } from './assembly.ts';
 import { everyRequired, knownBases } from './bases.ts';
 import { BuildError, EXIT_CODES } from './errors.ts';
-import { type BuildInput, contextRoot } from './executor/index.ts';
+import type { BuildInput, SourceRoot } from './executor/index.ts';
 import {
   type LintInput,
   type LintResult,
@@ -23,8 +23,9 @@ export interface CallInput {
   readonly options: BuildOptions;
   readonly lowering: LowerOptions;
   readonly input: BuildInput;
-  /** As `openContext` gives it. */
-  readonly context: string;
+  /** Of the context. */
+  readonly ignore: SourceRoot['ignore'];
+  readonly workspace: Workspace;
 }
 
 /** Answers a question about the Containerfile; nothing is built, and no registry is asked unless `pull` says so. */
@@ -61,8 +62,7 @@ function lintReport(result: LintResult, isJson: boolean): Report {
   };
 }
 
-async function check({ options, lowering, input, context }: CallInput): Promise<LintResult> {
-  const { ignore } = contextRoot(context, { input, ignoreFile: options.ignoreFile });
+async function check({ options, lowering, input, ignore, workspace }: CallInput): Promise<LintResult> {
   const settings: Omit<LintInput, 'images'> = { options: lowering, ignore, stages: 'all' };
   let file: Containerfile;
   try {
@@ -71,19 +71,17 @@ async function check({ options, lowering, input, context }: CallInput): Promise<
     if (!(error instanceof BuildError)) throw error;
     return lintUnreadable(input.containerfiles, error, { ...settings, images: new Map() });
   }
-  return lint(file, { ...settings, images: await basesOf(file, lowering, options) });
+  return lint(file, { ...settings, images: await basesOf(file, lowering, { options, workspace }) });
 }
 
 async function basesOf(
   file: Containerfile,
   lowering: LowerOptions,
-  options: BuildOptions,
+  { options, workspace }: Pick<CallInput, 'options' | 'workspace'>,
 ): Promise<LintInput['images']> {
   if (everyRequired(file, lowering, new Map()).length === 0) return new Map();
   const { pull, emit } = options;
-  const { configs, missing } = await withWorkspace(options, (workspace) =>
-    knownBases(file, lowering, { workspace, pull, session: options }),
-  );
+  const { configs, missing } = await knownBases(file, lowering, { workspace, pull, session: options });
   if (missing.length > 0) {
     const names = missing.map((name) => `"${name}"`).join(', ');
     const message = `Not in the store, so their variables and platforms are not checked: ${names} (--pull fetches them)`;

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildError, systemErrorCode } from './errors.ts';
-import { contextKey, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
+import { contextKey, fileName, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
 import { parseImageName } from './oci/index.ts';
 import { remoteSource } from './parser/index.ts';
 
@@ -60,9 +60,12 @@ function parseSource(name: string, source: string): NamedContext {
     });
   }
   if (kind === undefined) return { type: 'directory' };
-  if (kind === 'a URL') return { type: 'remote', op: { kind: 'http', url: new URL(source).href, name: 'context' } };
-  const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
-  return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
+  if (kind === 'a git repository') {
+    const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
+    return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
+  }
+  const url = new URL(source);
+  return { type: 'remote', op: { kind: 'http', url: url.href, name: fileName(url) ?? 'context', unpack: true } };
 }
 
 function imageContext(name: string, image: string): NamedContext {

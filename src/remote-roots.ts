@@ -1,8 +1,12 @@
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
 import type { Environment, SessionOptions } from './api.ts';
 import { networkOf, type Workspace } from './assembly.ts';
+import { unpackContext } from './context-archive.ts';
 import { BuildError } from './errors.ts';
 import type { SourceRoot } from './executor/index.ts';
 import { type BuildGraph, type GitOp, type HttpOp, sourcesOf, withoutCredentials } from './graph/index.ts';
+import { openIfArchive } from './layers/index.ts';
 import { createRemoteSources, type RemoteSources } from './remote/index.ts';
 
 /** What the run outside the namespace has fetched, for the run inside: it has other keys, and perhaps no network. */
@@ -13,11 +17,13 @@ export interface Remote {
   readonly sources: RemoteSources;
   /** The directory behind a URL or repository. */
   root(op: HttpOp | GitOp): Promise<SourceRoot>;
+  /** What the file in a fetched directory holds, if it is a tar archive: a directory, too. */
+  unpacked(directory: string, file: string, name: string): Promise<string | undefined>;
   /** Variables for the run inside the namespace. */
   handOver(): Environment;
 }
 
-export function openRemote({ env, emit, signal }: SessionOptions, { store }: Workspace): Remote {
+export function openRemote({ env, emit, signal }: SessionOptions, { store, workers }: Workspace): Remote {
   const sources = createRemoteSources({
     ...networkOf(env),
     directory: store.paths.remote,
@@ -27,13 +33,22 @@ export function openRemote({ env, emit, signal }: SessionOptions, { store }: Wor
     signal,
     fetched: env[FETCHED],
   });
+  const unpacked: Remote['unpacked'] = async (directory, file, name) => {
+    const open = () => createReadStream(join(directory, file));
+    if ((await openIfArchive(open)) === undefined) return undefined;
+    return sources.derive({ unpacked: directory }, async (target) => {
+      await unpackContext({ open, name }, target, { workers, emit });
+    });
+  };
   return {
     sources,
+    unpacked,
     handOver: () => ({ [FETCHED]: sources.handOver() }),
     async root(op) {
       const description = `"${withoutCredentials(op.url)}"`;
-      const directory = op.kind === 'http' ? await sources.file(op) : await sources.tree(op);
-      return { directory, description, keepsOwners: false };
+      const fetched = op.kind === 'http' ? await sources.file(op) : await sources.tree(op);
+      const contents = op.kind === 'http' && op.unpack ? await unpacked(fetched, op.name, op.url) : undefined;
+      return { directory: contents ?? fetched, description, keepsOwners: false };
     },
   };
 }

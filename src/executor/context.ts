@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { basename, join, posix, resolve } from 'node:path';
 import { BuildError, type SourceFile, systemErrorCode } from '../errors.ts';
 import { decodeContainerfile, parseIgnoreFile } from '../parser/index.ts';
-import type { SourceRoot } from './source-root.ts';
+import { hostPath, resolveSource, type SourceRoot } from './source-root.ts';
 
 export interface BuildInput {
   /** In the order in which they are read as one. */
@@ -59,9 +59,7 @@ export function openContext(context: string): string {
     });
   }
   throw new BuildError('E_CONTEXT', `Cannot use the context "${context}": not a directory`, {
-    hint: /^(https?:|git@|git:|ssh:)/.test(context)
-      ? 'Contexts from a URL or a git repository are not built yet: fetch it first and name the directory'
-      : 'The last argument is the context directory, usually "."',
+    hint: 'The last argument is the context: a directory, usually ".", a URL, a git repository, or "-"',
   });
 }
 
@@ -78,17 +76,41 @@ interface FoundFile {
 export function readContainerfiles(
   context: string,
   files: readonly string[],
-  stdin: Uint8Array | undefined,
+  { stdin, fetched, within }: ContainerfilePlaces = {},
 ): BuildInput {
-  const found =
-    files.length === 0
-      ? [findDefault(context)]
-      : files.map((file) => (file === '-' ? fromStdin(stdin) : findNamed(context, file)));
+  const read = (file: string): FoundFile => {
+    const path = fetched?.get(file);
+    if (path !== undefined) return readFetched(path, file);
+    return file === '-' ? fromStdin(stdin) : findNamed(context, file, within);
+  };
+  const found = files.length === 0 ? [findDefault(context, within)] : files.map(read);
   return {
     containerfiles: found.map(({ source }) => source),
     paths: found.flatMap(({ path }) => path ?? []),
     mtime: Math.max(...found.map(({ mtime }) => mtime)),
   };
+}
+
+/** Where Containerfiles come from beside the file system. */
+export interface ContainerfilePlaces {
+  /** What `-` stands for. */
+  readonly stdin?: Uint8Array | undefined;
+  /** Where the files lie that have other names, such as URLs. */
+  readonly fetched?: ReadonlyMap<string, string>;
+  /** A context from elsewhere: files are looked for in it only, and its links lead nowhere else. */
+  readonly within?: SourceRoot;
+}
+
+function readFetched(path: string, name: string): FoundFile {
+  const read = readSmall(path, 'E_NO_CONTAINERFILE');
+  if (!read) throw new BuildError('E_NO_CONTAINERFILE', `Cannot read "${name}": it is gone`);
+  return { source: decodeContainerfile(read.bytes, name), mtime: read.mtime };
+}
+
+/** The path on this machine; undefined: it is not in the root. */
+function pathWithin(root: SourceRoot, file: string): string | undefined {
+  const found = resolveSource(root, posix.join('/', file).slice(1));
+  return found === undefined ? undefined : hostPath(root, found);
 }
 
 function fromStdin(stdin: Uint8Array | undefined): FoundFile {
@@ -106,28 +128,36 @@ function refuseTemplate({ name, text }: SourceFile): void {
   });
 }
 
-function findNamed(context: string, file: string): FoundFile {
-  for (const path of [resolve(file), resolve(context, file)]) {
+function findNamed(context: string, file: string, within: SourceRoot | undefined): FoundFile {
+  for (const path of within ? [pathWithin(within, file) ?? []].flat() : [resolve(file), resolve(context, file)]) {
     const read = readSmall(path, 'E_NO_CONTAINERFILE');
     if (!read) continue;
     const source = decodeContainerfile(read.bytes, file);
     refuseTemplate(source);
     return { source, path, mtime: read.mtime };
   }
-  throw new BuildError('E_NO_CONTAINERFILE', `No such Containerfile: "${file}", neither here nor in the context`, {
-    hint: 'Name the file with -f, or "-f -" for standard input',
-  });
+  throw new BuildError(
+    'E_NO_CONTAINERFILE',
+    `No such Containerfile: "${file}"${within ? ` in ${within.description}` : ', neither here nor in the context'}`,
+    {
+      hint: 'Name the file with -f, or "-f -" for standard input',
+    },
+  );
 }
 
-function findDefault(context: string): FoundFile {
+function findDefault(context: string, within: SourceRoot | undefined): FoundFile {
   for (const name of DEFAULT_NAMES) {
-    const path = join(context, name);
-    const read = readSmall(path, 'E_NO_CONTAINERFILE');
-    if (read) return { source: decodeContainerfile(read.bytes, name), path, mtime: read.mtime };
+    const path = within ? pathWithin(within, name) : join(context, name);
+    const read = path === undefined ? undefined : readSmall(path, 'E_NO_CONTAINERFILE');
+    if (path !== undefined && read) return { source: decodeContainerfile(read.bytes, name), path, mtime: read.mtime };
   }
-  throw new BuildError('E_NO_CONTAINERFILE', `No Containerfile or Dockerfile in "${context}"`, {
-    hint: 'Name the file with -f, or "-f -" for standard input',
-  });
+  throw new BuildError(
+    'E_NO_CONTAINERFILE',
+    `No Containerfile or Dockerfile in ${within?.description ?? `"${context}"`}`,
+    {
+      hint: 'Name the file with -f, or "-f -" for standard input',
+    },
+  );
 }
 
 type IgnoreRules = SourceRoot['ignore'];

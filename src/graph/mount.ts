@@ -96,7 +96,7 @@ function refuseForeignKeys(fields: MountFields, type: MountType): void {
 
 function lowerBind(mounting: Mounting): RunMount {
   const { fields } = mounting;
-  const source = posix.join('/', fields.text('source') ?? '');
+  const source = posix.resolve('/', fields.text('source') ?? '');
   const target = targetOf(mounting);
   const input = bindSource(mounting, source);
   return { type: 'bind', target, input, source, readOnly: fields.readOnly() ?? true, range: fields.range };
@@ -105,14 +105,14 @@ function lowerBind(mounting: Mounting): RunMount {
 function lowerCache(mounting: Mounting): RunMount {
   const { fields, syntax, context, roots } = mounting;
   const target = targetOf(mounting);
-  const source = posix.join('/', fields.text('source') ?? '');
+  const source = posix.resolve('/', fields.text('source') ?? '');
   const from = mountFrom(syntax);
   const id = fields.text('id') ?? posix.normalize(fields.text('target') ?? '');
-  const namespace = buildArg(context.options.buildArgs, 'BUILDKIT_CACHE_MOUNT_NS') ?? '';
+  const namespace = buildArg(context.options.buildArgs, 'BUILDKIT_CACHE_MOUNT_NS');
   return {
     type: 'cache',
     target,
-    id: `${namespace}/${id}`,
+    id: namespace ? `${namespace}//${id}` : id,
     sharing: fields.choice('sharing', ['shared', 'private', 'locked'], 'shared'),
     readOnly: fields.readOnly() ?? false,
     ...(from === undefined ? {} : { input: from.text === 'scratch' ? roots.empty() : bindSource(mounting, source) }),

@@ -47,6 +47,8 @@ export interface HttpOp {
   readonly name: string;
   /** `algorithm:hex`. */
   readonly checksum?: string;
+  /** The root holds what is in the file, if that is a tar archive: a context. */
+  readonly unpack?: boolean;
 }
 
 /** The tree of a git repository at one commit. */

@@ -61,15 +61,17 @@ export class Download {
   async #receive(first: HttpResponse): Promise<HttpResponse> {
     const { transport, signal } = this.#options;
     let response = first;
+    let furthest = 0;
     for (let tries = 1; ; tries++) {
       if (response.status !== 206) this.#restart(response);
-      const before = this.#received;
       try {
         for await (const chunk of response.body) this.#write(chunk);
         return response;
       } catch (error) {
         if (!isTransientError(error)) throw error;
-        if (this.#received > before) tries = 1;
+        // what starts at the beginning each time has to get further to count as progress
+        if (this.#received > furthest) tries = 1;
+        furthest = Math.max(furthest, this.#received);
         const wait = retryDelay({ tries, error }, transport.clock);
         if (wait === undefined) throw error;
         this.#report('retrying', error.message);

@@ -1,5 +1,6 @@
 import type { EventSink } from '../events.ts';
 import { type Clock, DEFAULT_TIMEOUTS, HttpClient, type ProxySettings, systemClock, Transport } from '../http/index.ts';
+import type { Json } from '../oci/index.ts';
 import { Git, type GitRemote } from './git.ts';
 import { fetchTree, type GitTree } from './git-tree.ts';
 import { fetchFile, type HttpFile } from './http-file.ts';
@@ -25,6 +26,8 @@ export interface RemoteSources {
   file(source: HttpFile): Promise<string>;
   /** The files of a commit. See `fetchTree` for errors. */
   tree(source: GitTree): Promise<string>;
+  /** A directory that `make` fills from what was fetched; kept as that is, under these facts. */
+  derive(facts: Json, make: (directory: string) => Promise<void>): Promise<string>;
   /** What was fetched so far, as text for an environment variable. */
   handOver(): string;
 }
@@ -76,6 +79,18 @@ class FetchedSources implements RemoteSources {
     return this.#once(keyOf({ kind: 'git', ...nullable(tree) }), () => {
       emit({ type: 'debug', scope: 'git', message: `fetching "${remote.shown}"` });
       return fetchTree(tree, git, this.#kept);
+    });
+  }
+
+  derive(facts: Json, make: (directory: string) => Promise<void>): Promise<string> {
+    const key = keyOf({ kind: 'derived', facts });
+    return this.#once(key, async () => {
+      const known = this.#kept.find(key);
+      if (known !== undefined) return known;
+      return this.#kept.add(async (directory) => {
+        await make(directory);
+        return key;
+      });
     });
   }
 

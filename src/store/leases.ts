@@ -92,8 +92,12 @@ export class Leases {
       const path = join(this.#ingest, name);
       const modified = (await stat(path).catch(() => undefined))?.mtimeMs ?? now;
       if (modified >= oldest || !(isOrphaned(name) || now - modified > STALE_MS)) continue;
-      await rm(path, { recursive: true, force: true });
-      removed++;
+      // what was unpacked may have directories that only the namespace's root can write to: the next one there removes it
+      const isGone = await rm(path, { recursive: true, force: true }).then(
+        () => true,
+        () => false,
+      );
+      if (isGone) removed++;
     }
     return removed;
   }

@@ -26,7 +26,7 @@ const errorOf = (run: () => unknown): unknown => {
 };
 
 const names = (directory: string, files: readonly string[]): string[] =>
-  readContainerfiles(directory, files, Buffer.from('FROM stdin')).containerfiles.map(({ name }) => name);
+  readContainerfiles(directory, files, { stdin: Buffer.from('FROM stdin') }).containerfiles.map(({ name }) => name);
 
 describe('the Containerfile', () => {
   it('is Containerfile before Dockerfile before dockerfile', () => {
@@ -38,12 +38,12 @@ describe('the Containerfile', () => {
 
   it('is found by name in the context, or read from standard input', () => {
     const directory = context({ 'other.txt': 'FROM c' });
-    expect(readContainerfiles(directory, ['other.txt'], undefined)).toEqual({
+    expect(readContainerfiles(directory, ['other.txt'])).toEqual({
       containerfiles: [{ name: 'other.txt', text: 'FROM c' }],
       paths: [join(directory, 'other.txt')],
       mtime: expect.any(Number),
     });
-    expect(readContainerfiles(directory, ['-'], Buffer.from('FROM d'))).toEqual({
+    expect(readContainerfiles(directory, ['-'], { stdin: Buffer.from('FROM d') })).toEqual({
       containerfiles: [{ name: '<stdin>', text: 'FROM d' }],
       paths: [],
       mtime: 0,
@@ -70,7 +70,7 @@ describe('the Containerfile', () => {
     ['is a directory', '.'],
   ])('gives a hint where it %s', (_name, file) => {
     const files = file === undefined ? [] : [file];
-    expect(errorOf(() => readContainerfiles(context({}), files, undefined))).toMatchObject({
+    expect(errorOf(() => readContainerfiles(context({}), files))).toMatchObject({
       code: 'E_NO_CONTAINERFILE',
       hint: expect.any(String),
     });
@@ -94,13 +94,13 @@ describe('the context', () => {
     ['none', {}, undefined],
   ])('has the ignore file %s', (_name, files, expected) => {
     const directory = context({ F: 'FROM scratch', ...files });
-    const root = contextRoot(directory, { input: readContainerfiles(directory, ['F'], undefined) });
+    const root = contextRoot(directory, { input: readContainerfiles(directory, ['F']) });
     expect(root.ignore?.fileName).toBe(expected);
   });
 
   it('has the ignore file of --ignorefile only, from here or from the context', () => {
     const directory = context({ F: 'FROM scratch', 'F.dockerignore': 'x', mine: 'y' });
-    const input = readContainerfiles(directory, ['F'], undefined);
+    const input = readContainerfiles(directory, ['F']);
     for (const ignoreFile of ['mine', join(directory, 'mine')]) {
       const { ignore } = contextRoot(directory, { input, ignoreFile });
       expect([ignore?.fileName, ignore?.match('x').ignored, ignore?.match('y').ignored]).toEqual(['mine', false, true]);
@@ -123,13 +123,13 @@ describe('the context', () => {
     ['are not used', { F: '', 'F.dockerignore': 'z', '.dockerignore': 'x', '.containerignore': 'y' }, 0],
   ])('warns of two ignore files only where they matter: they %s', (_name, files, warnings) => {
     const directory = context({ F: 'FROM scratch', ...files });
-    expect(competingIgnoreFiles(directory, readContainerfiles(directory, ['F'], undefined))).toHaveLength(warnings);
+    expect(competingIgnoreFiles(directory, readContainerfiles(directory, ['F']))).toHaveLength(warnings);
   });
 
   it('names an ignore file that cannot be read', () => {
     const directory = context({ Containerfile: '' });
     mkdirSync(join(directory, '.dockerignore'));
-    const input = readContainerfiles(directory, [], undefined);
+    const input = readContainerfiles(directory, []);
     expect(errorOf(() => contextRoot(directory, { input }))).toMatchObject({
       code: 'E_CONTEXT',
       message: expect.stringContaining('.dockerignore'),

@@ -45,7 +45,7 @@ describe('flags of COPY and ADD', () => {
     ['a name in --chown with --link (8.3 #82)', 'COPY --link --chown=5:app a /', 21, /"app".*--link/],
     ['a malformed --exclude (8.3 #81)', 'COPY --exclude=[a a /', 16, /--exclude/],
     ['an --exclude of nothing but "!" (8.3 #81)', 'COPY --exclude=! a /', 16, /--exclude/],
-    ['--checksum of a local file (8.3 #85)', 'ADD --checksum=sha256:00 a /', 16, /--checksum.*URLs/],
+    ['--checksum of a local file (8.3 #85)', 'ADD --checksum=sha256:00 a /', 16, /--checksum/],
     ['--checksum of a heredoc', 'ADD --checksum=sha256:00 <<E /\nx\nE', 16, /--checksum/],
     ['--keep-git-dir of a local file (8.3 #86)', 'ADD --keep-git-dir a /', 1, /--keep-git-dir.*git/],
   ])('refuse %s at its place, before any step runs', (_name, line, column, message) => {

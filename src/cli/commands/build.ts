@@ -8,6 +8,7 @@ import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } f
 import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-options/sandbox.ts';
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { parseCall } from '../call-option.ts';
+import type { Host } from '../host.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
@@ -44,7 +45,7 @@ interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
 export function buildCommand({ context, setExitCode }: Registrar): Command {
   const command = new Command('build')
     .description('build an image from a Containerfile; prints the image ID')
-    .argument('[context]', 'directory that COPY and ADD read from', '.')
+    .argument('[context]', 'what COPY and ADD read from: a directory, a URL, a git repository, or "-" for stdin', '.')
     .option(
       '-f, --file <path>',
       'the Containerfile; "-" reads it from stdin; several are read as one (default: Containerfile or Dockerfile in the context)',
@@ -132,6 +133,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     files: containerfiles(flags.file ?? []),
     ignoreFile: flags.ignorefile,
     stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
+    contextStdin: contextStdin(directory, flags.file ?? [], host),
     target: flags.target,
     noCache: !flags.cache,
     pull: pullPolicy(flags.pull),
@@ -181,6 +183,13 @@ function containerfiles(files: readonly string[]): readonly string[] {
   if (files.filter((file) => file === '-').length > 1)
     throw usageError('Only one Containerfile can come from stdin ("-")');
   return files;
+}
+
+/** Both would be read from one stream. */
+function contextStdin(directory: string, files: readonly string[], host: Host): Host['stdin'] | undefined {
+  if (directory !== '-') return undefined;
+  if (!files.includes('-')) return host.stdin;
+  throw usageError('Only one of the context and the Containerfile can come from stdin ("-")', 'leave "-f -" out');
 }
 
 function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void {
