@@ -10,6 +10,7 @@ import {
   requiredImages,
   stageHint,
 } from './graph/index.ts';
+import { lookupStored } from './images.ts';
 import { bringLocalImage } from './local-images.ts';
 import { type Digest, formatImageName, type Image, parseDigest, parseImageName, parseManifest } from './oci/index.ts';
 import type { Containerfile } from './parser/index.ts';
@@ -20,7 +21,7 @@ export interface Bases {
   readonly configs: ReadonlyMap<string, BaseImage>;
   /** By the digest of the manifest. */
   readonly images: ReadonlyMap<string, Image>;
-  /** For the run inside the namespace: which images the files and directories held that were read. */
+  /** For the run inside the namespace: which images were found. */
   readonly handOver: Environment;
 }
 
@@ -83,7 +84,7 @@ export async function knownBases(
     const image =
       options.pull === 'always' || options.pull === 'newer'
         ? await find(file, required, { ...options, known: new Map() })
-        : await lookupStored(required, options.workspace);
+        : await lookupNamed(required, options.workspace);
     if (!image) missing.set(keyOf(required), name);
     else {
       const reference = formatImageName(parseImageName(name));
@@ -99,6 +100,11 @@ export async function knownBases(
 }
 
 const keyOf = ({ name, platform }: RequiredImage): string => imageKey(name, platform);
+
+async function lookupNamed({ name, platform }: RequiredImage, { store }: Workspace): Promise<Image | undefined> {
+  const image = parseImageName(name);
+  return image.transport === 'docker' ? lookupStored(image.reference, platform, store) : undefined;
+}
 
 /** Of all stages; none of those with an error, which is reported elsewhere. */
 export function everyRequired(
@@ -116,32 +122,21 @@ export function everyRequired(
   });
 }
 
-async function lookupStored({ name, platform }: RequiredImage, { store }: Workspace): Promise<Image | undefined> {
-  const image = parseImageName(name);
-  const stored = image.transport === 'docker' ? await store.images.locate(image.reference) : undefined;
-  if (!stored) return undefined;
-  try {
-    return await store.images.resolve(stored, platform);
-  } catch (error) {
-    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return undefined;
-    throw error;
-  }
-}
-
-/** Digests of manifests in the store by the key of a local image. */
+/** Digests of manifests in the store by `imageKey`. */
 type KnownImages = ReadonlyMap<string, Digest>;
 
-/** Set for the run inside the namespace: a file of images may be a pipe, or may change in between. */
-const LOCAL_IMAGES = 'TSBUILD_LOCAL_IMAGES';
+/**
+ * Set for the run inside the namespace: a file of images may be a pipe, and a name may stand for another image by then
+ * (in the store it stands for one platform's only).
+ */
+const FOUND_IMAGES = 'TSBUILD_FOUND_IMAGES';
 
-function handOver(configs: ReadonlyMap<string, BaseImage>): Environment {
-  const local = [...configs].filter(([, { reference }]) => parseImageName(reference).transport !== 'docker');
-  if (local.length === 0) return {};
-  return { [LOCAL_IMAGES]: JSON.stringify(local.map(([key, { digest }]) => [key, digest])) };
-}
+const handOver = (configs: ReadonlyMap<string, BaseImage>): Environment => ({
+  [FOUND_IMAGES]: JSON.stringify([...configs].map(([key, { digest }]) => [key, digest])),
+});
 
 function knownImages(env: Environment): KnownImages {
-  const text = env[LOCAL_IMAGES];
+  const text = env[FOUND_IMAGES];
   if (text === undefined) return new Map();
   const pairs: readonly (readonly [string, string])[] = JSON.parse(text); // written by `handOver`
   return new Map(pairs.map(([key, digest]) => [key, parseDigest(digest)]));
@@ -151,13 +146,11 @@ async function open(
   { name, platform }: RequiredImage,
   { known, ...options }: BaseOptions & { readonly known: KnownImages },
 ): Promise<Image> {
-  const image = parseImageName(name);
-  if (image.transport === 'docker') {
-    return bringImage(image.reference, platform, { ...options, policy: options.pull });
-  }
   const digest = known.get(imageKey(name, platform));
   if (digest !== undefined) return options.workspace.store.images.open(digest, platform);
-  return bringLocalImage(image, platform, options);
+  const image = parseImageName(name);
+  if (image.transport !== 'docker') return bringLocalImage(image, platform, options);
+  return bringImage(image.reference, platform, { ...options, policy: options.pull });
 }
 
 async function find(

@@ -9,6 +9,7 @@ import { BuildError } from './errors.ts';
 import { type BuildInput, contextRoot, openContext, readContainerfiles, type SourceRoot } from './executor/index.ts';
 import { fileName, parseGitUrl, withoutCredentials } from './graph/index.ts';
 import { remoteSource } from './parser/index.ts';
+import { type PipedFiles, readPipes } from './piped-files.ts';
 import type { Remote } from './remote-roots.ts';
 
 /** Where the run outside the namespace has put what it read from standard input. */
@@ -50,13 +51,15 @@ export async function openContextSource(options: BuildOptions, rooms: ContextRoo
   const scratch = new Scratch(rooms.workspace.store.temporaryPath());
   try {
     const opened = await open(options, { ...rooms, scratch });
-    const input = await readInput(opened, options, rooms.remote);
+    const isLocal = opened.description === undefined;
+    const pipes = readPipes(isLocal ? options.files : [], options.env, () => scratch.directory('pipes'));
+    const input = await readInput(opened, options, { remote: rooms.remote, pipes });
     return {
       directory: opened.directory,
-      isLocal: opened.description === undefined,
+      isLocal,
       input,
       root: () => rootOf(opened, input, options),
-      handOver: () => opened.handOver ?? {},
+      handOver: () => ({ ...opened.handOver, ...pipes.handOver }),
       [Symbol.asyncDispose]: () => scratch.remove(),
     };
   } catch (error) {
@@ -115,7 +118,8 @@ async function open(options: BuildOptions, parts: Parts): Promise<Opened> {
 }
 
 /** The short form that docker takes, where it is no directory. */
-const isGithub = (context: string): boolean => /^github\.com\/[^/]+\/[^/]+/.test(context) && !existsSync(context);
+export const isGithub = (context: string): boolean =>
+  /^github\.com\/[^/]+\/[^/]+/.test(context) && !existsSync(context);
 
 async function openRepository(context: string, { buildArgs }: BuildOptions, { remote }: Parts): Promise<Opened> {
   const { keepGitDir, submodules = true, ...url } = parseGitUrl(isGithub(context) ? `https://${context}` : context);
@@ -176,9 +180,13 @@ function refuseFiles({ files }: BuildOptions, what: string): void {
 }
 
 /** Containerfiles of a context from elsewhere are looked for in it only: the names are its own. */
-async function readInput(opened: Opened, options: BuildOptions, remote: Remote): Promise<BuildInput> {
+async function readInput(
+  opened: Opened,
+  options: BuildOptions,
+  { remote, pipes }: { readonly remote: Remote; readonly pipes: PipedFiles },
+): Promise<BuildInput> {
   const { containerfile, directory } = opened;
-  const fetched = new Map<string, string>();
+  const fetched = new Map(pipes.paths);
   for (const file of options.files) {
     if (remoteSource(file) !== 'a URL') continue;
     const found = await fetch(file, remote);

@@ -1,7 +1,8 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { isGithub } from './context-source.ts';
 import { BuildError, systemErrorCode } from './errors.ts';
-import { contextKey, fileName, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
+import { contextKey, type NamedContext, type NamedContexts, parseGitUrl } from './graph/index.ts';
 import { parseImageName } from './oci/index.ts';
 import { remoteSource } from './parser/index.ts';
 
@@ -53,19 +54,30 @@ function parseSource(name: string, source: string): NamedContext {
   if (IMAGE.test(source)) return imageContext(name, source.replace(IMAGE, ''));
   if (LAYOUT.test(source)) return imageContext(name, source.replace(LAYOUT, 'oci:'));
   if (TRANSPORT.test(source)) return imageContext(name, source);
-  const kind = remoteSource(source);
-  if (kind === 'a URL' && !URL.canParse(source)) {
-    throw new BuildError('E_USAGE', `The build context "${name}" has a URL that cannot be read`, {
-      hint: `Write --build-context ${name}=https://HOST/PATH`,
-    });
+  if (isGithub(source)) return gitContext(`https://${source}`);
+  switch (remoteSource(source)) {
+    case undefined:
+      return { type: 'directory' };
+    case 'a git repository':
+      return gitContext(source);
+    case 'a URL':
+      return urlContext(name, source);
   }
-  if (kind === undefined) return { type: 'directory' };
-  if (kind === 'a git repository') {
-    const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
-    return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
+}
+
+function gitContext(source: string): NamedContext {
+  const { keepGitDir = false, submodules = true, ...url } = parseGitUrl(source);
+  return { type: 'remote', op: { kind: 'git', ...url, keepGitDir, submodules } };
+}
+
+/** An archive is unpacked; anything else is one file, which BuildKit calls `context`. */
+function urlContext(name: string, source: string): NamedContext {
+  if (URL.canParse(source)) {
+    return { type: 'remote', op: { kind: 'http', url: new URL(source).href, name: 'context', unpack: true } };
   }
-  const url = new URL(source);
-  return { type: 'remote', op: { kind: 'http', url: url.href, name: fileName(url) ?? 'context', unpack: true } };
+  throw new BuildError('E_USAGE', `The build context "${name}" has a URL that cannot be read`, {
+    hint: `Write --build-context ${name}=https://HOST/PATH`,
+  });
 }
 
 function imageContext(name: string, image: string): NamedContext {

@@ -13,7 +13,6 @@ import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import {
-  choosePlatform,
   formatReference,
   hostPlatform,
   type Image,
@@ -60,17 +59,27 @@ export async function pullImage(name: string, platform: Platform, { workspace, s
   return workspace.store.images.open(remote.descriptor.digest, platform);
 }
 
+/**
+ * undefined: the store has no image of that name for the platform. A name stands for the image of one platform there, that
+ * which was pulled last.
+ */
+export async function lookupStored(
+  name: string,
+  platform: Platform,
+  { images }: Workspace['store'],
+): Promise<Image | undefined> {
+  const stored = await images.locate(name);
+  try {
+    return stored && (await images.resolve(stored, platform));
+  } catch (error) {
+    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return undefined;
+    throw error;
+  }
+}
+
 /** From the store where it is there for the platform, else from its registry. */
 export const findOrPull = async (name: string, platform: Platform, sources: Sources): Promise<Image> =>
-  (await findStored(name, platform, sources.workspace)) ?? pullImage(name, platform, sources);
-
-/** undefined: it is not in the store, or not for this platform. */
-export async function findStored(name: string, platform: Platform, { store }: Workspace): Promise<Image | undefined> {
-  const stored = await store.images.locate(name);
-  if (!stored) return undefined;
-  const image = await store.images.resolve(stored, platform);
-  return choosePlatform([{ platform: image.config }], platform) ? image : undefined;
-}
+  (await lookupStored(name, platform, sources.workspace.store)) ?? pullImage(name, platform, sources);
 
 /** What the commands that bring an image print. */
 export const resultOf = (name: string, image: Image): PullResult => ({

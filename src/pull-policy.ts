@@ -1,6 +1,6 @@
 import type { PullPolicy } from './build-options.ts';
 import { BuildError, type ErrorCode } from './errors.ts';
-import { findOrPull, findStored, pullImage, type Sources } from './images.ts';
+import { findOrPull, lookupStored, pullImage, type Sources } from './images.ts';
 import type { Image, Platform } from './oci/index.ts';
 
 /** The registry could not be asked, or does not have it: then `newer` is content with what is here. */
@@ -20,7 +20,7 @@ export async function bringImage(
     case 'newer':
       return pullNewer(name, platform, sources);
     case 'never': {
-      const stored = await findStored(name, platform, sources.workspace);
+      const stored = await lookupStored(name, platform, sources.workspace.store);
       if (stored) return stored;
       throw new BuildError(
         'E_NO_IMAGE',
@@ -39,7 +39,7 @@ async function pullNewer(name: string, platform: Platform, sources: Sources): Pr
   try {
     return await pullImage(name, platform, sources);
   } catch (error) {
-    const stored = await findStored(name, platform, sources.workspace);
+    const stored = await lookupStored(name, platform, sources.workspace.store);
     if (stored && error instanceof BuildError && NOT_NEWER.has(error.code)) return stored;
     throw error;
   }

@@ -1,14 +1,19 @@
 import { sha256 } from '../oci/index.ts';
 import type { FileHasher } from './file-hasher.ts';
 import type { SelectedSource } from './selected-source.ts';
+import { copiedEntries, type Fingerprint, shortened, shortHash } from './source-files.ts';
 import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
 
 /**
  * Digest of exactly what a COPY reads: names, types, modes, owners (where they are kept), link targets, xattrs,
- * hard links and bytes; never times.
+ * hard links and bytes; never times. `prints` gets one for each of `copiedEntries`.
  */
-export function hashSources(sources: readonly SelectedSource[], hasher: FileHasher): string {
+export function hashSources(
+  sources: readonly SelectedSource[],
+  hasher: FileHasher,
+  prints: Fingerprint[] = [],
+): string {
   const hash = sha256();
   const inodes = new Map<string, string>();
   for (const [position, source] of sources.entries()) {
@@ -17,11 +22,9 @@ export function hashSources(sources: readonly SelectedSource[], hasher: FileHash
       continue;
     }
     hash.update(JSON.stringify([source.type, source.type === 'file' ? source.name : '']));
-    for (const entry of source.entries) {
-      // of a directory that is named as a source only the contents are copied
-      if (source.type === 'directory' && entry.relative === '') continue;
+    for (const entry of copiedEntries(source)) {
       try {
-        hash.update(JSON.stringify(describe(source.root, entry, { hasher, inodes, position })));
+        hash.update(JSON.stringify(describe(source.root, entry, { hasher, inodes, position, prints })));
       } catch (error) {
         throw unreadable(source.root, entry.path, error);
       }
@@ -36,22 +39,35 @@ interface Memory {
   readonly inodes: Map<string, string>;
   /** Of the source. */
   readonly position: number;
+  readonly prints: Fingerprint[];
 }
 
-function describe(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): unknown[] {
+function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown[] {
   const { stat } = entry;
   const path = hostPath(root, entry.path);
   const owner = root.keepsOwners ? [Number(stat.uid), Number(stat.gid)] : [];
-  const xattrs = [...hasher.xattrs(path, stat)].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
-  const common = [entry.relative, Number(stat.mode), ...owner, xattrs];
-  if (stat.isSymbolicLink()) return ['link', ...common, readSourceLink(root, entry.path)];
-  if (stat.isDirectory()) return [entry.isParent ? 'parent' : 'directory', ...common];
-  if (!stat.isFile()) return ['special', ...common, Number(stat.rdev)];
+  const xattrs = [...memory.hasher.xattrs(path, stat)].map(([name, value]) => [
+    name,
+    Buffer.from(value).toString('hex'),
+  ]);
+  const [kind, ...content] = contentOf(root, entry, memory);
+  memory.prints.push({
+    content: kind === 'file' ? shortened(`${content[0]}`) : content.length === 0 ? '' : shortHash(`${content[0]}`),
+    attributes: xattrs.length === 0 ? '' : shortHash(JSON.stringify(xattrs)),
+  });
+  return [kind, entry.relative, Number(stat.mode), ...owner, xattrs, ...content];
+}
+
+function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): [string, ...unknown[]] {
+  const { stat } = entry;
+  if (stat.isSymbolicLink()) return ['link', readSourceLink(root, entry.path)];
+  if (stat.isDirectory()) return [entry.isParent ? 'parent' : 'directory'];
+  if (!stat.isFile()) return ['special', Number(stat.rdev)];
   if (stat.nlink > 1n) {
     const inode = `${stat.dev}:${stat.ino}`;
     const first = inodes.get(inode);
-    if (first !== undefined) return ['hardlink', ...common, first];
+    if (first !== undefined) return ['hardlink', first];
     inodes.set(inode, `${position}/${entry.relative}`);
   }
-  return ['file', ...common, hasher.hash(path, stat)];
+  return ['file', hasher.hash(hostPath(root, entry.path), stat)];
 }

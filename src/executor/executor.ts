@@ -23,6 +23,7 @@ import type { Sandbox } from './sandbox/index.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
+import { type Fingerprint, fileChanges, listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
 
 /** A stage's filesystem, readable at `path` until disposed. */
@@ -81,6 +82,8 @@ export interface Execution {
 interface Selection {
   readonly sources: readonly SelectedSource[];
   readonly digest: string;
+  /** Of the entries, in order: see `listFiles`. */
+  readonly prints: readonly Fingerprint[];
 }
 
 /** Asks the cache only: no step runs, nothing is mounted, nothing is said. */
@@ -207,7 +210,8 @@ class Run {
     const known = this.#selections.get(id);
     if (known) return known;
     const sources = selectSources(op, (input) => inputRoot(roots, input));
-    const selection = { sources, digest: hashSources(sources, this.#options.hasher) };
+    const prints: Fingerprint[] = [];
+    const selection = { sources, digest: hashSources(sources, this.#options.hasher, prints), prints };
     this.#selections.set(id, selection);
     return selection;
   }
@@ -228,7 +232,9 @@ class Run {
     return this.#slots.use(async () => {
       this.#signal.throwIfAborted();
       const before = noCache ? undefined : await cache.latest(node.slot);
-      if (before) emit({ type: 'step.miss', step: node.id, reason: explainMiss(before.preimage, preimage) });
+      const files = step.selection && listFiles(step.selection.sources, step.selection.prints);
+      const changed = files && fileChanges(before?.files, files);
+      if (before) emit({ type: 'step.miss', step: node.id, reason: explainMiss(before.preimage, preimage, changed) });
       const layer = await this.#timed(step);
       const made: CacheRecord = {
         key,
@@ -236,6 +242,7 @@ class Run {
         slot: node.slot,
         created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
         ...(layer ? { layer: { diffId: layer.diffId, sizeBytes: layer.sizeBytes } } : {}),
+        ...(files ? { files } : {}),
       };
       await cache.record(made);
       return this.#resultOf(step, made, false);

@@ -75,9 +75,9 @@ function sourcesChange(before: Members, after: Members): string | undefined {
 
 /**
  * In words, the first difference between two preimages of `cacheKey`: what the author changed comes before what only
- * follows from an earlier step. Values of the environment are shown as they are: they are in the image's history, too.
+ * follows from an earlier step. `changedFiles` says which files, where that is known. Values of the environment are shown as they are: they are in the image's history, too.
  */
-export function explainMiss(oldPreimage: string, newPreimage: string): string {
+export function explainMiss(oldPreimage: string, newPreimage: string, changedFiles?: string): string {
   const before = parsePreimage(oldPreimage);
   const after = parsePreimage(newPreimage);
   if (!before || !after || differs(before.$schema, after.$schema)) return 'it was built by another version of tsbuild';
@@ -89,7 +89,7 @@ export function explainMiss(oldPreimage: string, newPreimage: string): string {
     environmentChange(members(oldOp.env), members(newOp.env)) ??
     sourcesChange(oldOp, newOp) ??
     (differs(before.sources, after.sources)
-      ? `${newOp.kind === 'run' ? 'mounted' : 'copied'} files changed`
+      ? (changedFiles ?? `${newOp.kind === 'run' ? 'mounted' : 'copied'} files changed`)
       : undefined) ??
     (differs(before.platform, after.platform)
       ? `platform changed from ${show(before.platform)} to ${show(after.platform)}`

@@ -22,7 +22,7 @@ function shellScript({ script, heredocs }: Extract<CommandLine, { form: 'shell' 
   const [only] = heredocs;
   if (only && heredocs.length === 1 && ONLY_HEREDOC.test(script)) {
     if (!only.body.startsWith('#!')) return { argv: [...shell, only.body], files: [] };
-    const path = `${SCRIPT_DIRECTORY}/${only.name.replaceAll('/', '_')}`;
+    const path = `${SCRIPT_DIRECTORY}/${only.name.replace(/\/|^\.\.?$/g, '_')}`;
     return { argv: [path], files: [{ path, content: only.body }] };
   }
   // The shell reads the heredocs itself: give it the line, the bodies and their ends.

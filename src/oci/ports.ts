@@ -76,6 +76,8 @@ export interface CacheRecord {
   readonly preimage: string;
   /** Names the step across edits (stage, position, instruction kind): finds the record to compare a miss with. */
   readonly slot: string;
+  /** COPY and ADD: what was read, a line a file. Not part of the key: it says which files a later miss is due to. */
+  readonly files?: readonly string[];
 }
 
 export interface CacheIndex {

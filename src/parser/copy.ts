@@ -1,6 +1,6 @@
 import { BuildError } from '../errors.ts';
 import { type Flags, parseFlags } from './flags.ts';
-import type { AddInstruction, CopyInstruction, CopySource, Word } from './instructions.ts';
+import type { AddInstruction, CopyInstruction, CopySource, Heredoc, Word } from './instructions.ts';
 import { parseJsonForm } from './json-form.ts';
 import { remoteSource } from './remote-source.ts';
 import { rawText, type Statement } from './statement.ts';
@@ -73,9 +73,20 @@ function parseSources(statement: Statement, instruction: 'COPY' | 'ADD'): Operan
   }
   const sources = words.slice(0, -1).map((path): CopySource => {
     const heredoc = heredocAt.get(positionKey(path.range));
+    if (heredoc) checkFileName(heredoc, instruction);
     return heredoc ? { type: 'heredoc', heredoc } : { type: 'path', path };
   });
   return { sources, destination };
+}
+
+/** The word is the name of a file in an empty directory: there is nothing to put a path into (BuildKit fails later). */
+function checkFileName({ name, range }: Heredoc, instruction: string): void {
+  const fileName = name.replace(/^\//, '');
+  if (!fileName.includes('/') && !['', '.', '..'].includes(fileName)) return;
+  throw new BuildError('E_PARSE', `${instruction} cannot name a file "${name}"`, {
+    hint: 'The word of the heredoc is the name of the file; write its directory as the destination',
+    range,
+  });
 }
 
 function positionKey(range: Word['range']): string {

@@ -1,5 +1,5 @@
 import type { Heredoc } from './instructions.ts';
-import { isBlank, type LocatedText, rangeAt, type Span } from './located-text.ts';
+import { isBlank, isSpace, type LocatedText, rangeAt, type Span } from './located-text.ts';
 
 /** A heredoc's word in its line; the body follows below. */
 export type HeredocWord = Omit<Heredoc, 'body'> & { readonly span: Span };
@@ -38,12 +38,12 @@ function shellWords(text: string): Span[] | undefined {
   const lastClose = text.lastIndexOf('))');
   let at = 0;
   while (at < text.length) {
-    if (isBlank(text[at])) {
+    if (isSpace(text[at])) {
       at += 1;
       continue;
     }
     const from = at;
-    while (at < text.length && !(isBlank(text[at]) && !opensHeredoc(text, from, at))) {
+    while (at < text.length && !(isSpace(text[at]) && !opensHeredoc(text, from, at))) {
       const next = skipUnit(text, at, lastClose);
       if (next === undefined) return undefined;
       at = next;
@@ -56,7 +56,7 @@ function shellWords(text: string): Span[] | undefined {
 /** Blanks may stand between `<<` and its word. */
 function opensHeredoc(text: string, from: number, at: number): boolean {
   // The longest opening that can matter is short: digits, `<<-`, blanks.
-  return at - from < 64 && OPENED.test(text.slice(from, at).trimEnd());
+  return isBlank(text[at]) && at - from < 64 && OPENED.test(text.slice(from, at).trimEnd());
 }
 
 /** The place after one character, quoted string, escaped character or arithmetic expression. */

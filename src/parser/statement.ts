@@ -44,7 +44,8 @@ export function splitStatement(line: LogicalLine, options: SplitOptions): Statem
     keyword,
     flags,
     text: line.text,
-    args: trimSpan(text, { from: next, to: all.to }),
+    // Blanks behind a keyword that stands alone are no argument.
+    args: trimSpan(text, { from: Math.min(next, all.to), to: all.to }),
     heredocs: line.heredocs,
     comments: line.comments,
     escape: options.escape,

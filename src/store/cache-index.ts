@@ -66,8 +66,18 @@ export function parseCacheRecord(value: Readonly<Record<string, unknown>> | unde
   const layer = parseLayer(value.layer);
   if (layer === 'damaged') return undefined;
   // Checked above; a cache key has the form of a digest.
-  return { key: key as string as CacheKey, created, preimage, slot, ...(layer ? { layer } : {}) };
+  return {
+    key: key as string as CacheKey,
+    created,
+    preimage,
+    slot,
+    ...(layer ? { layer } : {}),
+    ...(isTexts(value.files) ? { files: value.files } : {}),
+  };
 }
+
+const isTexts = (value: unknown): value is readonly string[] =>
+  Array.isArray(value) && value.every((text) => typeof text === 'string');
 
 function parseLayer(value: unknown): CacheRecord['layer'] | 'damaged' {
   if (value === undefined) return undefined;

@@ -92,7 +92,7 @@ describe.runIf(hasBase()).each(people())('a build by $name', (person) => {
     expect(last(stderr)).toMatch(/^piped: 1 step/);
   });
 
-  it('writes the image ID to --iidfile, and with -q nothing else', async () => {
+  it('writes the image ID to --iidfile, and with -q nothing else (8.5 #129)', async () => {
     const space = project();
     const result = await space.build(['-q']);
     expect(result.stderr).toBe('');

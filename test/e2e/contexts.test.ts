@@ -1,9 +1,11 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
 import { serveFiles } from '../support/file-server.ts';
 import { hasGit, serveGit } from '../support/git-server.ts';
 import { hasBase, people } from '../support/person.ts';
+import { tarOf } from '../support/sample-images.ts';
 import { inspect, succeeded, type Workspace, workspace } from '../support/workspace.ts';
 
 const BASE = inject('base');
@@ -28,7 +30,7 @@ describe.runIf(hasBase()).each(people())('named contexts of $name', (person) => 
 
   it('may be directories, in the place of a stage or an image, with an ignore file of their own', async () => {
     const space = workspace(person, {
-      containerfile: `FROM ${BASE} AS assets\nRUN false\n\nFROM site AS page\nCOPY own /own\n\nFROM ${BASE}\nCOPY --from=assets . /assets/\nCOPY --from=page / /page/\nRUN cat /page/own /assets/file > /both\n`,
+      containerfile: `FROM ${BASE} AS assets\nRUN false\n\nFROM site AS page\nCOPY own /own\n\nFROM ${BASE}\nCOPY --from=assets . /assets/\nCOPY --from=page / /page/\nRUN --mount=from=assets,target=/m test ! -e /m/secret && cat /page/own /m/file > /both\n`,
       files: { own: 'own', '.dockerignore': 'nothing\n' },
     });
     const args = ['--build-context', `assets=${data}`, '--build-context', `site=${data}`];
@@ -63,7 +65,13 @@ describe.runIf(hasBase()).each(people())('named contexts of $name', (person) => 
     expect(wrong.stderr).toMatch(/--> Containerfile:1:6[\s\S]*next: Choose one of: v1/);
   });
 
-  it('may be files behind URLs: each is one file called context, as in BuildKit', async () => {
+  it('may be archives behind URLs', async () => {
+    const { url } = await serveFiles({ '/a.tgz': { body: gzipSync(await tarOf({ 'sub/file': 'packed' })) } });
+    const space = workspace(person, { containerfile: 'FROM scratch\nCOPY --from=web sub /copy\n' });
+    expect(await filesOf(space, ['--build-context', `web=${url}/a.tgz`], ['copy/file'])).toEqual(['copy/file: packed']);
+  });
+
+  it('may be other files behind URLs: each is one file called context, as in BuildKit', async () => {
     const { url } = await serveFiles({ '/some/file': { body: 'remote' } });
     const space = workspace(person, { containerfile: 'FROM web\nCOPY --from=web context /copy\n' });
     const args = ['--build-context', `web=${url}/some/file`];
@@ -222,6 +230,15 @@ describe.runIf(hasBase()).each(people())('the files of a build by $name', (perso
     expect(outcome.stderr).toContain('--> bad:2:6');
     const stdin = await space.tryBuild(['-f', 'one', '-f', '-'], { input: 'RUN x\nRUM true\n' });
     expect(stdin.stderr).toContain('--> <stdin>:2:1');
+  });
+
+  it('may come through pipes, which can be read once', async () => {
+    const space = workspace(person, { files: { one: `FROM ${BASE}\nRUN echo 1 > /one\n` } });
+    const pipe = `${space.store}/pipe`;
+    const written = person.run(['sh', '-c', `mkfifo ${pipe} && echo 'RUN echo 2 > /two' > ${pipe}`]);
+    await expect.poll(() => existsSync(pipe)).toBe(true);
+    expect(await filesOf(space, ['-f', 'one', '-f', pipe], ['one', 'two'])).toEqual(['one: 1', 'two: 2']);
+    succeeded(await written);
   });
 
   it('may be outside of the context, with an ignore file beside them', async () => {

@@ -63,7 +63,7 @@ const FAILURES: readonly Failure[] = [
   },
   { what: 'a source outside the context', text: 'COPY ../x /', status: 4, says: ['Containerfile:2:', '../x'] },
   {
-    what: 'a failing step',
+    what: 'a failing step, by its exit status (8.4 #93)',
     text: 'RUN echo before; echo last words >&2; exit 7',
     status: 5,
     says: ['E_RUN_FAILED', 'exit status 7', 'Containerfile:2:1', 'last words', 'next: '],

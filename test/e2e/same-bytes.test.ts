@@ -61,7 +61,7 @@ describe.runIf(hasBase())('the bytes of an image', () => {
   const stores = people().map((person) => workspace(person));
 
   it.each(deterministicBuilds(inject('base')).map((build, index) => ({ ...build, index })))(
-    'are the same for whoever builds, cold, cached, with any number of jobs: $name',
+    'are the same for whoever builds, cold, cached, with any number of jobs (8.5 #123): $name',
     async (build) => {
       const built: Findings = {};
       const pulled: Findings = {};

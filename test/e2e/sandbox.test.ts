@@ -14,7 +14,7 @@ async function fileOf(space: Workspace, path: string): Promise<string> {
 describe.runIf(hasBase()).each(people())('a step that $name runs', (person) => {
   const project = (text: string): Workspace => workspace(person, { containerfile: `FROM ${BASE}\n${text}\n` });
 
-  it('has only lo with --network none, and the host otherwise', async () => {
+  it('has only lo with --network none, and the host otherwise (8.4 #115)', async () => {
     const space = project('RUN ls /sys/class/net > /net; wc -l < /proc/net/dev > /devices');
     await space.build(['--network', 'none']);
     const none = workspace(person, {
@@ -27,7 +27,7 @@ describe.runIf(hasBase()).each(people())('a step that $name runs', (person) => {
     expect(stderr).toContain('not cached');
   });
 
-  it("finds a resolv.conf and hosts that are not the image's, and leaves nothing of them there", async () => {
+  it("finds a resolv.conf and hosts that are not the image's, and leaves nothing of them there (8.4 #99)", async () => {
     const space = project(
       'RUN (echo "nameserver 192.0.2.1" > /etc/resolv.conf; echo "192.0.2.2 x" >> /etc/hosts) 2>/dev/null; grep -q localhost /etc/hosts\nRUN cat /etc/resolv.conf /etc/hosts > /seen',
     );
@@ -36,14 +36,14 @@ describe.runIf(hasBase()).each(people())('a step that $name runs', (person) => {
     expect(stdout).not.toMatch(/etc\/(resolv\.conf|hosts)/);
   });
 
-  it('ends when its command ends, whatever runs in the background', async () => {
+  it('ends when its command ends, whatever runs in the background (8.4 #94)', async () => {
     const space = project('RUN (sleep 45 &) ; sleep 46 & echo started > /started');
     const start = Date.now();
     expect(await fileOf(space, 'started')).toBe('started\n');
     expect(Date.now() - start).toBeLessThan(15_000);
   });
 
-  it('reads an empty stdin', async () => {
+  it('reads an empty stdin (8.4 #95)', async () => {
     const space = project('RUN cat > /stdin; wc -c < /stdin > /count');
     await space.build([], { input: 'not for the step' });
     expect(await fileOf(space, 'count')).toBe('0\n');

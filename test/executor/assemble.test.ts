@@ -39,7 +39,7 @@ function assemble(options: AssembleOptions, isCached = false) {
   );
 }
 
-it('has as many histories with a layer as layers, in order, with the times of the steps', () => {
+it('has as many histories with a layer as layers, in order, with the times of the steps (8.5 #121)', () => {
   const { config } = assemble({ format: 'oci' });
   expect(config.rootfs.diff_ids).toEqual(layers.map(({ diffId }) => diffId));
   expect(config.history?.map((entry) => entry.empty_layer === true)).toEqual([true, false, true, false]);
@@ -51,7 +51,7 @@ it('gives the same bytes from the cache', () => {
   expect(assemble({ format: 'oci' }, true).descriptor).toEqual(assemble({ format: 'oci' }).descriptor);
 });
 
-it('takes all times from SOURCE_DATE_EPOCH', () => {
+it('takes all times from SOURCE_DATE_EPOCH (8.5 #123)', () => {
   const { config } = assemble({ format: 'oci', fixedTime: 1 });
   const steps = config.history?.filter((entry) => entry.empty_layer !== true).map((entry) => entry.created);
   expect([config.created, ...(steps ?? [])]).toEqual(Array(3).fill('1970-01-01T00:00:01Z'));
@@ -77,6 +77,16 @@ it.each([
   ],
 ])('types %s for Docker', (from, to) => {
   expect(forFormat(typed(from), 'docker').descriptor.mediaType).toBe(to);
+});
+
+it.each([
+  ['application/vnd.docker.image.rootfs.diff.tar.gzip', 'application/vnd.oci.image.layer.v1.tar+gzip'],
+  ['application/vnd.docker.image.rootfs.diff.tar', 'application/vnd.oci.image.layer.v1.tar'],
+  ['application/vnd.oci.image.layer.v1.tar+zstd', 'application/vnd.oci.image.layer.v1.tar+zstd'],
+])('types %s of a base for OCI, and keeps its bytes (8.5 #126)', (from, to) => {
+  const layer = typed(from);
+  const { descriptor } = forFormat(layer, 'oci');
+  expect(descriptor).toEqual({ ...layer.descriptor, mediaType: to });
 });
 
 it('refuses zstd layers in the Docker format', () => {

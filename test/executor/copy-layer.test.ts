@@ -116,13 +116,15 @@ describe('the destination', () => {
 });
 
 describe('attributes', () => {
-  it('keeps modes, setuid too, and whole-second times of files; owner root (8.3 #70, 8.3 #72)', async () => {
+  it('keeps modes, setuid and 0600 too, and whole-second times of files; owner root (8.3 #70, 8.3 #71, 8.3 #72)', async () => {
     const root = tempDir();
+    writeFileSync(join(root, 'key'), 'x', { mode: 0o600 });
     writeFileSync(join(root, 'su'), 'x');
     chmodSync(join(root, 'su'), 0o4711);
     utimesSync(join(root, 'su'), 5, 1234.9);
-    const { entries } = await copy(copyOp(['su'], '/'), { root });
+    const { entries } = await copy(copyOp(['su', 'key'], '/'), { root });
     expect(entries.get('/su')).toMatchObject({ mode: 0o4711, mtime: 1234, uid: 0, gid: 0 });
+    expect(entries.get('/key')).toMatchObject({ mode: 0o600 });
   });
 
   it('keeps the attributes of directories that exist, and makes others 0755 for the --chown owner (8.3 #75)', async () => {
@@ -252,6 +254,19 @@ describe('kinds of files', () => {
     writeFileSync(join(root, '.wh.a'), '');
     await expect(copy(copyOp(['.'], '/'), { root })).rejects.toMatchObject({ code: 'E_BAD_LAYER' });
   });
+});
+
+it('takes many small files: 10,000 here, in a time that 100,000 allow, too (8.3 #91)', async () => {
+  const root = tempDir();
+  for (let d = 0; d < 100; d++) {
+    mkdirSync(join(root, `d${d}`));
+    for (let f = 0; f < 100; f++) writeFileSync(join(root, `d${d}/f${f}`), `${d}/${f}`);
+  }
+  const start = performance.now();
+  const { paths, bodies } = await copy(copyOp(['.'], '/many/'), { root });
+  expect(performance.now() - start).toBeLessThan(15_000);
+  expect(paths).toHaveLength(10_000 + 100 + 1);
+  expect(bodies.get('/many/d99/f99')).toBe('99/99');
 });
 
 describe('sources that lead elsewhere', () => {

@@ -211,7 +211,7 @@ it('says why a step is not taken from the cache', async () => {
   writeFileSync(join(directory, 'file'), '22');
   await executeSteps(target, options());
   const reasons = recorder.events.flatMap((event) => (event.type === 'step.miss' ? event.reason : []));
-  expect(reasons).toEqual(['copied files changed', 'the step before it has another result']);
+  expect(reasons).toEqual(['1 file changed (file content)', 'the step before it has another result']);
 });
 
 it('makes other layers for another SOURCE_DATE_EPOCH', async () => {

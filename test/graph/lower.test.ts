@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { BuildError } from '../../src/errors.ts';
 import { imageKey, lint, type Node, type Op, requiredImages, stepsOf } from '../../src/graph/index.ts';
+import { encodeConfig } from '../../src/oci/index.ts';
 import { lowered, OPTIONS, parse } from './support/lowering.ts';
 
 /** The file's RUN steps as processes see them. */
@@ -26,18 +27,18 @@ describe('Expansion (reference, section 8.2)', () => {
     expect(lowered('FROM scratch\nENV a=0\nENV a=1 b=$a').config.Env?.slice(1)).toEqual(['a=1', 'b=0']);
   });
   test.each([
-    ['39', 'ENV r=${x:-${y:-z}}', 'r=z'],
-    ['40', 'ENV x=1\nENV r=${x:+"q r"}', 'r=q r'],
-    ['41', 'ENV x=1\nENV r="\\$x"', 'r=$x'],
-    ['41', "ENV x=1\nENV r='\\$x'", 'r=\\$x'],
-    ['41', 'ENV x=1\nENV r=\\$x', 'r=$x'],
-    ['42', 'ENV x=a/b.c/d.e\nENV r=${x#*/},${x##*/},${x%.*},${x%%.*}', 'r=b.c/d.e,d.e,a/b.c/d,a/b'],
-    ['43', 'ENV x=a.b\nENV r=${x/./-}', 'r=a-b'],
-    ['43', 'ENV x=/a/b\nENV r=${x//\\//_}', 'r=_a_b'],
-    ['47', 'ENV r=a$1b', 'r=ab'],
-    ['47', 'ENV r=a$@b$$c$*d$#e$?f$-g$!h$0i', 'r=abcdefghi'],
-    ['48', 'ENV größe=1 x=2\nENV r=$größe,${größe}', 'r=1,1'],
-  ])('8.2 #%s: %s', (_number, text, expected) => {
+    ['8.2 #39', 'ENV r=${x:-${y:-z}}', 'r=z'],
+    ['8.2 #40', 'ENV x=1\nENV r=${x:+"q r"}', 'r=q r'],
+    ['8.2 #41', 'ENV x=1\nENV r="\\$x"', 'r=$x'],
+    ['8.2 #41', "ENV x=1\nENV r='\\$x'", 'r=\\$x'],
+    ['8.2 #41', 'ENV x=1\nENV r=\\$x', 'r=$x'],
+    ['8.2 #42', 'ENV x=a/b.c/d.e\nENV r=${x#*/},${x##*/},${x%.*},${x%%.*}', 'r=b.c/d.e,d.e,a/b.c/d,a/b'],
+    ['8.2 #43', 'ENV x=a.b\nENV r=${x/./-}', 'r=a-b'],
+    ['8.2 #43', 'ENV x=/a/b\nENV r=${x//\\//_}', 'r=_a_b'],
+    ['8.2 #47', 'ENV r=a$1b', 'r=ab'],
+    ['8.2 #47', 'ENV r=a$@b$$c$*d$#e$?f$-g$!h$0i', 'r=abcdefghi'],
+    ['8.2 #48', 'ENV größe=1 x=2\nENV r=$größe,${größe}', 'r=1,1'],
+  ])('%s: %s', (_number, text, expected) => {
     expect(lastEnv(text)).toBe(expected);
   });
   test('8.2 #44: ${x?msg} of an unset variable fails with its message and place', () => {
@@ -162,6 +163,27 @@ describe('Expansion (reference, section 8.2)', () => {
   });
 });
 
+describe('RUN with a heredoc (reference, section 8.1)', () => {
+  test('8.1 #27: a body with #! is a script that runs by itself, with a name that stays in its directory', () => {
+    for (const [word, path] of [
+      ['EOF', '/dev/pipes/EOF'],
+      ['..', '/dev/pipes/_'],
+      ['a/b', '/dev/pipes/a_b'],
+    ]) {
+      const [run] = runs(`FROM base\nRUN <<${word}\n#!/usr/bin/env python3\nprint("$x")\n${word}`);
+      expect(run).toMatchObject({ argv: [path], files: [{ path, content: '#!/usr/bin/env python3\nprint("$x")\n' }] });
+    }
+  });
+  test('8.1 #28: another body is the text of the shell, the line that begins like its end included', () => {
+    expect(runs('FROM base\nRUN <<EOF\necho $x\nEOF2\nEOF')[0]?.argv).toEqual(['/bin/sh', '-c', 'echo $x\nEOF2\n']);
+  });
+  test('8.1 #26: a line with more than the heredoc goes to the shell with all bodies', () => {
+    expect(runs('FROM base\nRUN cat <<A 3<<-"B" >x\n1\nA\n\t2\n\tB')[0]?.argv.at(-1)).toBe(
+      'cat <<A 3<<-"B" >x\n1\nA\n2\nB',
+    );
+  });
+});
+
 describe('State of a stage (reference, section 8.4 and 8.5)', () => {
   test('105: USER reaches the process as written, name or number', () => {
     expect(runs('FROM base\nUSER 1000\nRUN x\nUSER bob:staff\nRUN y').map(({ user }) => user)).toEqual([
@@ -169,7 +191,7 @@ describe('State of a stage (reference, section 8.4 and 8.5)', () => {
       'bob:staff',
     ]);
   });
-  test('106: WORKDIR belongs to the USER at that point, and the next step makes it', () => {
+  test('8.4 #106: WORKDIR belongs to the USER at that point, and the next step makes it', () => {
     const [first, second] = runs('FROM base\nUSER bob\nWORKDIR /a\nUSER root\nRUN x\nRUN y');
     expect(first?.pending).toEqual([{ path: '/a', user: 'bob' }]);
     expect(second?.pending).toEqual([]);
@@ -184,26 +206,46 @@ describe('State of a stage (reference, section 8.4 and 8.5)', () => {
     expect(runs(text)[0]?.argv).toEqual(['bash', '-euo', 'pipefail', '-c', 'x']);
     expect(lowered(text).config.Entrypoint).toEqual(['bash', '-euo', 'pipefail', '-c', 'e']);
   });
-  test('119: ENTRYPOINT drops an inherited CMD, and keeps one of its own stage, before or after', () => {
+  test('8.5 #119: ENTRYPOINT drops an inherited CMD, and keeps one of its own stage, before or after', () => {
     expect(lowered('FROM base\nENTRYPOINT ["e"]').config.Cmd).toBeUndefined();
     expect(lowered('FROM base\nCMD ["c"]\nENTRYPOINT ["e"]').config.Cmd).toEqual(['c']);
     expect(lowered('FROM base\nENTRYPOINT ["e"]\nCMD ["c"]').config.Cmd).toEqual(['c']);
     expect(lowered('FROM base AS a\nCMD ["c"]\nFROM a\nENTRYPOINT ["e"]').config.Cmd).toBeUndefined();
   });
-  test('120: CMD in exec form stays as it is, in shell form it takes SHELL', () => {
+  test('8.5 #120: CMD in exec form stays as it is, in shell form it takes SHELL', () => {
     expect(lowered('FROM base\nSHELL ["sh","-e"]\nCMD ["a","$b"]').config.Cmd).toEqual(['a', '$b']);
     expect(lowered('FROM base\nSHELL ["sh","-e"]\nCMD a $b').config.Cmd).toEqual(['sh', '-e', 'a $b']);
   });
-  test('121: as many history entries as instructions; those with a node are the steps', () => {
+  test('8.5 #121: as many history entries as instructions; those with a node are the steps', () => {
     const graph = lowered('FROM base\nARG A\nENV B=1\nRUN x\nLABEL c=d\nCOPY a /\nONBUILD RUN y');
     expect(graph.history).toHaveLength(6);
     const nodes = graph.history.flatMap(({ node }) => node ?? []);
     expect(nodes).toEqual(stepsOf(graph).map(({ id }) => id));
     expect(graph.history.every(({ node, entry }) => (entry.empty_layer === true) === (node === undefined))).toBe(true);
   });
-  test('122: labels from the command line win, whatever their order', () => {
+  test('8.5 #122: labels from the command line win, whatever their order', () => {
     const { Labels } = lowered('FROM scratch\nLABEL z=1 a=1', { labels: { z: '2' } }).config;
     expect(Labels).toEqual({ a: '1', z: '2' });
+  });
+  test('8.5 #122: the bytes of a config do not depend on the order in which labels were given', () => {
+    const bytes = (text: string, labels: Record<string, string>): string => {
+      const { platform, config } = lowered(text, { labels });
+      return Buffer.from(encodeConfig({ ...platform, config, rootfs: { type: 'layers', diff_ids: [] } })).toString();
+    };
+    const one = bytes('FROM scratch\nLABEL b=1 a=2\nLABEL c=3', { e: '5', d: '4' });
+    expect(bytes('FROM scratch\nLABEL c=3\nLABEL a=2 b=1', { d: '4', e: '5' })).toBe(one);
+    expect(one).toContain('{"a":"2","b":"1","c":"3","d":"4","e":"5"}');
+  });
+  test('8.5 #128: a trigger of the base copies from a stage of this file, before what the stage says itself', () => {
+    const graph = lowered('FROM scratch AS extra\nCOPY x /x\nFROM onbuild-stage\nRUN own');
+    const [, copy, own] = stepsOf(graph);
+    expect(copy).toMatchObject({
+      label: 'COPY --from=extra /x /x',
+      inputs: [{}, { stage: 'extra', op: { kind: 'copy' } }],
+    });
+    expect(own).toMatchObject({ label: 'RUN own', inputs: [{ id: copy?.id }] });
+    expect(graph.config.Env).toContain('TRIGGERED=1');
+    expect(graph.config.OnBuild).toBeUndefined();
   });
   test('the same work in two stages is one node', () => {
     const graph = lowered(

@@ -24,7 +24,7 @@ describe('what a build context stands for', () => {
   it('a file behind a URL, or a repository', () => {
     expect(one('https://example.com/a b')).toEqual({
       type: 'remote',
-      op: { kind: 'http', url: 'https://example.com/a%20b', name: 'a b', unpack: true },
+      op: { kind: 'http', url: 'https://example.com/a%20b', name: 'context', unpack: true },
     });
     expect(one('https://example.com/a.git#v1:sub')).toEqual({
       type: 'remote',

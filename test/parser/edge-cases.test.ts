@@ -354,6 +354,13 @@ describe('Heredocs (reference, section 8.1)', () => {
     const copy = only('COPY', 'COPY <<a c <<b /dst/\n1\na\n2\nb');
     expect([sources(copy), copy.destination.text]).toEqual([[['a', '1\n'], 'c', ['b', '2\n']], '/dst/']);
   });
+  test('the word of a COPY heredoc is a file name, not a path', () => {
+    for (const name of ['../x', '..', '.', 'a/b', '/']) {
+      const error = failure(`FROM a\nCOPY <<${name} /d/\nx\n${name}\n`);
+      expect(error.message).toBe(`COPY cannot name a file "${name}"`);
+    }
+    expect(sources(only('COPY', 'COPY <<.env /d/\nx\n.env'))).toEqual([['.env', 'x\n']]);
+  });
   test('under ONBUILD, for RUN, COPY and ADD', () => {
     const [run, copy, add] = body(
       'ONBUILD RUN <<A\n1\nA\nONBUILD COPY <<A <<B /\n1\nA\n2\nB\nonbuild add <<-A /\n\t1\n\tA\n',

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Image, parseReference } from '../../src/oci/index.ts';
-import { DockerArchiveSink, OciArchiveSink, OciLayout, openArchive } from '../../src/store/index.ts';
+import { DirectoryImage, DockerArchiveSink, OciArchiveSink, OciLayout, openArchive } from '../../src/store/index.ts';
 import { expectSameContent } from '../contract/image-source.ts';
 import { requires } from '../support/requires.ts';
 import { decompress, sampleImage } from '../support/sample-images.ts';
@@ -53,6 +53,13 @@ describe.runIf(requires('skopeo', has('skopeo')))('skopeo', () => {
     skopeo('copy', `docker-archive:${scratch}/${name}`, `oci:${at('from-docker')}:x`);
     const back = await new OciLayout({ directory: at('from-docker'), name: 'x', decompress }).resolve(ref, platform);
     expect(back.layers.map((layer) => layer.diffId)).toEqual(image.layers.map((layer) => layer.diffId));
+  });
+
+  test('writes the directory that we read as dir:', async () => {
+    skopeo('copy', `oci:${at('layout')}:1.0`, `dir:${at('theirs')}`);
+    const back = await new DirectoryImage({ directory: at('theirs'), decompress }).resolve(ref, platform);
+    expect(back.descriptor.digest).toBe(image.descriptor.digest);
+    await expectSameContent(back, image);
   });
 
   test('writes what we read', async () => {

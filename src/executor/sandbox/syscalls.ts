@@ -232,6 +232,27 @@ export function setReadOnly(tree: string | number): void {
   });
 }
 
+const RLIMIT_NOFILE = 7;
+
+/**
+ * Lowers the limits on open files of this process and what it starts, where they are above (getrlimit(2)). Node has raised the
+ * soft one to the hard one, and some programs close every descriptor up to it: a thousand million takes minutes.
+ */
+export function limitOpenFiles(maximum: number): void {
+  const limits = new BigUint64Array(2); // struct rlimit: soft, hard
+  const name = 'RLIMIT_NOFILE';
+  call('int getrlimit(int resource, _Out_ uint64_t *limits)', [RLIMIT_NOFILE, limits], {
+    name: 'getrlimit',
+    subject: name,
+  });
+  if (limits.every((limit) => limit <= BigInt(maximum))) return;
+  const lowered = limits.map((limit) => (limit > BigInt(maximum) ? BigInt(maximum) : limit));
+  call('int setrlimit(int resource, const uint64_t *limits)', [RLIMIT_NOFILE, lowered], {
+    name: 'setrlimit',
+    subject: name,
+  });
+}
+
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;

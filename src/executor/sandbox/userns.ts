@@ -10,7 +10,10 @@ import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, Sandbox
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent } from './syscalls.ts';
+import { closeAllOnExec, createPipe, dieWithParent, limitOpenFiles } from './syscalls.ts';
+
+/** What containers have by default (containerd, buildah). */
+const MAX_OPEN_FILES = 1_048_576;
 
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
@@ -46,6 +49,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     if (signal.aborted) throw cancelled();
     dieWithParent();
     closeAllOnExec();
+    limitOpenFiles(MAX_OPEN_FILES);
     const stdout = createPipe();
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
