@@ -1,8 +1,9 @@
 import type { Writable } from 'node:stream';
+import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptions } from './build-options.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
-import type { Digest, ImageFormat } from './oci/index.ts';
+import type { Descriptor, Digest } from './oci/index.ts';
 
 /** What every operation takes. */
 export interface SessionOptions {
@@ -25,10 +26,16 @@ export interface RegistryAccess {
   readonly authfile?: string | undefined;
 }
 
-/** `-o type=...,dest=...`. `dest` is `-` for standard output. */
-export type OutputSpec =
-  | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
-  | { readonly type: 'local'; readonly dest: string };
+export type {
+  ImageOptions,
+  OutputSpec,
+  PullPolicy,
+  ResultOptions,
+  SandboxOptions,
+  TimeOptions,
+  VolumeSpec,
+} from './build-options.ts';
+export type { HostEntry, ResolverSettings, Ulimit } from './executor/index.ts';
 
 /** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
 export interface SecretSource {
@@ -40,7 +47,13 @@ export interface SecretSource {
 
 export type { SshIdentity } from './executor/index.ts';
 
-export interface BuildOptions extends SessionOptions, RegistryAccess {
+export interface BuildOptions
+  extends SessionOptions,
+    RegistryAccess,
+    ImageOptions,
+    TimeOptions,
+    ResultOptions,
+    SandboxOptions {
   /** Directory. */
   readonly context: string;
   /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */
@@ -55,24 +68,16 @@ export interface BuildOptions extends SessionOptions, RegistryAccess {
   readonly stdin?: Uint8Array | undefined;
   /** Standard input, for the context `-`: read once, and only outside of the namespace. */
   readonly contextStdin?: AsyncIterable<Uint8Array> | undefined;
-  /** As the user wrote them. */
-  readonly tags: readonly string[];
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
   readonly buildArgs: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
   readonly noCache: boolean;
-  readonly pull: boolean;
-  readonly platform?: string | undefined;
+  readonly pull: PullPolicy;
   readonly network: 'default' | 'host' | 'none';
   /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshIdentity[];
-  readonly outputs: readonly OutputSpec[];
-  readonly format: ImageFormat;
-  /** Seconds since 1970 ($SOURCE_DATE_EPOCH): clamps mtimes of new layers and sets `created`. */
-  readonly sourceDateEpoch?: number | undefined;
   /** Only answer this about the file; run nothing. */
   readonly call?: Call | undefined;
   /** For `dest=-`. */
@@ -87,6 +92,8 @@ export interface BuildResult {
   readonly imageId: Digest;
   /** Digest of the manifest in the store. */
   readonly manifest: Digest;
+  /** Of the manifest where it went: as pushed, else as an archive has it, else as the store has it. */
+  readonly descriptor: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
   /** Normalised names given. */
   readonly names: readonly string[];
   readonly steps: number;

@@ -1,5 +1,6 @@
 import type { Environment, RegistryAccess, SessionOptions } from './api.ts';
 import type { Workspace } from './assembly.ts';
+import type { PullPolicy } from './build-options.ts';
 import { BuildError } from './errors.ts';
 import {
   type BaseImage,
@@ -9,10 +10,11 @@ import {
   requiredImages,
   stageHint,
 } from './graph/index.ts';
-import { findOrPull, lookupStored, pullImage } from './images.ts';
+import { lookupStored } from './images.ts';
 import { bringLocalImage } from './local-images.ts';
-import { type Digest, formatImageName, type Image, parseDigest, parseImageName } from './oci/index.ts';
+import { type Digest, formatImageName, type Image, parseDigest, parseImageName, parseManifest } from './oci/index.ts';
 import type { Containerfile } from './parser/index.ts';
+import { bringImage } from './pull-policy.ts';
 
 export interface Bases {
   /** For lowering, by `imageKey`. */
@@ -25,13 +27,12 @@ export interface Bases {
 
 export interface BaseOptions {
   readonly workspace: Workspace;
-  readonly pull: boolean;
+  readonly pull: PullPolicy;
   readonly session: SessionOptions & RegistryAccess;
 }
 
 /**
- * Finds every image that the target needs, in the store or, where it is missing there (or `pull` asks for the newest), in
- * its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing. Errors carry the
+ * Finds every image that the target needs, in the store or, where `pull` says so, in its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing. Errors carry the
  * place of the FROM or --from that names the image.
  */
 export async function resolveBases(file: Containerfile, lowering: LowerOptions, options: BaseOptions): Promise<Bases> {
@@ -48,7 +49,12 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
         const image = await find(file, required, { ...options, known });
         const { name, platform } = required;
         const reference = formatImageName(parseImageName(name));
-        configs.set(imageKey(name, platform), { reference, digest: image.descriptor.digest, config: image.config });
+        configs.set(imageKey(name, platform), {
+          reference,
+          digest: image.descriptor.digest,
+          config: image.config,
+          annotations: annotationsOf(image),
+        });
         images.set(image.descriptor.digest, image);
       }),
     );
@@ -56,8 +62,13 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
   return { configs, images, handOver: handOver(configs) };
 }
 
+function annotationsOf({ rawManifest, descriptor }: Image): Readonly<Record<string, string>> {
+  const entries = Object.entries(parseManifest(rawManifest, descriptor.mediaType).annotations ?? {});
+  return Object.fromEntries(entries.filter(([, value]) => typeof value === 'string'));
+}
+
 /**
- * Of the images that any stage needs, those that the store has (with `pull`: those of the registry); `missing` are the
+ * Of the images that any stage needs, those that the store has (with `pull`, those of the registry); `missing` are the
  * names of the others. For a look at the file, which may need none of them.
  */
 export async function knownBases(
@@ -70,13 +81,19 @@ export async function knownBases(
   const next = () => everyRequired(file, lowering, configs).find((image) => !missing.has(keyOf(image)));
   for (let required = next(); required; required = next()) {
     const { name } = required;
-    const image = options.pull
-      ? await find(file, required, { ...options, known: new Map() })
-      : await lookupNamed(required, options.workspace);
+    const image =
+      options.pull === 'always' || options.pull === 'newer'
+        ? await find(file, required, { ...options, known: new Map() })
+        : await lookupNamed(required, options.workspace);
     if (!image) missing.set(keyOf(required), name);
     else {
       const reference = formatImageName(parseImageName(name));
-      configs.set(keyOf(required), { reference, digest: image.descriptor.digest, config: image.config });
+      configs.set(keyOf(required), {
+        reference,
+        digest: image.descriptor.digest,
+        config: image.config,
+        annotations: annotationsOf(image),
+      });
     }
   }
   return { configs, missing: [...new Set(missing.values())] };
@@ -133,8 +150,7 @@ async function open(
   if (digest !== undefined) return options.workspace.store.images.open(digest, platform);
   const image = parseImageName(name);
   if (image.transport !== 'docker') return bringLocalImage(image, platform, options);
-  const { reference } = image;
-  return options.pull ? pullImage(reference, platform, options) : findOrPull(reference, platform, options);
+  return bringImage(image.reference, platform, { ...options, policy: options.pull });
 }
 
 async function find(

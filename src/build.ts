@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, Environment, Report } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, PullPolicy, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
+import { refuseLimits, runSettingsOf } from './build-sandbox.ts';
+import { mtimeRuleOf } from './build-times.ts';
 import { answerCall } from './calls.ts';
 import { type ContextSource, openContextSource } from './context-source.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
@@ -15,6 +17,7 @@ import {
   isInsideNamespace,
   lookupSteps,
   namedContextRoot,
+  type RunSettings,
   SIDE_FD,
   type SourceRoot,
   SshAgents,
@@ -32,11 +35,22 @@ import {
   type Node,
   stepsOf,
 } from './graph/index.ts';
-import { formatReference, hostPlatform, type Image, parseLocalName, parsePlatform } from './oci/index.ts';
-import { writeOutputs } from './outputs.ts';
-import { parseContainerfiles } from './parser/index.ts';
+import {
+  type Descriptor,
+  formatReference,
+  hostPlatform,
+  type Image,
+  type MtimeRule,
+  type Platform,
+  parseLocalName,
+  parsePlatform,
+  ruledMtime,
+} from './oci/index.ts';
+import { type OutputRooms, writeOutputs } from './outputs.ts';
+import { parseContainerfiles, parseMountOption } from './parser/index.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
+import { squashImage } from './squash.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -46,6 +60,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
+  const runSettings = runSettingsOf(options, options.env);
   return withWorkspace(options, async (workspace) => {
     const remote = openRemote(options, workspace);
     await using context = await openContextSource(options, { workspace, remote });
@@ -55,18 +70,21 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     if (options.call && options.call.what !== 'graph')
       return await answerCall(options.call, { options, lowering, input, ignore, workspace });
     const file = parseContainerfiles(input.containerfiles);
-    const bases = await resolveBases(file, lowering, { workspace, pull: shouldPull(options), session: options });
+    const bases = await resolveBases(file, lowering, { workspace, pull: pullPolicy(options), session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
     const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
     if (checked.violation) announceLint(checked, options);
     if (checked.violation) throw checked.violation;
 
+    const mtimeRule = mtimeRuleOf(options, graph);
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
-    const rooms = { context, contexts, workspace, remote, images: bases.images, secrets, agents };
+    const { images } = bases;
+    const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings };
     const executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
+    refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
       await prefetch(graph, remote);
       const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
@@ -81,11 +99,20 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const other = file.warnings.filter(({ rule }) => rule === undefined);
     announce(graph, [...other, ...graph.warnings, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
-    const image = assembleImage(graph, results, options);
+    const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
-    await writeOutputs(image, options, workspace);
-    return summary(image, { names, graph, results, start });
+    const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
+    return summary(image, { descriptor, names, graph, results, start });
   });
+}
+
+type Results = Parameters<typeof assembleImage>[1];
+
+async function imageOf(graph: BuildGraph, results: Results, rooms: OutputRooms): Promise<Image> {
+  const { options, workspace, mtimeRule } = rooms;
+  const { format, createdAnnotation } = options;
+  const image = assembleImage(graph, results, { format, fixedTime: mtimeRule?.seconds, createdAnnotation });
+  return options.squash ? squashImage(image, { workspace, format, mtimeRule }) : image;
 }
 
 const isRun = ({ op }: Node): boolean => op.kind === 'run';
@@ -96,30 +123,40 @@ const MIN_JOBS = 4;
 /** Tells the run inside the namespace that the bases are pulled already. */
 const PULLED = 'TSBUILD_PULLED';
 
-const shouldPull = ({ pull, self }: BuildOptions): boolean => pull && self.env[PULLED] === undefined;
+const pullPolicy = ({ pull, self }: BuildOptions): PullPolicy =>
+  self.env[PULLED] === undefined || pull === 'never' ? pull : 'missing';
 
 function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs,
     labels: options.labels,
-    platform: options.platform === undefined ? hostPlatform() : parsePlatform(options.platform),
+    edits: options.edits,
+    from: options.from,
+    platform: platformOf(options),
     buildPlatform: hostPlatform(),
     network: options.network,
     contexts: named,
+    mounts: options.mounts?.map(parseMountOption),
   };
+}
+
+function platformOf({ platform, osVersion }: BuildOptions): Platform {
+  const parsed = platform === undefined ? hostPlatform() : parsePlatform(platform);
+  return osVersion === undefined ? parsed : { ...parsed, 'os.version': osVersion };
 }
 
 /**
  * Steps run in the namespace, and so does reading another stage, which is mounted. An ordinary user's layers belong to
  * sub-ids, so he also needs it to make any layer, or to read one for an output.
  */
-function mustDelegate(graph: BuildGraph, pending: readonly Node[], { self, outputs }: BuildOptions): boolean {
-  if (isInsideNamespace(self.env)) return false;
+function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: BuildOptions): boolean {
+  if (isInsideNamespace(options.self.env)) return false;
   const isMounted = ({ op, inputs }: Node): boolean =>
     op.kind === 'copy' && inputs.slice(1).some((input) => !isSource(input));
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
-  return !isRoot() && (pending.length > 0 || (outputs.length > 0 && stepsOf(graph).some(isRun)));
+  const readsLayers = options.outputs.length > 0 || options.squash === true || options.push === true;
+  return !isRoot() && (pending.length > 0 || (readsLayers && stepsOf(graph).some(isRun)));
 }
 
 /** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
@@ -158,6 +195,8 @@ interface Rooms {
   readonly workspace: Workspace;
   readonly remote: Remote;
   readonly images: ReadonlyMap<string, Image>;
+  readonly runSettings: RunSettings;
+  readonly mtimeRule: MtimeRule | undefined;
   readonly secrets: Secrets;
   readonly agents: SshAgents;
 }
@@ -169,7 +208,7 @@ function localRoot({ name }: ContextOp, { context, contexts }: Rooms): SourceRoo
 }
 
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
-  const { context, workspace, images } = rooms;
+  const { context, workspace, images, mtimeRule, runSettings } = rooms;
   const { input } = context;
   return {
     library: workspace.library,
@@ -192,8 +231,9 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     signal: options.signal,
     jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
     noCache: options.noCache,
-    clampMtime: options.sourceDateEpoch,
-    inlineMtime: Math.min(input.mtime, options.sourceDateEpoch ?? input.mtime),
+    runSettings,
+    mtimeRule,
+    inlineMtime: ruledMtime(input.mtime, mtimeRule),
   };
 }
 
@@ -208,18 +248,20 @@ function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }
 }
 
 interface Outcome {
+  readonly descriptor: Descriptor;
   readonly names: readonly string[];
   readonly graph: BuildGraph;
   readonly results: ReadonlyMap<string, { readonly isCached: boolean }>;
   readonly start: number;
 }
 
-function summary(image: Image, { names, graph, results, start }: Outcome): BuildResult {
+function summary(image: Image, { descriptor, names, graph, results, start }: Outcome): BuildResult {
   const steps = stepsOf(graph);
   return {
     kind: 'built',
     imageId: image.configDescriptor.digest,
     manifest: image.descriptor.digest,
+    descriptor,
     names,
     steps: steps.length,
     cached: steps.filter((step) => results.get(step.id)?.isCached === true).length,

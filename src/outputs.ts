@@ -1,48 +1,80 @@
 import { resolve } from 'node:path';
 import type { BuildOptions, OutputSpec } from './api.ts';
 import { isRoot, type Workspace } from './assembly.ts';
+import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import { portable } from './images.ts';
-import { flattenLayers, type TarMember, unpackTree } from './layers/index.ts';
-import { type Image, type ImageFormat, parseLocalName, withLayers } from './oci/index.ts';
+import { unpackTree } from './layers/index.ts';
+import {
+  type Descriptor,
+  type Image,
+  type ImageFormat,
+  type MtimeRule,
+  parseLocalName,
+  withLayers,
+} from './oci/index.ts';
+import { flatEntries, flatMembers } from './squash.ts';
 import { type ArchiveDestination, DockerArchiveSink, OciArchiveSink, writeArchive } from './store/index.ts';
 
-/** Writes what `-o` asks for; the image is in the store already. */
-export async function writeOutputs(image: Image, options: BuildOptions, workspace: Workspace): Promise<void> {
-  for (const output of options.outputs) await writeOutput(image, output, { options, workspace });
-}
-
-interface OutputRooms {
+export interface OutputRooms {
   readonly options: BuildOptions;
   readonly workspace: Workspace;
+  readonly mtimeRule: MtimeRule | undefined;
 }
 
-async function writeOutput(image: Image, output: OutputSpec, { options, workspace }: OutputRooms): Promise<void> {
+/**
+ * Writes what `-o` and `--push` ask for; the image is in the store already. Returns the manifest as it was pushed, else as
+ * it is in the last OCI archive, else as the store has it.
+ */
+export async function writeOutputs(image: Image, rooms: OutputRooms): Promise<Descriptor> {
+  let written = image.descriptor;
+  for (const output of rooms.options.outputs) written = (await writeOutput(image, output, rooms)) ?? written;
+  return (await pushTags(image, rooms)) ?? written;
+}
+
+async function pushTags(image: Image, { options, workspace }: OutputRooms): Promise<Descriptor | undefined> {
+  const { push, tags, format, emit, signal } = options;
+  if (!push) return undefined;
+  const ready = await portable(image, workspace, format);
+  for (const tag of tags) {
+    const target = parseDestination(`docker://${tag}`, tag);
+    await sinkFor(target, { workspace, session: options }).write(ready, target.ref, { emit, signal });
+  }
+  return ready.descriptor;
+}
+
+async function writeOutput(
+  image: Image,
+  output: OutputSpec,
+  { options, workspace, mtimeRule }: OutputRooms,
+): Promise<Descriptor | undefined> {
   const { emit, signal } = options;
   const ref = parseLocalName(options.tags[0] ?? 'image');
   const destination = destinationOf(output, options);
+  // SOURCE_DATE_EPOCH is about what a build adds; the base's files keep their times
+  const forced = mtimeRule?.applies === 'all' ? mtimeRule : undefined;
   switch (output.type) {
     case 'oci': {
       const ready = await portable(image, workspace, options.format);
       await new OciArchiveSink(destination).write(ready, ref, { emit, signal });
-      return;
+      return ready.descriptor;
     }
     case 'docker':
       await new DockerArchiveSink(destination).write(asDocker(image), ref, { emit, signal });
-      return;
+      return undefined;
     case 'tar':
-      await writeArchive(destination, members(image), signal);
-      return;
+      await writeArchive(destination, flatMembers(image, forced), signal);
+      return undefined;
     case 'local':
-      await unpackTree(flattenLayers(image.layers), resolve(output.dest), {
+      await unpackTree(flatEntries(image, forced), resolve(output.dest), {
         workers: workspace.workers,
         owner:
           isRoot() && !isInsideNamespace(options.self.env)
             ? undefined
             : { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       });
-      return;
+      return undefined;
     default:
       throw output satisfies never;
   }
@@ -62,10 +94,4 @@ function asDocker(image: Image): Image {
     image.layers.map((layer) => forFormat(layer, format)),
     format,
   );
-}
-
-async function* members(image: Image): AsyncIterable<TarMember> {
-  for await (const { entry, body } of flattenLayers(image.layers)) {
-    yield entry.type === 'file' ? { entry, body } : { entry };
-  }
 }

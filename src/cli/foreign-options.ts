@@ -1,17 +1,15 @@
 /** Options of `docker build`, `docker buildx build` and `buildah build` that this program does not have yet. */
 const BUILD_OPTIONS =
-  'add-host all-platforms allow annotation arch attest blob-cache builder cache-from cache-to cache-ttl ' +
-  'cap-add cap-drop cdi-config-dir cert-dir cgroup-parent cgroupns compat-volumes compress cpp-flag cpu-period ' +
-  'cpu-quota cpu-shares cpuset-cpus cpuset-mems created-annotation creds decryption-key device disable-compression ' +
-  'disable-content-trust dns dns-option dns-search env force-compression force-rm from group-add hooks-dir ' +
-  'http-proxy identity-label inherit-annotations inherit-labels ipc isolation layer-label layers load ' +
-  'logfile logsplit manifest memory memory-swap metadata-file no-cache-filter no-hostname no-hosts no-pivot-root ' +
-  'omit-history os os-feature os-version output-format pid policy provenance push retry retry-delay rewrite-timestamp ' +
-  'rm runtime runtime-flag save-stages sbom security-opt shm-size sign-by skip-unused-stages source-date-epoch ' +
-  'source-policy-file squash squash-all stdin timestamp transient-run-mounts ulimit unsetannotation unsetenv ' +
-  'unsetlabel userns userns-gid-map userns-uid-map uts variant volume';
+  'all-platforms allow attest blob-cache builder cache-from cache-to cache-ttl cdi-config-dir cert-dir cgroupns ' +
+  'compat-volumes compress compression-format compression-level cpp-flag creds cw decryption-key device ' +
+  'digest-file disable-compression disable-content-trust force-compression group-add hooks-dir ipc isolation ' +
+  'layer-label logfile logsplit manifest net no-cache-filter no-hostname no-hosts no-pivot-root omit-history ' +
+  'output-format pid policy provenance resource retry retry-delay runtime runtime-flag save-stages sbom ' +
+  'sbom-image-output sbom-image-purl-output sbom-merge-strategy sbom-output sbom-purl-output ' +
+  'sbom-scanner-command sbom-scanner-image sign-by skip-unused-stages source-policy-file squash-all stage-labels ' +
+  'stdin transient-run-mounts userns userns-gid-map userns-gid-map-group userns-uid-map userns-uid-map-user uts';
 
-const SHORT_OPTIONS = ['-m', '-c', '-v', '-D'];
+const SHORT_OPTIONS = ['-D'];
 
 const NAMES: ReadonlySet<string> = new Set([...BUILD_OPTIONS.split(' ').map((name) => `--${name}`), ...SHORT_OPTIONS]);
 

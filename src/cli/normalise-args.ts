@@ -1,12 +1,36 @@
-import { usageError } from './usage.ts';
 import { parseBoolean } from './values.ts';
 
 /** Boolean options that other builders also take as `--option=true`. */
-const SWITCHES: ReadonlySet<string> = new Set(['--no-cache', '--pull', '--quiet', '--force', '--all']);
+const SWITCHES: ReadonlySet<string> = new Set([
+  '--no-cache',
+  '--quiet',
+  '--force',
+  '--all',
+  '--push',
+  '--load',
+  '--squash',
+]);
+
+/** Options whose value may be left out, with what they mean then. */
+const WITHOUT_VALUE: ReadonlyMap<string, string> = new Map([
+  ...[
+    '--tls-verify',
+    '--inherit-labels',
+    '--inherit-annotations',
+    '--identity-label',
+    '--created-annotation',
+    '--rewrite-timestamp',
+    '--layers',
+    '--rm',
+    '--force-rm',
+    '--http-proxy',
+  ].map((name) => [name, 'true'] as const),
+  ['--pull', 'always'],
+]);
 
 /**
  * Go programs take `--flag=true` and never `--flag true`; commander knows no such option. `--tls-verify` becomes
- * `--tls-verify=true` and `--no-cache=true` becomes `--no-cache`. Words after `--` stay as they are.
+ * `--tls-verify=true` and `--no-cache=true` becomes `--no-cache`, `-c=2` is `-c 2`. Words after `--` stay as they are.
  */
 export function normaliseArgs(args: readonly string[]): string[] {
   const end = args.indexOf('--');
@@ -15,20 +39,12 @@ export function normaliseArgs(args: readonly string[]): string[] {
 }
 
 function normaliseArg(arg: string): string[] {
-  if (arg === '--tls-verify') return ['--tls-verify=true'];
+  if (/^-[a-z]=/.test(arg)) return [arg.slice(0, 2), arg.slice(3)];
+  const implied = WITHOUT_VALUE.get(arg);
+  if (implied !== undefined) return [`${arg}=${implied}`];
   const equals = arg.indexOf('=');
   const name = equals < 0 ? arg : arg.slice(0, equals);
   if (equals < 0 || !SWITCHES.has(name)) return [arg];
   const value = arg.slice(equals + 1);
-  if (name === '--pull') return pullPolicy(value);
   return parseBoolean(name, value) ? [name] : [];
-}
-
-/** buildah's words for `--pull`. */
-function pullPolicy(value: string): string[] {
-  if (value === 'always') return ['--pull'];
-  if (value === 'missing') return [];
-  if (value === 'never' || value === 'newer')
-    throw usageError(`--pull=${value} is not built yet`, 'use --pull or leave it out');
-  return parseBoolean('--pull', value) ? ['--pull'] : [];
 }

@@ -73,15 +73,8 @@ export function singlePlatform(text: string | undefined): string | undefined {
   return text;
 }
 
-/** $SOURCE_DATE_EPOCH: seconds since 1970 (reproducible-builds.org/specs/source-date-epoch). */
-export function parseSourceDateEpoch(env: Environment): number | undefined {
-  const text = env.SOURCE_DATE_EPOCH;
-  if (text === undefined || text === '') return undefined;
-  if (!/^\d{1,12}$/.test(text)) {
-    throw usageError(
-      `SOURCE_DATE_EPOCH "${text}" is not a number of seconds since 1970`,
-      'e.g. git log -1 --format=%ct',
-    );
-  }
-  return Number(text);
+/** buildah's words, and the booleans of docker. */
+export function pullPolicy(text: string): 'always' | 'missing' | 'newer' | 'never' {
+  if (Object.hasOwn(BOOLEANS, text.toLowerCase())) return parseBoolean('--pull', text) ? 'always' : 'missing';
+  return choice('--pull', text, ['always', 'missing', 'newer', 'never']);
 }

@@ -15,9 +15,14 @@ import type { StepResult } from './executor.ts';
 
 export interface AssembleOptions {
   readonly format: ImageFormat;
-  /** Seconds (SOURCE_DATE_EPOCH). */
-  readonly sourceDateEpoch?: number | undefined;
+  /** Seconds since 1970: `created` of the image and of what it adds to the history. */
+  readonly fixedTime?: number | undefined;
+  /** Adds the annotation `org.opencontainers.image.created`. */
+  readonly createdAnnotation?: boolean | undefined;
 }
+
+/** OCI image-spec annotations.md. */
+const CREATED = 'org.opencontainers.image.created';
 
 const rfc3339 = (seconds: number): string => new Date(seconds * 1000).toISOString().replace('.000Z', 'Z');
 
@@ -25,11 +30,11 @@ const rfc3339 = (seconds: number): string => new Date(seconds * 1000).toISOStrin
 export function assembleImage(
   graph: BuildGraph,
   results: ReadonlyMap<string, StepResult>,
-  { format, sourceDateEpoch }: AssembleOptions,
+  { format, fixedTime, createdAnnotation }: AssembleOptions,
 ): Image {
   const target = results.get(graph.target.id);
   if (!target) throw new BuildError('E_INTERNAL', 'The target was not built');
-  const fixed = sourceDateEpoch === undefined ? undefined : rfc3339(sourceDateEpoch);
+  const fixed = fixedTime === undefined ? undefined : rfc3339(fixedTime);
   let created = fixed ?? graph.baseCreated;
   const ours: HistoryEntry[] = graph.history.map(({ entry, node }) => {
     const result = node === undefined ? undefined : results.get(node);
@@ -46,7 +51,11 @@ export function assembleImage(
     rootfs: { type: 'layers', diff_ids: target.chain.map((layer) => layer.diffId) },
     history: [...completeHistory(graph.baseHistory, target.chain.length - newLayers), ...ours],
   };
-  return createImage({ format, config, layers: target.chain.map((layer) => forFormat(layer, format)) });
+  const annotations = {
+    ...graph.annotations,
+    ...(createdAnnotation && config.created !== undefined ? { [CREATED]: config.created } : {}),
+  };
+  return createImage({ format, config, layers: target.chain.map((layer) => forFormat(layer, format)), annotations });
 }
 
 const later = (a: string | undefined, b: string): string => (a !== undefined && Date.parse(a) > Date.parse(b) ? a : b);

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import { type CopyOp, type ModeChange, type PendingDirectory, parseChmod } from '../graph/index.ts';
 import type { RootView, TarEntry } from '../layers/index.ts';
+import type { MtimeRule } from '../oci/index.ts';
 import { hasWildcard } from '../parser/index.ts';
 import { stageArchive } from './archive-source.ts';
 import { hostEntry, secondsOf } from './host-entry.ts';
@@ -20,8 +21,7 @@ export interface CopyRequest {
   readonly view: RootView;
   /** Seconds; for heredoc files: the Containerfile's own time. */
   readonly inlineMtime: number;
-  /** Seconds; later times are lowered to it. */
-  readonly clampMtime?: number | undefined;
+  readonly mtimeRule?: MtimeRule | undefined;
 }
 
 interface CopyState {
@@ -41,7 +41,7 @@ export async function copyLayer(request: CopyRequest): Promise<AsyncIterable<Uin
   const state: CopyState = {
     request,
     staged,
-    plan: { staged, bodies: new Map(), archives: [], clampMtime: request.clampMtime },
+    plan: { staged, bodies: new Map(), archives: [], mtimeRule: request.mtimeRule },
     owner: op.chown === undefined ? undefined : await resolveOwner(view, op.chown),
     chmod: op.chmod === undefined ? undefined : parseChmod(op.chmod),
     freshMtime: Math.max(0, ...sources.map((source) => newestMtime(source, request.inlineMtime))),
@@ -55,13 +55,13 @@ export async function copyLayer(request: CopyRequest): Promise<AsyncIterable<Uin
 export async function directoriesLayer(
   view: RootView,
   pending: readonly PendingDirectory[],
-  clampMtime: number | undefined,
+  mtimeRule: MtimeRule | undefined,
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const staged = new StagedView(view);
   const missing = pending.some(({ path }) => resolveInRoot(view, path).entry === undefined);
   if (!missing) return undefined;
   await stagePending(staged, pending);
-  return writeTar({ staged, bodies: new Map(), archives: [], clampMtime });
+  return writeTar({ staged, bodies: new Map(), archives: [], mtimeRule });
 }
 
 /** New directories belong to the USER of their WORKDIR and take the time of the directory that they are made in. */

@@ -12,12 +12,13 @@ import {
   type Op,
 } from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
-import { type CacheIndex, type CacheRecord, chainIdOf, type Layer } from '../oci/index.ts';
+import { type CacheIndex, type CacheRecord, chainIdOf, type Layer, type MtimeRule } from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import type { FileHasher } from './file-hasher.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
+import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { selectSources } from './selection.ts';
@@ -43,13 +44,13 @@ export interface ExecutorOptions {
   /** For RUN --mount. */
   readonly mountSources: MountSources;
   /** Keeps layers from being pruned by other processes, before a step works on them. */
+  readonly runSettings?: RunSettings | undefined;
   readonly markUsed: (layers: readonly Layer[]) => Promise<void>;
   readonly emit: EventSink;
   readonly signal: AbortSignal;
   readonly jobs: number;
   readonly noCache: boolean;
-  /** Seconds (SOURCE_DATE_EPOCH). */
-  readonly clampMtime: number | undefined;
+  readonly mtimeRule: MtimeRule | undefined;
   /** Seconds: the time of files that the Containerfile itself holds. */
   readonly inlineMtime: number;
 }
@@ -254,7 +255,8 @@ class Run {
     return cacheKey(node.op, {
       platform: node.platform,
       parent: isLinked(node.op) ? null : (chainIdOf(parent.map((layer) => layer.diffId)) ?? null),
-      clampMtime: this.#options.clampMtime,
+      mtimeRule: this.#options.mtimeRule,
+      ...(node.op.kind === 'run' ? { sandbox: keyedSettings(this.#options.runSettings ?? {}) } : {}),
       ...(sources === undefined ? {} : { sources }),
     });
   }
@@ -288,7 +290,7 @@ class Run {
 
   async #perform(step: Step): Promise<CommittedLayer | undefined> {
     const { node, parent } = step;
-    const { library, sandbox, clampMtime, emit, markUsed } = this.#options;
+    const { library, sandbox, mtimeRule, emit, markUsed } = this.#options;
     const { op } = node;
     await markUsed([...parent, ...step.sources.flatMap(({ chain }) => chain)]);
     if (op.kind === 'run') {
@@ -296,12 +298,25 @@ class Run {
         emit({ type: 'step.output', step: node.id, stream, chunk });
       const onWait = (message: string): void => emit({ type: 'info', message });
       const inputs = step.sources.map(({ chain }) => chain);
-      const { mountSources: sources } = this.#options;
+      const { mountSources: sources, runSettings: settings = {} } = this.#options;
       const signal = this.#signal;
-      return runStep({ node, op, parent, library, sandbox, clampMtime, inputs, sources, onOutput, onWait, signal });
+      return runStep({
+        node,
+        op,
+        parent,
+        library,
+        sandbox,
+        mtimeRule,
+        settings,
+        inputs,
+        sources,
+        onOutput,
+        onWait,
+        signal,
+      });
     }
     if (op.kind === 'mkdir') {
-      const tar = await directoriesLayer(await library.view(parent), op.pending, clampMtime);
+      const tar = await directoriesLayer(await library.view(parent), op.pending, mtimeRule);
       return tar && library.commitTar(tar);
     }
     if (op.kind !== 'copy') throw new BuildError('E_INTERNAL', `A ${op.kind} node is not a step`);
@@ -309,10 +324,10 @@ class Run {
   }
 
   async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, clampMtime, inlineMtime, mountRoot } = this.#options;
+    const { library, mtimeRule, inlineMtime, mountRoot } = this.#options;
     const view = await library.view(op.link ? [] : parent);
     const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
-      const tar = await copyLayer({ op, sources, view, clampMtime, inlineMtime });
+      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime });
       return library.commitTar(untilAborted(tar, this.#signal));
     };
     if (selection) return write(selection.sources);

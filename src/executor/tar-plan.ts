@@ -1,6 +1,7 @@
 import { closeSync, readSync } from 'node:fs';
 import { BuildError } from '../errors.ts';
 import { encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
+import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import type { StagedArchive, StagedMember } from './archive-source.ts';
 import type { StagedView } from './staged-view.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
@@ -15,7 +16,7 @@ export interface TarPlan {
   readonly bodies: Map<string, Body>;
   /** Archives that ADD unpacks: their entries follow the sorted ones, in the archives' order. */
   readonly archives: StagedArchive[];
-  readonly clampMtime: number | undefined;
+  readonly mtimeRule: MtimeRule | undefined;
 }
 
 /** Chunks of about this size keep memory low and the event loop awake. */
@@ -81,7 +82,7 @@ export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
     if (fromArchives.has(entry)) continue;
     const body = plan.bodies.get(path);
     const linked = hardlinkOf(entry, body, inodes);
-    batch.add(encodeHeader(clamped(linked ?? entry, plan.clampMtime)));
+    batch.add(encodeHeader(ruled(linked ?? entry, plan.mtimeRule)));
     if (linked === undefined && entry.type === 'file' && body !== undefined) yield* writeBody(batch, entry.size, body);
     if (batch.isFull) yield* batch.take();
   }
@@ -90,8 +91,8 @@ export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
   yield* batch.rest();
 }
 
-const clamped = (entry: TarEntry, limit: number | undefined): TarEntry =>
-  limit !== undefined && entry.mtime > limit ? { ...entry, mtime: limit } : entry;
+const ruled = (entry: TarEntry, rule: MtimeRule | undefined): TarEntry =>
+  mtimeChanges(entry.mtime, rule) ? { ...entry, mtime: rule.seconds } : entry;
 
 /** The second and later names of an inode, in path order. */
 function hardlinkOf(entry: TarEntry, body: Body | undefined, inodes: Map<string, string>): TarEntry | undefined {
@@ -146,7 +147,7 @@ async function* writeArchive(batch: Batch, archive: StagedArchive, plan: TarPlan
     const entry = member !== undefined && plan.staged.holds(member.entry) ? member.entry : undefined;
     if (member && entry) {
       requireTarget(member, plan.staged);
-      batch.add(encodeHeader(clamped(entry, plan.clampMtime)));
+      batch.add(encodeHeader(ruled(entry, plan.mtimeRule)));
     }
     for await (const chunk of body) {
       if (entry === undefined) continue;

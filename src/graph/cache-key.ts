@@ -5,6 +5,7 @@ import {
   canonicalJson,
   formatPlatform,
   type Json,
+  type MtimeRule,
   type Platform,
 } from '../oci/index.ts';
 import { definitionOf } from './nodes.ts';
@@ -20,8 +21,10 @@ export interface CacheInputs {
    * layers that its mounts show.
    */
   readonly sources?: string;
-  /** SOURCE_DATE_EPOCH: no time in the layer is later, so another value gives other bytes. */
-  readonly clampMtime?: number | undefined;
+  /** RUN: what the command line says of its sandbox; absent: nothing. */
+  readonly sandbox?: Json | undefined;
+  /** Another value gives other bytes. */
+  readonly mtimeRule?: MtimeRule | undefined;
 }
 
 /** Sorts before every other member. A change of meaning takes a new number: old records then miss. */
@@ -54,6 +57,12 @@ function mountDefinition({ range: _place, ...mount }: RunMount): Json {
   }
 }
 
+/** Two members, so that the keys of SOURCE_DATE_EPOCH stay what they were. */
+function ruleMember(rule: MtimeRule | undefined): { readonly [name: string]: number } {
+  if (rule === undefined) return {};
+  return rule.applies === 'later' ? { clampMtime: rule.seconds } : { setMtime: rule.seconds };
+}
+
 /**
  * The key of a step's result, and the canonical JSON that it is the hash of (kept, to explain a later miss). Covers every
  * field of the op but proxy variables and source positions.
@@ -66,7 +75,8 @@ export function cacheKey(op: Op, inputs: CacheInputs): { readonly key: CacheKey;
     osVersion: inputs.platform['os.version'],
     parent: inputs.parent,
     sources: inputs.sources,
-    clampMtime: inputs.clampMtime,
+    sandbox: inputs.sandbox,
+    ...ruleMember(inputs.mtimeRule),
   });
   return { key: cacheKeyFrom(preimage), preimage };
 }

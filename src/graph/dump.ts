@@ -38,8 +38,8 @@ export function dumpGraph(graph: BuildGraph): string {
   const numbers: Numbers = new Map(nodes.map(({ id }, index) => [id, index + 1]));
   const stages = new Map<string, Node[]>();
   for (const node of nodes) stages.set(node.stage, [...(stages.get(node.stage) ?? []), node]);
-  const { config, author } = graph;
-  const facts = JSON.parse(canonicalJson({ ...config, author } as unknown as Json)) as Json; // a config is JSON
+  const { config, author, annotations } = graph;
+  const facts = JSON.parse(canonicalJson({ ...config, author, annotations } as unknown as Json)) as Json; // a config is JSON
   const lines = [
     `target: #${numbers.get(graph.target.id)} for ${formatPlatform(graph.platform)}`,
     ...[...stages].flatMap(([name, members]) =>

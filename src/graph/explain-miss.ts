@@ -94,8 +94,10 @@ export function explainMiss(oldPreimage: string, newPreimage: string, changedFil
     (differs(before.platform, after.platform)
       ? `platform changed from ${show(before.platform)} to ${show(after.platform)}`
       : undefined) ??
-    (differs(before.clampMtime, after.clampMtime) ? 'SOURCE_DATE_EPOCH changed' : undefined);
+    (differs(before.clampMtime, after.clampMtime) ? 'SOURCE_DATE_EPOCH changed' : undefined) ??
+    (differs(before.setMtime, after.setMtime) ? '--timestamp changed' : undefined);
   if (reason !== undefined) return reason;
+  if (differs(before.sandbox, after.sandbox)) return 'options of the sandbox changed';
   if (differs(before.parent, after.parent)) return 'the step before it has another result';
   return differs(before, after) ? 'its definition changed' : 'nothing changed, but its result is no longer stored';
 }

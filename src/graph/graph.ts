@@ -18,11 +18,15 @@ export interface BuildGraph {
   /** The final image's config, recomputed on every build, also when all steps are cached. */
   readonly config: ContainerConfig;
   readonly author?: string;
+  /** Of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** The base image's own entries, then ours. The base's `created` stays. */
   readonly baseHistory: readonly HistoryEntry[];
   readonly history: readonly PlannedHistory[];
   /** `created` of the base, for an image to which nothing was added. */
   readonly baseCreated?: string;
+  /** What the global ARG SOURCE_DATE_EPOCH says. */
+  readonly sourceDateEpoch?: string;
   readonly warnings: readonly GraphWarning[];
 }
 

@@ -11,6 +11,7 @@ export { dumpGraph } from './dump.ts';
 export { explainMiss } from './explain-miss.ts';
 export { type GitUrl, parseGitUrl } from './git-url.ts';
 export * from './graph.ts';
+export { type ImageEdits, NO_EDITS } from './image-edits.ts';
 export { type LintInput, type LintResult, lint, lintUnreadable } from './lint/lint.ts';
 export { lintJson, lintText } from './lint/print.ts';
 export { RULES as LINT_RULES } from './lint/rules.ts';

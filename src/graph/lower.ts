@@ -2,14 +2,16 @@ import { BuildError, type SourceRange } from '../errors.ts';
 import type { Platform } from '../oci/index.ts';
 import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
 import { withAllFiles } from './copy.ts';
+import { withMounts } from './global-mounts.ts';
 import type { BuildGraph } from './graph.ts';
+import { editedAnnotations, editedPlatform, NO_EDITS, withFirstEdits, withLastEdits } from './image-edits.ts';
 import { lowerInstruction } from './lower-instruction.ts';
 import { NodeTable } from './nodes.ts';
 import { triggersOf } from './onbuild.ts';
 import type { Node } from './op.ts';
 import type { BaseImage, BaseImages, LowerOptions } from './options.ts';
 import { formatEnv } from './scope.ts';
-import { imageState, inheritedState, type StageState, scratchState, withConfig, withHistory } from './stage-state.ts';
+import { imageState, inheritedState, type StageState, scratchState, withHistory } from './stage-state.ts';
 import { type ImageOrigin, type Origin, StageTable } from './stages.ts';
 import type { StepContext } from './step-context.ts';
 import { unusedBuildArgs } from './warnings.ts';
@@ -80,8 +82,9 @@ class Lowering {
     const { from, instructions } = this.table.syntax(index);
     const triggers = triggersOf(index, this.table, this.#images);
     this.triggers.push(...triggers);
-    const first = this.#firstState(index, origin, from.range);
-    const all = [...triggers, ...instructions];
+    const edits = this.#options.edits ?? NO_EDITS;
+    const first = withFirstEdits(this.#firstState(index, origin, from.range), edits, origin.type !== 'stage');
+    const all = withMounts([...triggers, ...instructions], this.#options.mounts);
     return all.reduce((state, instruction, at) => {
       const position = all.slice(0, at).filter(makesLayer).length;
       return lowerInstruction(instruction, state, this.#context(index, position));
@@ -102,7 +105,7 @@ class Lowering {
         return withAllFiles(empty, this.#source(origin.op, place), this.#context(index, 0));
       }
       case 'image':
-        return imageState(this.#imageNode(origin, index), origin.platform, this.#image(origin).config);
+        return imageState(this.#imageNode(origin, index), origin.platform, this.#image(origin));
       default:
         throw origin satisfies never;
     }
@@ -160,18 +163,13 @@ class Lowering {
   }
 }
 
-/** `--label`s come last, as one instruction, as in buildah. */
-function withLabels(state: StageState, labels: LowerOptions['labels']): StageState {
-  const pairs = Object.entries(labels);
-  if (pairs.length === 0) return state;
-  const text = pairs.map(([name, value]) => `${name}=${value}`).join(' ');
-  return withHistory(withConfig(state, { Labels: { ...state.config.Labels, ...labels } }), `LABEL ${text}`);
-}
-
 /** As in buildah: an image of nothing at all still says where it comes from. */
 function withSomeHistory(state: StageState, from: string): StageState {
   return state.history.length + state.baseHistory.length > 0 ? state : withHistory(state, `FROM ${from}`);
 }
+
+const fromText = (table: StageTable, { from }: LowerOptions): string =>
+  (table.target === 0 ? from : undefined) ?? table.syntax(table.target).from.image.text;
 
 /**
  * The graph of the target stage. `images` must hold what `requiredImages` asks for. Stages that the target does not need
@@ -180,16 +178,21 @@ function withSomeHistory(state: StageState, from: string): StageState {
 export function lower(file: Containerfile, options: LowerOptions, images: BaseImages): BuildGraph {
   const lowering = new Lowering(file, options, images);
   const { table } = lowering;
-  const labelled = withLabels(lowering.finished(table.target), options.labels);
-  const state = withSomeHistory(labelled, table.syntax(table.target).from.image.text);
+  const edits = options.edits ?? NO_EDITS;
+  const edited = withLastEdits(lowering.finished(table.target), options.labels, edits);
+  const state = withSomeHistory(edited, fromText(table, options));
+  const annotations = editedAnnotations(state.baseImage?.annotations ?? {}, edits);
+  const epoch = table.global.args.get('SOURCE_DATE_EPOCH');
   return {
     target: state.node,
-    platform: state.platform,
+    platform: editedPlatform(state.platform, state.baseImage?.config, edits),
     config: { ...state.config, Env: formatEnv(state.scope) },
     ...(state.author === undefined ? {} : { author: state.author }),
+    ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     baseHistory: state.baseHistory,
     history: state.history,
     ...(state.baseCreated === undefined ? {} : { baseCreated: state.baseCreated }),
+    ...(epoch === undefined || epoch === '' ? {} : { sourceDateEpoch: epoch }),
     warnings: [...unusedBuildArgs(file, lowering.triggers, options.buildArgs), ...table.contexts.unused(file)],
   };
 }

@@ -1,5 +1,7 @@
 import type { SourceRange } from '../errors.ts';
 import { formatImageName, formatPlatform, type ImageConfig, type Platform, parseImageName } from '../oci/index.ts';
+import type { MountSyntax } from '../parser/index.ts';
+import type { ImageEdits } from './image-edits.ts';
 import type { NamedContexts } from './named-contexts.ts';
 
 /** What the caller wants built, as far as it changes the graph. */
@@ -9,6 +11,12 @@ export interface LowerOptions {
   readonly buildArgs: Readonly<Record<string, string>>;
   /** `--label`: win over LABEL. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Default: none. */
+  readonly edits?: ImageEdits | undefined;
+  /** `--mount`: of every RUN, before its own. */
+  readonly mounts?: readonly MountSyntax[] | undefined;
+  /** `--from`: stands in the first FROM for what is written there. */
+  readonly from?: string | undefined;
   readonly platform: Platform;
   readonly buildPlatform: Platform;
   /** For RUN without `--network`. */
@@ -24,6 +32,8 @@ export interface BaseImage {
   /** Of the manifest. */
   readonly digest: string;
   readonly config: ImageConfig;
+  /** Of the manifest. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /** By `imageKey`. */

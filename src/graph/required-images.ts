@@ -1,4 +1,5 @@
 import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
+import { withMounts } from './global-mounts.ts';
 import { mountFrom } from './mount-fields.ts';
 import { triggersOf } from './onbuild.ts';
 import type { BaseImages, LowerOptions, RequiredImage } from './options.ts';
@@ -23,17 +24,23 @@ export function requiredImages(
       if (!images.has(key) && !missing.has(key)) missing.set(key, { name, platform, range });
     } else if (origin.type === 'stage' && !seen.has(origin.index)) {
       seen.add(origin.index);
-      queue.push(...originsOf(origin.index, table, images).toReversed());
+      queue.push(...originsOf(origin.index, table, { images, mounts: options.mounts }).toReversed());
     }
   }
   return [...missing.values()];
 }
 
+interface Known {
+  readonly images: BaseImages;
+  readonly mounts: LowerOptions['mounts'];
+}
+
 /** Everything that one stage reads from, itself excluded. */
-function originsOf(index: number, table: StageTable, images: BaseImages): Origin[] {
+function originsOf(index: number, table: StageTable, { images, mounts }: Known): Origin[] {
   const origin = table.origin(index);
   const triggers = triggersOf(index, table, images);
-  const sources = [...triggers, ...table.syntax(index).instructions].flatMap(sourcesOf);
+  const all = withMounts([...triggers, ...table.syntax(index).instructions], mounts);
+  const sources = all.flatMap(sourcesOf);
   return [origin, ...sources.map((from) => table.copyOrigin(from, index))];
 }
 

@@ -1,6 +1,7 @@
 import type { ContainerConfig, HistoryEntry, ImageConfig, Platform } from '../oci/index.ts';
 import type { PlannedHistory } from './graph.ts';
 import type { Node, PendingDirectory } from './op.ts';
+import type { BaseImage } from './options.ts';
 import { imageScope, type Scope } from './scope.ts';
 
 /** The config without Env, which lives in the scope. */
@@ -15,6 +16,8 @@ export interface StageState {
   readonly author?: string;
   readonly baseHistory: readonly HistoryEntry[];
   readonly baseCreated?: string;
+  /** The image at the bottom; absent: nothing is below. */
+  readonly baseImage?: BaseImage;
   readonly history: readonly PlannedHistory[];
   /** Directories that WORKDIR promised and no step has made yet. */
   readonly pending: readonly PendingDirectory[];
@@ -52,7 +55,8 @@ export function scratchState(node: Node, platform: Platform): StageState {
 }
 
 /** ONBUILD is not inherited (it runs instead); nor is ArgsEscaped, which means something on Windows only. */
-export function imageState(node: Node, platform: Platform, image: ImageConfig): StageState {
+export function imageState(node: Node, platform: Platform, base: BaseImage): StageState {
+  const image: ImageConfig = base.config;
   const { Env, OnBuild: _ran, ArgsEscaped: _windows, ...config } = image.config ?? {};
   return {
     ...fresh,
@@ -60,6 +64,7 @@ export function imageState(node: Node, platform: Platform, image: ImageConfig): 
     platform,
     scope: imageScope(Env ?? []),
     config,
+    baseImage: base,
     baseHistory: image.history ?? [],
     ...(image.author === undefined ? {} : { author: image.author }),
     ...(image.created === undefined ? {} : { baseCreated: image.created }),

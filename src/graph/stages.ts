@@ -182,7 +182,8 @@ export class StageTable {
     const { image, range } = this.#written(index).from;
     const replaced = this.#replacement(index);
     if (replaced) return this.#contextOrigin(replaced, { platform: this.#requestedPlatform(index), range });
-    const { text: name, unset } = this.#expand(image);
+    const { from } = this.#options;
+    const { text: name, unset } = index === 0 && from !== undefined ? { text: from } : this.#expand(image);
     if (name === '') {
       throw new BuildError('E_EXPANSION', `The image name "${image.text}" expands to nothing`, {
         hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',

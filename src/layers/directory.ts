@@ -63,11 +63,11 @@ class DirectoryActive implements ActiveSnapshot {
     this.#copy = copy;
   }
 
-  async commit({ exclude, clampMtime }: CommitOptions): Promise<CommittedLayer> {
+  async commit({ exclude, mtimeRule }: CommitOptions): Promise<CommittedLayer> {
     const { active, root, layers, since } = this.#copy;
     const directories = this.#directories;
     await directories.workers.run<'diff'>({ kind: 'diff', root, layers, since, upper: join(active, 'upper') });
-    return commitUpper({ directories, index: this.#index, active, layers, exclude, clampMtime });
+    return commitUpper({ directories, index: this.#index, active, layers, exclude, mtimeRule });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import { setPathTime } from './attributes.ts';
 import { entryAt } from './file-entry.ts';
 import { implicitDirectory, join } from './layer-tree.ts';
@@ -11,20 +12,20 @@ import { clearOpaque, isOpaque, isWhiteout, refuseLiteralMarker } from './whiteo
 export interface FreezeOptions {
   /** Absolute, clean. */
   readonly exclude: readonly string[];
-  readonly clampMtime?: number | undefined;
+  readonly mtimeRule?: MtimeRule | undefined;
 }
 
 /**
  * Makes an upper directory say only what a layer on top of `below` has to say, so that its tar is a function of the directory
  * alone: mount stubs go, whiteouts of nothing go, times are clamped. Returns the directories that are not in the layer.
  */
-export function freeze(upper: string, below: MergedTree, { exclude, clampMtime }: FreezeOptions): readonly string[] {
+export function freeze(upper: string, below: MergedTree, { exclude, mtimeRule }: FreezeOptions): readonly string[] {
   for (const path of exclude) removeStub(upper, below, path.slice(1));
   const pending = [''];
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const at = path === '' ? upper : `${upper}/${path}`;
     for (const name of namesIn(at, path)) {
-      if (settle(`${at}/${name}`, join(path, name), { name, below, clampMtime })) pending.push(join(path, name));
+      if (settle(`${at}/${name}`, join(path, name), { name, below, mtimeRule })) pending.push(join(path, name));
     }
   }
   // The root's own time means nothing: mounting a step's files changes it.
@@ -36,11 +37,11 @@ export function freeze(upper: string, below: MergedTree, { exclude, clampMtime }
 interface Settling {
   readonly name: string;
   readonly below: MergedTree;
-  readonly clampMtime: number | undefined;
+  readonly mtimeRule: MtimeRule | undefined;
 }
 
 /** Returns whether it is a directory to go on with. */
-function settle(at: string, path: string, { name, below, clampMtime }: Settling): boolean {
+function settle(at: string, path: string, { name, below, mtimeRule }: Settling): boolean {
   const stats = lstatSync(at);
   if (isWhiteout(at, stats)) {
     if (!below.lookup(path)) keepTime(dirname(at), () => unlinkSync(at));
@@ -49,7 +50,7 @@ function settle(at: string, path: string, { name, below, clampMtime }: Settling)
   refuseLiteralMarker(path, name);
   // Overlay marks every new directory, to save look-ups; only one that hides something belongs into the tar.
   if (stats.isDirectory() && isOpaque(at) && below.lookup(path)?.entry.type !== 'directory') clearOpaque(at);
-  if (clampMtime !== undefined && stats.mtimeMs > clampMtime * 1000) setPathTime(at, clampMtime);
+  if (mtimeChanges(stats.mtimeMs / 1000, mtimeRule)) setPathTime(at, mtimeRule.seconds);
   return stats.isDirectory();
 }
 

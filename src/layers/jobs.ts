@@ -1,4 +1,4 @@
-import type { DiffId } from '../oci/index.ts';
+import type { DiffId, MtimeRule } from '../oci/index.ts';
 import type { LayerMeta } from './layer-meta.ts';
 
 /**
@@ -23,7 +23,7 @@ export interface Jobs {
       readonly upper: string;
       readonly layers: readonly string[];
       readonly exclude: readonly string[];
-      readonly clampMtime?: number | undefined;
+      readonly mtimeRule?: MtimeRule | undefined;
     };
     readonly output: { readonly diffId: DiffId; readonly meta: LayerMeta };
   };

@@ -93,9 +93,9 @@ class OverlayActive implements ActiveSnapshot {
     this.#prepared = prepared;
   }
 
-  async commit({ exclude, clampMtime }: CommitOptions): Promise<CommittedLayer> {
+  async commit({ exclude, mtimeRule }: CommitOptions): Promise<CommittedLayer> {
     const { active, layers } = this.#prepared;
-    return commitUpper({ directories: this.#directories, index: this.#index, active, layers, exclude, clampMtime });
+    return commitUpper({ directories: this.#directories, index: this.#index, active, layers, exclude, mtimeRule });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -112,9 +112,9 @@ interface Committing extends CommitOptions {
 
 /** Turns `active/upper` into a layer's directory; the rest of `active` stays for its owner to remove. */
 export async function commitUpper(committing: Committing): Promise<CommittedLayer> {
-  const { directories, index, active, layers, exclude, clampMtime } = committing;
+  const { directories, index, active, layers, exclude, mtimeRule } = committing;
   const upper = join(active, 'upper');
-  const frozen = await directories.workers.run<'freeze'>({ kind: 'freeze', upper, layers, exclude, clampMtime });
+  const frozen = await directories.workers.run<'freeze'>({ kind: 'freeze', upper, layers, exclude, mtimeRule });
   const { diffId, meta } = frozen;
   const made = await directories.createActive();
   await rename(upper, join(made, 'fs'));

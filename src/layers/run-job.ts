@@ -46,8 +46,8 @@ function prepare({ layers, directory }: JobOf<'prepare'>): undefined {
   finishDirectory(join(directory, 'upper'), root);
 }
 
-function freezeLayer({ upper, layers, exclude, clampMtime }: JobOf<'freeze'>): JobOutput<'freeze'> {
-  const implicit = freeze(upper, new DirectoryChain(layers).tree, { exclude, clampMtime });
+function freezeLayer({ upper, layers, exclude, mtimeRule }: JobOf<'freeze'>): JobOutput<'freeze'> {
+  const implicit = freeze(upper, new DirectoryChain(layers).tree, { exclude, mtimeRule });
   const { diffId, tarSize } = identifyTar(upper, new Set(implicit));
   const meta: LayerMeta = { kind: 'frozen', implicit, opaqueRoot: false, links: [], skipped: [], tarSize };
   return { diffId, meta };

@@ -1,4 +1,4 @@
-import type { DiffId, Layer } from '../oci/index.ts';
+import type { DiffId, Layer, MtimeRule } from '../oci/index.ts';
 
 /** The only thing that layers hand to the sandbox. `target` is relative to the new root; absent: the root itself. */
 export interface Mount {
@@ -39,8 +39,7 @@ export interface ActiveSnapshot extends AsyncDisposable {
 export interface CommitOptions {
   /** Paths (absolute, clean) that are not part of the layer with all below them: mount stubs and what was mounted over. */
   readonly exclude: readonly string[];
-  /** Whole seconds; later mtimes are lowered to it (SOURCE_DATE_EPOCH). */
-  readonly clampMtime?: number | undefined;
+  readonly mtimeRule?: MtimeRule | undefined;
 }
 
 /** A read-only root. */

@@ -10,6 +10,7 @@ export * from './image.ts';
 export * from './image-name.ts';
 export * from './manifest.ts';
 export * from './media-types.ts';
+export * from './mtime-rule.ts';
 export * from './platform.ts';
 export * from './ports.ts';
 export * from './reference.ts';

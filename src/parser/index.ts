@@ -20,6 +20,7 @@ export {
   parseIgnorePatterns,
 } from './ignore-file.ts';
 export * from './instructions.ts';
+export { parseMountOption } from './mount-option.ts';
 export { parseContainerfile, parseContainerfiles, parseTrigger, readInstructions } from './parser.ts';
 export { filepathMatch, hasWildcard, type PathComponent, splitPathPattern } from './path-match.ts';
 export { parsePorts } from './ports.ts';

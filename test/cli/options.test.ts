@@ -11,7 +11,7 @@ describe('the options of build', () => {
     [
       'nothing',
       ['.'],
-      { context: '.', tags: [], noCache: false, pull: false, network: 'default', format: 'oci', outputs: [] },
+      { context: '.', tags: [], noCache: false, pull: 'missing', network: 'default', format: 'oci', outputs: [] },
     ],
     [
       'no word build',
@@ -33,8 +33,8 @@ describe('the options of build', () => {
       { buildArgs: { A: '1=2', HERE: 'env' } },
     ],
     ['--label', ['--label', 'a=b', '--label=c'], { labels: { a: 'b', c: '' } }],
-    ['--no-cache and --pull', ['--no-cache', '--pull'], { noCache: true, pull: true }],
-    ['--no-cache=false', ['--no-cache=false', '--pull=always'], { noCache: false, pull: true }],
+    ['--no-cache and --pull', ['--no-cache', '--pull'], { noCache: true, pull: 'always' }],
+    ['--no-cache=false', ['--no-cache=false', '--pull=always'], { noCache: false, pull: 'always' }],
     ['--platform', ['--platform', 'linux/arm64'], { platform: 'linux/arm64' }],
     ['--network none', ['--network=none'], { network: 'none' }],
     ['--jobs', ['--jobs', '4'], { jobs: 4 }],
@@ -124,7 +124,7 @@ describe('a wrong command line ends with 2 and names the way out', () => {
     [['--secret', 'id=x,src=a,env=b', '.'], '--secret id=x has both src and env'],
     [['--ssh', 'default', '.'], 'SSH_AUTH_SOCK is not set\nnext: start one with eval "$(ssh-agent)"'],
     [['--ssh', '=x', '.'], '--ssh "=x" has no id'],
-    [['--squash', '.'], 'Option "--squash" is not built yet'],
+    [['--squash-all', '.'], 'Option "--squash-all" is not built yet'],
     [['imags'], 'did you mean "tsbuild images"?'],
     [['pussh', 'image0'], 'did you mean "tsbuild push"?'],
     [['push'], 'Missing required argument "image"\nusage: tsbuild push'],

@@ -89,6 +89,7 @@ export const SUMMARY: BuiltSummary = {
   title: 'image0',
   imageId: parseDigest(DIGEST),
   manifest: parseDigest(DIGEST),
+  descriptor: { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: parseDigest(DIGEST), size: 500 },
   names: ['localhost/image0:latest'],
   steps: 3,
   cached: 1,

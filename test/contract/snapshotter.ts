@@ -175,7 +175,7 @@ export function snapshotterContract(name: string, make: MakeSnapshotter): void {
     it('lowers later times to the clamp', async () => {
       const { layer } = await step([base], 'echo x > f; mkdir d; ln -s f l', {
         exclude: [],
-        clampMtime: 1_000_000_000,
+        mtimeRule: { seconds: 1_000_000_000, applies: 'later' },
       });
       expect(await see([base, layer], 'stat -c %Y f d l etc')).toBe('1000000000\n1000000000\n1000000000\n1500000000\n');
     });

@@ -52,7 +52,7 @@ it('gives the same bytes from the cache', () => {
 });
 
 it('takes all times from SOURCE_DATE_EPOCH (8.5 #123)', () => {
-  const { config } = assemble({ format: 'oci', sourceDateEpoch: 1 });
+  const { config } = assemble({ format: 'oci', fixedTime: 1 });
   const steps = config.history?.filter((entry) => entry.empty_layer !== true).map((entry) => entry.created);
   expect([config.created, ...(steps ?? [])]).toEqual(Array(3).fill('1970-01-01T00:00:01Z'));
 });

@@ -151,7 +151,10 @@ describe('attributes', () => {
   });
 
   it('lowers later times to SOURCE_DATE_EPOCH, and gives equal bytes for equal sources', async () => {
-    const { entries } = await copy(copyOp(['dir', '<<h:x'], '/new/'), { root: context(), clampMtime: 3 });
+    const { entries } = await copy(copyOp(['dir', '<<h:x'], '/new/'), {
+      root: context(),
+      mtimeRule: { seconds: 3, applies: 'later' },
+    });
     expect(new Set([...entries.values()].map((entry) => entry.mtime))).toEqual(new Set([3]));
   });
 

@@ -93,7 +93,7 @@ function machine(run: Run = async () => 0) {
     signal: controller.signal,
     jobs: 4,
     noCache: false,
-    clampMtime: undefined,
+    mtimeRule: undefined,
     inlineMtime: 0,
     ...over,
   });
@@ -217,8 +217,8 @@ it('says why a step is not taken from the cache', async () => {
 it('makes other layers for another SOURCE_DATE_EPOCH', async () => {
   const { options, ran, recorder } = machine();
   const { target } = graphOf('FROM scratch\nRUN one');
-  await executeSteps(target, options({ clampMtime: 1 }));
-  await executeSteps(target, options({ clampMtime: 2 }));
+  await executeSteps(target, options({ mtimeRule: { seconds: 1, applies: 'later' } }));
+  await executeSteps(target, options({ mtimeRule: { seconds: 2, applies: 'later' } }));
   expect(ran).toEqual(['one', 'one']);
   expect(recorder.events).toContainEqual(expect.objectContaining({ reason: 'SOURCE_DATE_EPOCH changed' }));
 });

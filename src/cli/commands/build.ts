@@ -2,31 +2,24 @@ import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
+import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
+import { addLimitOptions } from '../build-options/limits.ts';
+import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
+import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-options/sandbox.ts';
+import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { parseCall } from '../call-option.ts';
 import type { Host } from '../host.ts';
-import { writeIdFile } from '../id-file.ts';
-import { parseOutput } from '../output-option.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
 import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
-import {
-  choice,
-  collect,
-  parseBoolean,
-  parseBuildArgs,
-  parseBuildContexts,
-  parseJobs,
-  parseLabels,
-  parseSourceDateEpoch,
-  singlePlatform,
-} from '../values.ts';
+import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
+import { version } from '../version.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
-interface Flags {
-  readonly tag?: readonly string[];
+interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
   readonly file?: readonly string[];
   readonly buildContext?: readonly string[];
   readonly ignorefile?: string;
@@ -34,20 +27,15 @@ interface Flags {
   readonly target?: string;
   readonly buildArg?: readonly string[];
   readonly cache: boolean;
-  readonly pull?: boolean;
-  readonly platform?: string;
+  readonly pull: string;
   readonly network: string;
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
   readonly jobs?: string;
-  readonly label?: readonly string[];
-  readonly iidfile?: string;
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
   readonly authfile?: string;
-  readonly output?: readonly string[];
-  readonly format: string;
   readonly check?: boolean;
   readonly call?: string;
   readonly print?: string;
@@ -58,7 +46,6 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
   const command = new Command('build')
     .description('build an image from a Containerfile; prints the image ID')
     .argument('[context]', 'what COPY and ADD read from: a directory, a URL, a git repository, or "-" for stdin', '.')
-    .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
     .option(
       '-f, --file <path>',
       'the Containerfile; "-" reads it from stdin; several are read as one (default: Containerfile or Dockerfile in the context)',
@@ -81,10 +68,12 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'lines of name=value, "#" begins a comment; --build-arg wins (repeatable)',
       collect,
     )
-    .option('--label <name=value>', 'label of the image (repeatable)', collect)
     .option('--no-cache', 'run every step again')
-    .option('--pull', 'ask the registry for newer base images')
-    .option('--platform <os/arch>', "platform to build for (default: this machine's)")
+    .option(
+      '--pull <policy>',
+      'when to fetch base images: always (so --pull alone), missing, newer or never',
+      'missing',
+    )
     .option('--network <mode>', 'network of RUN: default, host or none', 'default')
     .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
     .option(
@@ -93,13 +82,6 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       collect,
     )
     .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
-    .option(
-      '-o, --output <spec>',
-      'type=oci|docker|local|tar,dest=PATH|-; a bare DIR means type=local (repeatable)',
-      collect,
-    )
-    .option('--format <format>', 'manifest format: oci or docker', 'oci')
-    .option('--iidfile <file>', 'write the image ID to this file after success')
     .option('-q, --quiet', 'print the image ID only')
     .addOption(progressOption())
     .option('--check', 'look for mistakes in the Containerfile and run nothing; any warning is exit code 3')
@@ -107,6 +89,11 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
+  addResultOptions(command);
+  addImageOptions(command);
+  addTimeOptions(command);
+  addSandboxOptions(command);
+  addLimitOptions(command);
   withExamples(command, [
     'tsbuild -t image0 -f Containerfile .',
     'tsbuild build --target test --build-arg VERSION=1.2 .',
@@ -129,29 +116,31 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const { host, operations } = context;
   rejectMistypedCommand(directory);
   const progress = flags.quiet ? 'quiet' : progressMode(flags.progress);
-  const outputs = (flags.output ?? []).map(parseOutput);
-  checkStdout(outputs, host.stdout.isTTY === true);
+  const results = resultOptions(flags);
+  checkStdout(results.outputs, host.stdout.isTTY === true);
+  const given = [...readBuildArgFiles(flags.buildArgFile ?? []), ...(flags.buildArg ?? [])];
+  const buildArgs = parseBuildArgs(given, host.env);
+  const times = timeOptions(flags, { buildArgs, env: host.env });
+  const image = imageOptions(flags, { env: host.env, version });
+  refuseAnnotations(image, results.format);
   const settings = {
+    ...results,
+    ...sandboxOptions(flags),
+    ...image,
+    ...times,
     context: directory,
     contexts: parseBuildContexts(flags.buildContext ?? []),
     files: containerfiles(flags.file ?? []),
     ignoreFile: flags.ignorefile,
     stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
     contextStdin: contextStdin(directory, flags.file ?? [], host),
-    tags: flags.tag ?? [],
     target: flags.target,
-    buildArgs: parseBuildArgs([...readBuildArgFiles(flags.buildArgFile ?? []), ...(flags.buildArg ?? [])], host.env),
-    labels: parseLabels(flags.label ?? []),
     noCache: !flags.cache,
-    pull: flags.pull === true,
-    platform: singlePlatform(flags.platform),
+    pull: pullPolicy(flags.pull),
     network: choice('--network', flags.network, ['default', 'host', 'none']),
     secrets: parseSecrets(flags.secret ?? []),
     ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
-    outputs,
-    format: choice('--format', flags.format, ['oci', 'docker']),
-    sourceDateEpoch: parseSourceDateEpoch(host.env),
     call: parseCall(flags, progress === 'json'),
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     authfile: flags.authfile,
@@ -160,7 +149,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
   return inSession(context, { ...globals, progress }, async (session) => {
     const result = await operations.build({ ...settings, ...session.options });
-    return report(result, { flags, outputs, session, context });
+    return report(result, { flags, outputs: results.outputs, session, context });
   });
 }
 
@@ -181,7 +170,7 @@ function report(result: BuildResult | Delegated | Report, reporting: Reporting):
       if (result.error) session.renderer.failed(result.error);
       return result.exitCode;
     case 'built':
-      if (flags.iidfile !== undefined) writeIdFile(flags.iidfile, result.imageId);
+      writeResultFiles(result, flags);
       session.renderer.built({ ...result, title: flags.tag?.[0] ?? result.imageId.slice(0, 'sha256:'.length + 12) });
       if (!outputs.some(({ dest }) => dest === '-')) context.host.stdout.write(`${result.imageId}\n`);
       return 0;

@@ -1,8 +1,9 @@
 import { BuildError } from '../../errors.ts';
 import type { Node, RunOp } from '../../graph/index.ts';
 import type { CommittedLayer, LayerLibrary, RootView } from '../../layers/index.ts';
-import type { Layer } from '../../oci/index.ts';
+import type { Layer, MtimeRule } from '../../oci/index.ts';
 import { OutputTail } from '../output-tail.ts';
+import type { RunSettings } from '../run-settings.ts';
 import type { ExitStatus, ProcessSpec, Sandbox } from '../sandbox/index.ts';
 import { resolveUser } from '../users.ts';
 import { type MountSources, type OpenMounts, openMounts } from './run-mounts.ts';
@@ -18,7 +19,8 @@ export interface RunRequest {
   readonly parent: readonly Layer[];
   readonly library: LayerLibrary;
   readonly sandbox: Sandbox;
-  readonly clampMtime: number | undefined;
+  readonly mtimeRule: MtimeRule | undefined;
+  readonly settings: RunSettings;
   /** The roots that its mounts read: inputs after the parent, in order. */
   readonly inputs: readonly (readonly Layer[])[];
   readonly sources: MountSources;
@@ -33,7 +35,7 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
   await using mounts = await openMounts(request);
   await using snapshot = await library.snapshotter.prepare(parent);
   // Afterwards: the layers are unpacked now, and looking into them needs no index of their tars.
-  const spec = await processSpec(op, await library.view(parent), mounts);
+  const spec = await processSpec(request, await library.view(parent), mounts);
   const tail = new OutputTail();
   const io = {
     onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array): void => {
@@ -46,7 +48,7 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
   });
   signal.throwIfAborted();
   if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
-  return await snapshot.commit({ exclude: stubs, clampMtime: request.clampMtime });
+  return await snapshot.commit({ exclude: stubs, mtimeRule: request.mtimeRule });
 }
 
 /** A mount that failed is named by its target: its place says more than that of the whole RUN. */
@@ -56,12 +58,13 @@ function atMount({ mounts }: RunOp, error: unknown): unknown {
   return mount ? error.at(mount.range) : error;
 }
 
-async function processSpec(op: RunOp, view: RootView, mounts: OpenMounts): Promise<ProcessSpec> {
+async function processSpec({ op, settings }: RunRequest, view: RootView, mounts: OpenMounts): Promise<ProcessSpec> {
   const user = await resolveUser(view, op.user);
   const env: Record<string, string> = {
     PATH: DEFAULT_PATH,
     HOME: user.home,
     ...mounts.defaultEnv,
+    ...Object.fromEntries(settings.proxyEnv ?? []),
     ...Object.fromEntries(op.proxyEnv),
     ...Object.fromEntries(op.env),
     ...mounts.env,
@@ -81,7 +84,9 @@ async function processSpec(op: RunOp, view: RootView, mounts: OpenMounts): Promi
     // a working directory that the base image names but does not have is made too, as OCI runtimes do
     directories: [...directories, { path: op.cwd, uid: 0, gid: 0 }],
     files: op.files,
-    mounts: mounts.mounts,
+    // one of the instruction covers one of the command line
+    mounts: [...(settings.mounts ?? []), ...mounts.mounts],
+    settings: settings.sandbox,
   };
 }
 

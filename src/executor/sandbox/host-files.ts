@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
+import type { HostEntry, ResolverSettings } from './settings.ts';
 
 /** The host's resolver settings; empty where it has none. Steps share the host's network, so its loopback servers work too. */
 export function resolvConf(): string {
@@ -11,6 +12,25 @@ export function resolvConf(): string {
   }
 }
 
+/** What `--dns` and its sisters make of the host's settings; undefined: the image's own file is used. */
+export function stepResolvConf(settings: ResolverSettings | undefined): string | undefined {
+  if (settings === 'image') return undefined;
+  const host = resolvConf();
+  if (settings === undefined) return host;
+  const { servers, search, options } = settings;
+  const replaced = [servers && 'nameserver', search && 'search', search && 'domain', options && 'options'];
+  const kept = host.split('\n').filter((line) => line !== '' && !replaced.includes(/^\s*(\w+)/.exec(line)?.[1]));
+  const lines = [
+    ...(servers ?? []).map((server) => `nameserver ${server}`),
+    ...(search === undefined || search.join() === '.' ? [] : [`search ${search.join(' ')}`]),
+    ...(options === undefined ? [] : [`options ${options.join(' ')}`]),
+  ];
+  return `${[...lines, ...kept].join('\n')}\n`;
+}
+
 /** As BuildKit's: nothing of the host's own names. */
-export const hostsFile = (hostname: string): string =>
-  `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`;
+export const hostsFile = (hostname: string, extra: readonly HostEntry[] = []): string =>
+  [
+    `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
+    ...extra.map(({ name, address }) => `${address}\t${name}\n`),
+  ].join('');

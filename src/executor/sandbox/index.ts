@@ -4,6 +4,7 @@
  * `worker.ts`), mounting a root for reading (`mountView`), and finding out what a machine allows (`probeHost`).
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
+export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
 export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand, SIDE_FD } from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type {
@@ -16,6 +17,7 @@ export type {
   SandboxIo,
   SandboxResult,
 } from './sandbox.ts';
+export type { HostEntry, ResolverSettings, SandboxSettings, Ulimit } from './settings.ts';
 export { dieWithParent, tryLock } from './syscalls.ts';
 export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
 export { type MountedView, mountView } from './view.ts';

@@ -10,7 +10,8 @@ import { chdir, cloneTree, detach, moveMount, pivotRoot, setReadOnly } from './s
 export interface RootfsPlan {
   readonly spec: ProcessSpec;
   readonly root: Mount;
-  readonly resolvConf: string;
+  /** undefined: the image's stays. */
+  readonly resolvConf: string | undefined;
   readonly hosts: string;
 }
 
@@ -23,7 +24,7 @@ export interface Stubs {
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
 export function buildRootfs({ spec, root, resolvConf, hosts }: RootfsPlan): Stubs {
-  stageKernelTrees(spec.network);
+  stageKernelTrees(spec.network, spec.settings?.shmSizeBytes);
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });
@@ -33,7 +34,9 @@ export function buildRootfs({ spec, root, resolvConf, hosts }: RootfsPlan): Stub
     attach(STAGED.proc, '/proc', 'directory'),
     attach(STAGED.sys, '/sys', 'directory'),
     attach(STAGED.dev, '/dev', 'directory'),
-    attachFile(0, { path: '/etc/resolv.conf', content: resolvConf, mode: 0o644 }),
+    ...(resolvConf === undefined
+      ? []
+      : [attachFile(0, { path: '/etc/resolv.conf', content: resolvConf, mode: 0o644 })]),
     attachFile(1, { path: '/etc/hosts', content: hosts, mode: 0o644 }),
     ...spec.files.map((file, index) => attachFile(index + 2, { ...file, mode: 0o755 })),
   ];

@@ -1,4 +1,5 @@
 import type { Mount } from '../../layers/index.ts';
+import type { SandboxSettings } from './settings.ts';
 
 export type Availability =
   | { readonly ok: true; readonly detail?: string }
@@ -25,6 +26,7 @@ export interface ProcessSpec {
   readonly files: readonly { readonly path: string; readonly content: string }[];
   /** What is mounted over the root, in any order; what has to be made to mount on is not in the layer. */
   readonly mounts: readonly ProcessMount[];
+  readonly settings?: SandboxSettings | undefined;
 }
 
 /** Absolute, clean targets; links on the way are followed inside the root. */

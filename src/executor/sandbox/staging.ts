@@ -42,7 +42,7 @@ const DEVICE_LINKS = {
 } as const;
 
 /** Puts /proc, /sys and /dev of a step under `STAGED`; /proc of the calling thread is that of the step before, and the host's after. */
-export function stageKernelTrees(network: ProcessSpec['network']): void {
+export function stageKernelTrees(network: ProcessSpec['network'], shmSizeBytes = SHM_BYTES): void {
   const devices = DEVICES.filter((name) => existsSync(`/dev/${name}`)).map((name) => ({
     name,
     fd: cloneTree(`/dev/${name}`),
@@ -54,15 +54,23 @@ export function stageKernelTrees(network: ProcessSpec['network']): void {
   for (const path of [STAGED.proc, STAGED.sys, STAGED.dev]) mkdirSync(path);
   moveMount('/proc', STAGED.proc);
   place(sys, STAGED.sys);
-  stageDevices(devices);
+  stageDevices(devices, shmSizeBytes);
   restrictProc();
   MASKED_SYS.map((name) => `${STAGED.sys}/${name}`).forEach(mask);
   setReadOnly(STAGED.sys);
 }
 
+/** Docker's and BuildKit's. */
+const SHM_BYTES = 64 * 1024 * 1024;
+
 const SAFE = MS.noSuid | MS.noDev | MS.noExec;
 
-function stageDevices(devices: readonly { readonly name: string; readonly fd: number }[]): void {
+interface Device {
+  readonly name: string;
+  readonly fd: number;
+}
+
+function stageDevices(devices: readonly Device[], shmSizeBytes: number): void {
   const { dev } = STAGED;
   mount({ source: 'tmpfs', target: dev, type: 'tmpfs', flags: MS.noSuid, data: 'mode=755,size=64k' });
   for (const { name, fd } of devices) {
@@ -73,7 +81,7 @@ function stageDevices(devices: readonly { readonly name: string; readonly fd: nu
   for (const name of ['pts', 'shm', 'mqueue']) mkdirSync(`${dev}/${name}`);
   const flags = MS.noSuid | MS.noExec;
   mount({ source: 'devpts', target: `${dev}/pts`, type: 'devpts', flags, data: 'newinstance,ptmxmode=0666,mode=0620' });
-  mount({ source: 'shm', target: `${dev}/shm`, type: 'tmpfs', flags: SAFE, data: 'mode=1777,size=65536k' });
+  mount({ source: 'shm', target: `${dev}/shm`, type: 'tmpfs', flags: SAFE, data: `mode=1777,size=${shmSizeBytes}` });
   mount({ source: 'mqueue', target: `${dev}/mqueue`, type: 'mqueue', flags: SAFE });
   chmodSync(dev, 0o755);
 }

@@ -6,7 +6,19 @@ import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus, ProcessSpec } from './sandbox.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
-import { becomeUser, bringLoopbackUp, CLONE, chdir, MS, mount, sethostname, umask, unshare } from './syscalls.ts';
+import {
+  becomeUser,
+  bringLoopbackUp,
+  CLONE,
+  chdir,
+  forbidNewPrivileges,
+  MS,
+  mount,
+  sethostname,
+  umask,
+  unshare,
+} from './syscalls.ts';
+import { limitProcess } from './ulimits.ts';
 
 type Report = (message: StepReport) => void;
 
@@ -25,7 +37,8 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
     enterRootfs();
-    limitCapabilities(last);
+    limitCapabilities(last, order.spec.settings?.capabilities);
+    if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
     report({ kind: 'ended', status: await execute(order) });
   } catch (error) {
     report(describe(error));
@@ -55,6 +68,7 @@ function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
   const [name = '', ...args] = spec.argv;
   const program = lookupProgram(name, spec.env);
   if ('reason' in program) return Promise.resolve(notStarted(program.reason));
+  limitProcess(spec.settings?.ulimits ?? []);
   return new Promise((resolve) => {
     // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
     const options = { argv0: name, env: { ...spec.env }, detached: true };

@@ -135,6 +135,29 @@ export function dropFromBoundingSet(capability: number): void {
   call(prctl, [PR_CAPBSET_DROP, capability, 0, 0, 0], { name: 'prctl', subject: `capability ${capability}` });
 }
 
+const PR_SET_NO_NEW_PRIVS = 38;
+
+/** Of the calling thread and what it starts; for good. */
+export function forbidNewPrivileges(): void {
+  call(prctl, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_NO_NEW_PRIVS' });
+}
+
+const RLIM_INFINITY = 0xffffffffffffffffn;
+
+/** Of this process and what it starts (setrlimit(2)); undefined: unlimited. EPERM above the hard limit. */
+export function setLimit(
+  resource: number,
+  { soft, hard }: { readonly soft: number | undefined; readonly hard: number | undefined },
+): void {
+  const limit = Buffer.alloc(16); // struct rlimit: rlim_cur, rlim_max
+  limit.writeBigUInt64LE(soft === undefined ? RLIM_INFINITY : BigInt(soft), 0);
+  limit.writeBigUInt64LE(hard === undefined ? RLIM_INFINITY : BigInt(hard), 8);
+  call('int setrlimit(int resource, const uint8_t *limit)', [resource, limit], {
+    name: 'setrlimit',
+    subject: `resource ${resource}`,
+  });
+}
+
 export interface Identity {
   readonly uid: number;
   readonly gid: number;

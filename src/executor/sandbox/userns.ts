@@ -3,10 +3,11 @@ import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
-import { hostsFile, resolvConf } from './host-files.ts';
+import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Stubs } from './rootfs.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs } from './stubs.ts';
 import { closeAllOnExec, createPipe, dieWithParent, limitOpenFiles } from './syscalls.ts';
@@ -49,19 +50,21 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     dieWithParent();
     closeAllOnExec();
     limitOpenFiles(MAX_OPEN_FILES);
-    const worker = this.#takeWorker();
     const stdout = createPipe();
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
     const outputs = { stdout: stdout.write, stderr: stderr.write };
-    const order: StepOrder = { spec, root, resolvConf: resolvConf(), hosts: hostsFile(spec.hostname), ...outputs };
-    const step = new StepControl(worker, signal);
+    const { hosts, resolver } = spec.settings ?? {};
+    const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
+    const order: StepOrder = { spec, root, ...files, ...outputs };
+    const host = this.#hostFor(order);
+    const step = new StepControl(host, signal);
     try {
       for (const fd of Object.values(outputs)) giveTo(fd, spec);
       const outcome = await step.run(order);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
-      if (!step.isStarted) await worker.terminate();
+      if (!step.isStarted) await host.stop();
       closeSync(stdout.write);
       closeSync(stderr.write);
       await Promise.all(finished);
@@ -72,6 +75,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   [Symbol.dispose](): void {
     void this.#spare?.terminate();
     this.#spare = undefined;
+  }
+
+  #hostFor(order: StepOrder): StepHost {
+    const hasLimits = (order.spec.settings?.ulimits ?? []).length > 0;
+    return hasLimits ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -114,18 +122,18 @@ interface StepOutcome {
   readonly stubs: Stubs;
 }
 
-/** Follows one step thread: kills the step's PID 1 when the step has ended or is to be cancelled, and waits for the end. */
+/** Follows one step: kills the step's PID 1 when the step has ended or is to be cancelled, and waits for the end. */
 class StepControl {
   stubs: Stubs = { mounted: [], created: [] };
   isStarted = false;
-  readonly #worker: Worker;
+  readonly #host: StepHost;
   readonly #signal: AbortSignal;
   #init: number | undefined;
   #status: ExitStatus | undefined;
   #failure: BuildError | undefined;
 
-  constructor(worker: Worker, signal: AbortSignal) {
-    this.#worker = worker;
+  constructor(host: StepHost, signal: AbortSignal) {
+    this.#host = host;
     this.#signal = signal;
   }
 
@@ -135,12 +143,13 @@ class StepControl {
     this.#signal.addEventListener('abort', kill);
     try {
       await new Promise<void>((resolve) => {
-        this.#worker.on('message', (report: StepReport) => this.#take(report));
-        this.#worker.once('error', (cause) => {
-          this.#failure = new BuildError('E_INTERNAL', 'The thread of the sandbox failed', { cause });
+        this.#host.start(order, {
+          onReport: (report) => this.#take(report),
+          onFailure: (cause) => {
+            this.#failure = new BuildError('E_INTERNAL', 'The thread of the sandbox failed', { cause });
+          },
+          onEnd: resolve,
         });
-        this.#worker.once('exit', () => resolve());
-        this.#worker.postMessage(order);
       });
     } finally {
       this.#signal.removeEventListener('abort', kill);

@@ -4,6 +4,7 @@ import { selectSources } from '../../../src/executor/selection.ts';
 import type { SourceRoot } from '../../../src/executor/source-root.ts';
 import type { CopyOp } from '../../../src/graph/index.ts';
 import { decodeTar, type RootView, type TarEntry } from '../../../src/layers/index.ts';
+import type { MtimeRule } from '../../../src/oci/index.ts';
 import { parseIgnoreFile } from '../../../src/parser/index.ts';
 import { memoryView } from '../../support/memory-view.ts';
 
@@ -74,12 +75,12 @@ export async function readTar(tar: AsyncIterable<Uint8Array>): Promise<Copied> {
 export interface CopyPlace {
   readonly root: SourceRoot | string;
   readonly view?: RootView;
-  readonly clampMtime?: number;
+  readonly mtimeRule?: MtimeRule;
 }
 
 /** What the layer of a COPY holds. */
-export async function copy(op: CopyOp, { root, view = memoryView({}), clampMtime }: CopyPlace): Promise<Copied> {
+export async function copy(op: CopyOp, { root, view = memoryView({}), mtimeRule }: CopyPlace): Promise<Copied> {
   const from = typeof root === 'string' ? sourceRoot(root) : root;
   const sources = selectSources(op, () => from);
-  return readTar(await copyLayer({ op, sources, view, clampMtime, inlineMtime: 7 }));
+  return readTar(await copyLayer({ op, sources, view, mtimeRule, inlineMtime: 7 }));
 }

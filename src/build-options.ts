@@ -1,0 +1,68 @@
+import type { CapabilityChanges, SandboxSettings } from './executor/index.ts';
+import type { ImageEdits } from './graph/index.ts';
+import type { ImageFormat } from './oci/index.ts';
+
+/** When a base image is fetched: always; where the store lacks it; where the registry has a newer one; never. */
+export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
+
+/** What the image is to say of itself, beside what its Containerfile says. */
+export interface ImageOptions {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly edits?: ImageEdits | undefined;
+  /** Stands in the first FROM for what is written there. */
+  readonly from?: string | undefined;
+  /** `os/arch[/variant]`. */
+  readonly platform?: string | undefined;
+  readonly osVersion?: string | undefined;
+  /** Adds the annotation `org.opencontainers.image.created`. */
+  readonly createdAnnotation?: boolean | undefined;
+}
+
+/** `-o type=...,dest=...`. `dest` is `-` for standard output. */
+export type OutputSpec =
+  | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
+  | { readonly type: 'local'; readonly dest: string };
+
+/** What becomes of the image. The store has it in any case. */
+export interface ResultOptions {
+  /** As the user wrote them. */
+  readonly tags: readonly string[];
+  readonly outputs: readonly OutputSpec[];
+  readonly format: ImageFormat;
+  /** One layer and one history entry, those of the base included. */
+  readonly squash?: boolean | undefined;
+  /** To the registries that the tags name. */
+  readonly push?: boolean | undefined;
+}
+
+/** A directory or file of this machine that every RUN sees. */
+export interface VolumeSpec {
+  readonly source: string;
+  /** Absolute, clean. */
+  readonly target: string;
+  readonly readOnly: boolean;
+}
+
+/** What RUN steps run in. */
+export interface SandboxOptions {
+  readonly capabilities?: CapabilityChanges | undefined;
+  readonly sandbox?: Omit<SandboxSettings, 'capabilities'> | undefined;
+  /** RUN sees the proxy variables of `env`. */
+  readonly httpProxy?: boolean | undefined;
+  readonly volumes?: readonly VolumeSpec[] | undefined;
+  /** Each as the value of `RUN --mount`. */
+  readonly mounts?: readonly string[] | undefined;
+  /** Options that ask for limits which nobody enforces yet: an error where a RUN has to run. */
+  readonly limits?: readonly string[] | undefined;
+}
+
+/** Seconds since 1970. */
+export interface TimeOptions {
+  /**
+   * Makes builds repeatable: it is `created`, and no file of a new layer is later. Absent: what the global
+   * `ARG SOURCE_DATE_EPOCH` says, if it is there.
+   */
+  readonly sourceDateEpoch?: number | undefined;
+  /** As `sourceDateEpoch`, but every file of a new layer, of `-o type=tar` and of `-o type=local` gets this time. */
+  readonly timestamp?: number | undefined;
+}

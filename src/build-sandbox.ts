@@ -1,0 +1,58 @@
+import { statSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
+import type { Environment } from './api.ts';
+import type { SandboxOptions, VolumeSpec } from './build-options.ts';
+import { BuildError, systemErrorCode } from './errors.ts';
+import { capabilitySet, type ProcessMount, type RunSettings } from './executor/index.ts';
+import type { Node } from './graph/index.ts';
+
+/** What the options say of every RUN. Throws `E_USAGE`. */
+export function runSettingsOf(options: SandboxOptions, env: Environment): RunSettings {
+  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [] } = options;
+  return {
+    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities) },
+    proxyEnv: httpProxy === true ? proxiesOf(env) : [],
+    mounts: volumes.map(volumeMount),
+  };
+}
+
+const PROXY = /^(https?|ftp|no|all)_proxy$/i;
+
+const proxiesOf = (env: Environment): readonly (readonly [string, string])[] =>
+  Object.entries(env).filter((pair): pair is [string, string] => PROXY.test(pair[0]) && pair[1] !== undefined);
+
+/** A directory or file of the host, by its parent: the sandbox opens what is to be mounted inside a root. */
+function volumeMount({ source, target, readOnly }: VolumeSpec): ProcessMount {
+  const path = resolve(source);
+  const isDirectory = isDirectoryAt(path);
+  return {
+    kind: 'tree',
+    target,
+    root: { type: 'bind', source: isDirectory ? path : dirname(path) },
+    source: isDirectory ? '/' : `/${basename(path)}`,
+    readOnly,
+    description: `--volume "${source}"`,
+  };
+}
+
+function isDirectoryAt(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (cause) {
+    throw new BuildError('E_USAGE', `Cannot use the volume "${path}": ${systemErrorCode(cause) ?? 'error'}`, {
+      hint: 'Name a directory or file of this machine: --volume SOURCE:TARGET',
+      cause,
+    });
+  }
+}
+
+/** Limits that nobody would enforce are an error as soon as a step would run without them. */
+export function refuseLimits({ limits = [] }: SandboxOptions, runs: readonly Node[]): void {
+  const [run] = runs;
+  const [option] = limits;
+  if (run === undefined || option === undefined) return;
+  throw new BuildError('E_UNSUPPORTED', `${option} is not supported yet: "${run.label}" would run without that limit`, {
+    hint: `Leave ${option} out; --ulimit works, and so does a limit around the whole build (systemd-run --scope -p)`,
+    range: run.range,
+  });
+}

@@ -1,0 +1,73 @@
+import type { Command } from 'commander';
+import type { SandboxOptions } from '../../index.ts';
+import { parseHost, parseResolver, parseSecurity, parseSize, parseUlimit, parseVolume } from '../sandbox-values.ts';
+import { collect, parseBoolean } from '../values.ts';
+import { type LimitFlags, limitsOf } from './limits.ts';
+
+/** What RUN steps run in. */
+export interface SandboxFlags extends LimitFlags {
+  readonly volume?: readonly string[];
+  readonly mount?: readonly string[];
+  readonly addHost?: readonly string[];
+  readonly dns?: readonly string[];
+  readonly dnsSearch?: readonly string[];
+  readonly dnsOption?: readonly string[];
+  readonly httpProxy: string;
+  readonly capAdd?: readonly string[];
+  readonly capDrop?: readonly string[];
+  readonly securityOpt?: readonly string[];
+  readonly shmSize?: string;
+  readonly ulimit?: readonly string[];
+}
+
+export function addSandboxOptions(command: Command): Command {
+  return command
+    .optionsGroup('Steps (RUN):')
+    .option(
+      '-v, --volume <source:target[:ro]>',
+      'show a directory or file of this machine to every RUN; no part of the cache key (repeatable)',
+      collect,
+    )
+    .option('--mount <spec>', 'give every RUN this --mount (repeatable)', collect)
+    .option('--add-host <name:address>', 'line of /etc/hosts; "host-gateway" is this machine (repeatable)', collect)
+    .option(
+      '--dns <address>',
+      'name server instead of those of this machine; none: /etc/resolv.conf of the image',
+      collect,
+    )
+    .option('--dns-search <domain>', 'search domain instead of those of this machine; ".": none (repeatable)', collect)
+    .option('--dns-option <option>', 'resolver option instead of those of this machine (repeatable)', collect)
+    .option('--http-proxy <bool>', "show the caller's proxy variables to RUN; they are in no cache key", 'false')
+    .option('--cap-add <name>', 'leave RUN this capability, or ALL (repeatable)', collect)
+    .option('--cap-drop <name>', 'take this capability from RUN, or ALL (repeatable)', collect)
+    .option(
+      '--security-opt <option>',
+      'no-new-privileges; label=disable, seccomp=unconfined and apparmor=unconfined are always so (repeatable)',
+      collect,
+    )
+    .option('--shm-size <size>', 'size of /dev/shm (default: 64m)')
+    .option('--ulimit <name=soft[:hard]>', 'limit of each process, as of ulimit (repeatable)', collect);
+}
+
+const listed = (values: readonly string[] = []): readonly string[] => values.flatMap((value) => value.split(','));
+
+export function sandboxOptions(flags: SandboxFlags): SandboxOptions {
+  return {
+    volumes: (flags.volume ?? []).map(parseVolume),
+    mounts: flags.mount ?? [],
+    capabilities: { add: listed(flags.capAdd), drop: listed(flags.capDrop) },
+    httpProxy: parseBoolean('--http-proxy', flags.httpProxy),
+    limits: limitsOf(flags),
+    sandbox: {
+      noNewPrivileges: (flags.securityOpt ?? []).map(parseSecurity).includes('no-new-privileges'),
+      ulimits: (flags.ulimit ?? []).map(parseUlimit),
+      hosts: (flags.addHost ?? []).map(parseHost),
+      resolver: parseResolver({
+        servers: flags.dns && listed(flags.dns),
+        search: flags.dnsSearch && listed(flags.dnsSearch),
+        options: flags.dnsOption && listed(flags.dnsOption),
+      }),
+      shmSizeBytes: flags.shmSize === undefined ? undefined : parseSize('--shm-size', flags.shmSize),
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import { isIP } from 'node:net';
+import { posix } from 'node:path';
+import type { HostEntry, ResolverSettings, Ulimit, VolumeSpec } from '../index.ts';
+import { usageError } from './usage.ts';
+
+const UNITS: Readonly<Record<string, number>> = { '': 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3, t: 1024 ** 4 };
+
+/** Bytes, or with a unit as in docker: `64m`, `1.5g`, `512kb`. */
+export function parseSize(option: string, text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text);
+  const factor = UNITS[match?.[2]?.toLowerCase() ?? ''];
+  if (!match || factor === undefined) throw usageError(`${option} "${text}" is not a size`, 'e.g. 64m or 2g');
+  return Math.floor(Number(match[1]) * factor);
+}
+
+const RESOURCES =
+  'core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' ');
+
+/** `nofile=1024[:4096]`; -1 or "unlimited" is no limit. */
+export function parseUlimit(text: string): Ulimit {
+  const [, resource = '', soft = '', hard = soft] = /^([a-z]+)=([^:]+)(?::([^:]+))?$/.exec(text) ?? [];
+  if (!RESOURCES.includes(resource)) {
+    throw usageError(`--ulimit "${text}" is not known`, `write NAME=SOFT[:HARD]; names: ${RESOURCES.join(', ')}`);
+  }
+  const limit = { resource, soft: limitOf(text, soft), hard: limitOf(text, hard) };
+  if ((limit.soft ?? Number.POSITIVE_INFINITY) > (limit.hard ?? Number.POSITIVE_INFINITY)) {
+    throw usageError(`--ulimit "${text}": the soft limit is above the hard limit`);
+  }
+  return limit;
+}
+
+function limitOf(text: string, value: string): number | undefined {
+  if (value === '-1' || value === 'unlimited') return undefined;
+  if (!/^\d{1,15}$/.test(value))
+    throw usageError(`--ulimit "${text}": "${value}" is not a number`, 'e.g. nofile=1024:4096');
+  return Number(value);
+}
+
+/** Steps share the network of this machine, so its gateway to itself is its loopback. */
+const GATEWAY = '127.0.0.1';
+
+/** `NAME:ADDRESS`, `NAME=ADDRESS`; the address may stand in brackets or be `host-gateway`. */
+export function parseHost(text: string): HostEntry {
+  const [, name = '', written = ''] = /^([^:=\s]+)[:=](\S+)$/.exec(text) ?? [];
+  const address = written === 'host-gateway' ? GATEWAY : written.replace(/^\[(.*)\]$/, '$1');
+  if (name === '' || isIP(address) === 0) {
+    throw usageError(`--add-host "${text}" is not NAME:ADDRESS`, 'e.g. --add-host db:10.0.0.7, or db:host-gateway');
+  }
+  return { name, address };
+}
+
+type ResolverLists = Exclude<ResolverSettings, 'image'>;
+
+export function parseResolver(lists: ResolverLists): ResolverSettings | undefined {
+  const { servers, search, options } = lists;
+  if (servers === undefined && search === undefined && options === undefined) return undefined;
+  if (servers?.includes('none')) {
+    if (servers.length === 1 && search === undefined && options === undefined) return 'image';
+    throw usageError('--dns none goes with no other --dns, --dns-search or --dns-option');
+  }
+  const wrong = servers?.find((server) => isIP(server) === 0);
+  if (wrong !== undefined) throw usageError(`--dns "${wrong}" is not an address`, 'e.g. --dns 9.9.9.9');
+  const strange = [...(search ?? []), ...(options ?? [])].find((word) => !/^[\w.:-]+$/.test(word));
+  if (strange !== undefined) throw usageError(`"${strange}" cannot stand in resolv.conf`);
+  return lists;
+}
+
+/** What is so in any case: steps have no SELinux label, seccomp filter or AppArmor profile of their own. */
+const ALWAYS = ['label=disable', 'seccomp=unconfined', 'apparmor=unconfined'];
+
+export function parseSecurity(text: string): 'no-new-privileges' | undefined {
+  const option = text.replace(/^(\S+?):/, '$1=');
+  if (ALWAYS.includes(option) || option === 'no-new-privileges=false') return undefined;
+  if (option === 'no-new-privileges' || option === 'no-new-privileges=true') return 'no-new-privileges';
+  throw usageError(
+    `--security-opt "${text}" is not supported`,
+    `there are no-new-privileges and, always so, ${ALWAYS.join(', ')}`,
+  );
+}
+
+/** `SOURCE:TARGET[:ro|rw]`. */
+export function parseVolume(text: string): VolumeSpec {
+  const [source = '', target = '', options = 'rw', ...rest] = text.split(':');
+  if (source === '' || !target.startsWith('/') || rest.length > 0) {
+    throw usageError(`--volume "${text}" is not SOURCE:TARGET[:ro]`, 'the target is an absolute path in the step');
+  }
+  const clean = posix.resolve(target);
+  if (clean === '/') throw usageError(`--volume "${text}" would hide the whole root`, 'choose another target');
+  if (options !== 'ro' && options !== 'rw') {
+    throw usageError(`--volume "${text}": the option "${options}" is not supported`, 'there are ro and rw');
+  }
+  return { source, target: clean, readOnly: options === 'ro' };
+}

@@ -1,0 +1,30 @@
+import type { Json } from '../oci/index.ts';
+import type { ProcessMount, SandboxSettings } from './sandbox/index.ts';
+
+/** What the command line says of every RUN. */
+export interface RunSettings {
+  readonly sandbox?: SandboxSettings | undefined;
+  /** Proxy variables of the caller; a build argument of the same name wins. No part of any key. */
+  readonly proxyEnv?: readonly (readonly [string, string])[] | undefined;
+  /** Mounted in every step. */
+  readonly mounts?: readonly ProcessMount[] | undefined;
+}
+
+/**
+ * What of the settings may change a step's result, for its key; undefined: nothing differs from the default. Left out is
+ * what only says where the network is: addresses, name servers, proxies; and the size of /dev/shm, without which a step
+ * fails rather than ending differently.
+ */
+export function keyedSettings({ sandbox = {} }: RunSettings): Json | undefined {
+  const { capabilities, noNewPrivileges, ulimits = [], hosts = [] } = sandbox;
+  const keyed = {
+    ...(capabilities === undefined ? {} : { capabilities }),
+    ...(noNewPrivileges === true ? { noNewPrivileges } : {}),
+    ...(ulimits.length === 0 ? {} : { ulimits: ulimits.map(limitText).sort() }),
+    ...(hosts.length === 0 ? {} : { hosts: hosts.map(({ name }) => name).sort() }),
+  };
+  return Object.keys(keyed).length === 0 ? undefined : keyed;
+}
+
+const limitText = ({ resource, soft, hard }: NonNullable<SandboxSettings['ulimits']>[number]): string =>
+  `${resource}=${soft ?? 'unlimited'}:${hard ?? 'unlimited'}`;
