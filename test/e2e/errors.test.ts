@@ -44,6 +44,18 @@ const FAILURES: readonly Failure[] = [
     says: ['Containerfile:2:5', '--device', 'Devices of the host'],
   },
   {
+    what: 'a right that no step gets',
+    text: 'RUN --security=insecure true',
+    status: 3,
+    says: ['E_UNSUPPORTED', 'Containerfile:2:16', '--security=insecure', 'next: '],
+  },
+  {
+    what: 'a mount without a target',
+    text: 'RUN --mount=type=cache,id=c true',
+    status: 3,
+    says: ['Containerfile:2:13', 'The mount has no target', 'next: '],
+  },
+  {
     what: 'COPY --link with a name',
     text: 'COPY --link --chown=app a /',
     status: 3,
@@ -63,7 +75,7 @@ const FAILURES: readonly Failure[] = [
   },
   { what: 'a source outside the context', text: 'COPY ../x /', status: 4, says: ['Containerfile:2:', '../x'] },
   {
-    what: 'a failing step, by its exit status (8.4 #93)',
+    what: 'a failing step (8.4 #93)',
     text: 'RUN echo before; echo last words >&2; exit 7',
     status: 5,
     says: ['E_RUN_FAILED', 'exit status 7', 'Containerfile:2:1', 'last words', 'next: '],
