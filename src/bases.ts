@@ -147,7 +147,7 @@ async function open(
   { known, ...options }: BaseOptions & { readonly known: KnownImages },
 ): Promise<Image> {
   const digest = known.get(imageKey(name, platform));
-  if (digest !== undefined) return options.workspace.store.images.open(digest, platform);
+  if (digest !== undefined) return options.workspace.store.images.open(digest); // chosen by the run outside
   const image = parseImageName(name);
   if (image.transport !== 'docker') return bringLocalImage(image, platform, options);
   return bringImage(image.reference, platform, { ...options, policy: options.pull });

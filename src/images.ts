@@ -50,13 +50,16 @@ export interface Sources {
   readonly session: SessionOptions & RegistryAccess;
 }
 
-/** The registry's newest, kept in the store. */
+/**
+ * The registry's newest, kept in the store. What is there for one platform only is taken as it is, with a warning, as
+ * docker and buildah do; an index without the platform is `E_NO_PLATFORM`.
+ */
 export async function pullImage(name: string, platform: Platform, { workspace, session }: Sources): Promise<Image> {
   const ref = parseReference(name);
   const { emit, signal } = session;
   const remote = await workspace.registry(session).resolve(ref, platform, { emit, signal });
   await workspace.store.images.write(remote, ref, { emit, signal });
-  return workspace.store.images.open(remote.descriptor.digest, platform);
+  return workspace.store.images.open(remote.descriptor.digest);
 }
 
 /**

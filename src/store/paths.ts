@@ -1,5 +1,5 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import { type CacheKey, type DiffId, type Digest, digestOf, hexOf } from '../oci/index.ts';
 import { storeError } from './store-error.ts';
@@ -74,11 +74,23 @@ export function encodeTagName(name: string): string {
 export function createRoot(paths: StorePaths): void {
   const { root, marker, blobs, ...rest } = paths;
   try {
-    mkdirSync(root, { recursive: true, mode: 0o700 });
+    makeDirectories(root);
     checkMarker(paths);
     for (const directory of [blobs, ...Object.values(rest)]) mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw storeError({ doing: 'create the state directory', path: root }, cause);
+  }
+}
+
+/** As `mkdir -p`: Node's `recursive` never ends where the kernel answers ENOENT for a directory that is there (/proc). */
+function makeDirectories(path: string): void {
+  const parent = dirname(path);
+  if (existsSync(path)) return;
+  if (parent !== path) makeDirectories(parent);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error; // another process was first
   }
 }
 

@@ -102,6 +102,12 @@ describe('the state directory', () => {
     expect(() => openStore(root, () => ({ decompress }))).toThrow(/unknown format 99/);
   });
 
+  test('in /proc is an error at once', () => {
+    expect(() => openStore('/proc/none/store', () => ({ decompress }))).toThrow(
+      expect.objectContaining({ code: 'E_STORE' }),
+    );
+  });
+
   test('that cannot be made is an error of the store', async () => {
     await writeFile(join(root, 'file'), '');
     expect(() => openStore(join(root, 'file'), () => ({ decompress }))).toThrow(
