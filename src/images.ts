@@ -13,6 +13,8 @@ import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import {
+  choosePlatform,
+  formatPlatform,
   formatReference,
   hostPlatform,
   type Image,
@@ -42,6 +44,10 @@ export const pull = (name: string, options: PullOptions): Promise<PullResult> =>
   withWorkspace(options, async (workspace) => {
     const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
     const image = await pullImage(name, platform, { workspace, session: options });
+    if (choosePlatform([{ platform: image.config }], platform) === undefined) {
+      const message = `"${name}" is for ${formatPlatform(image.config)}, not for ${formatPlatform(platform)}`;
+      options.emit({ type: 'warning', message });
+    }
     return resultOf(formatReference(parseReference(name)), image);
   });
 
@@ -51,8 +57,8 @@ export interface Sources {
 }
 
 /**
- * The registry's newest, kept in the store. What is there for one platform only is taken as it is, with a warning, as
- * docker and buildah do; an index without the platform is `E_NO_PLATFORM`.
+ * The registry's newest, kept in the store. What is there for one platform only is taken as it is, as docker and buildah
+ * do (a build's lint and `pull` warn); an index without the platform is `E_NO_PLATFORM`.
  */
 export async function pullImage(name: string, platform: Platform, { workspace, session }: Sources): Promise<Image> {
   const ref = parseReference(name);

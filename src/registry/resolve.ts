@@ -123,7 +123,7 @@ async function fetchConfig(job: Resolution, descriptor: Descriptor): Promise<Uin
 
 /** Manifest and config of the image for the platform; layers stay remote. */
 export async function resolveImage(job: Resolution): Promise<Image> {
-  const { host, ref, platform, emit, decompress } = job;
+  const { host, ref, emit, decompress } = job;
   const name = formatReference(ref);
   const { raw, digest, parsed } = await fetchImageManifest(job);
   const rawConfig = await fetchConfig(job, parsed.config);
@@ -137,10 +137,6 @@ export async function resolveImage(job: Resolution): Promise<Image> {
         hint: 'It may be an artifact and not a container image',
       },
     );
-  }
-  if (choosePlatform([{ platform: config }], platform) === undefined) {
-    const message = `"${name}" is for ${formatPlatform(config)}, not for ${formatPlatform(platform)}`;
-    emit?.({ type: 'warning', message });
   }
   const source = { host, repository: ref.repository, emit };
   return {

@@ -43,18 +43,27 @@ function sample(): string[] {
     .slice(0, SAMPLE);
 }
 
+interface Difference {
+  readonly path: string;
+  readonly kind: string;
+  readonly ref?: { readonly type: string };
+}
+
 interface Judgement {
   readonly verdict: string;
   readonly config?: readonly unknown[];
   readonly history?: readonly unknown[];
-  readonly fs?: readonly { readonly path: string; readonly kind: string }[];
+  readonly fs?: readonly Difference[];
 }
 
-/** The runner writes this registry's name into the cases, so a copy of the Containerfile itself must differ. */
+/**
+ * The runner writes this registry's name into the cases, so a copy of the Containerfile itself must differ. Where the
+ * reference has a link and this checkout's context none any more, only the reference knows it.
+ */
 function isSame({ verdict, config = [], history = [], fs = [] }: Judgement): boolean {
   if (/^same|^ref-broken/.test(verdict)) return true; // a broken reference judges nobody
-  const isText = ({ path, kind }: { path: string; kind: string }) =>
-    kind === 'attr' && /(Docker|Container)file/.test(path);
+  const isText = ({ path, kind, ref }: Difference) =>
+    kind === 'attr' && (/(Docker|Container)file/.test(path) || ref?.type === 'symlink');
   return verdict === 'differs:fs' && config.length + history.length === 0 && fs.every(isText);
 }
 

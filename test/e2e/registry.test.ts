@@ -54,6 +54,11 @@ describe.runIf(hasBase() && !PROGRAMS.includes(false)).each(people())('an image 
     });
   });
 
+  it('comes for another platform as it is, with a warning', async () => {
+    const { stderr } = succeeded(await workspace(person).tsbuild(['pull', '--platform', 'linux/s390x', remote]));
+    expect(stderr).toMatch(/warning: .* is for linux\/\S+, not for linux\/s390x/);
+  });
+
   it('comes back into an empty store with the same digest and layers', async () => {
     const empty = workspace(person);
     succeeded(await empty.tsbuild(['pull', remote]));
