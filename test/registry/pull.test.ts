@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/events.ts';
-import { digestOf, formatReference, OCI_INDEX, parseReference, readAll } from '../../src/oci/index.ts';
+import { digestOf, OCI_INDEX, parseReference, readAll } from '../../src/oci/index.ts';
 import { fakeClock, firstLayer, storeImage, testClient } from '../support/registry-images.ts';
 import { type RegistryServer, type RegistryServerOptions, startRegistry } from '../support/registry-server.ts';
 
