@@ -39,6 +39,7 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
   const configs = new Map<string, BaseImage>();
   const images = new Map<string, Image>();
   const known = knownImages(options.session.env);
+  const contexts = [...lowering.contexts.keys()];
   for (
     let round = requiredImages(file, lowering, configs);
     round.length > 0;
@@ -46,7 +47,7 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
   ) {
     await Promise.all(
       round.map(async (required) => {
-        const image = await find(file, required, { ...options, known });
+        const image = await find(file, required, { ...options, known, contexts });
         const { name, platform } = required;
         const reference = formatImageName(parseImageName(name));
         configs.set(imageKey(name, platform), {
@@ -83,7 +84,7 @@ export async function knownBases(
     const { name } = required;
     const image =
       options.pull === 'always' || options.pull === 'newer'
-        ? await find(file, required, { ...options, known: new Map() })
+        ? await find(file, required, { ...options, known: new Map(), contexts: [...lowering.contexts.keys()] })
         : await lookupNamed(required, options.workspace);
     if (!image) missing.set(keyOf(required), name);
     else {
@@ -156,14 +157,14 @@ async function open(
 async function find(
   file: Containerfile,
   required: RequiredImage,
-  options: BaseOptions & { readonly known: KnownImages },
+  { contexts, ...options }: BaseOptions & { readonly known: KnownImages; readonly contexts: readonly string[] },
 ): Promise<Image> {
   const { name, range } = required;
   try {
     return await open(required, options);
   } catch (error) {
     if (!(error instanceof BuildError) || error.code === 'E_CANCELLED') throw error;
-    const hint = MAY_BE_TYPO.has(error.code) ? stageHint(file, name) : undefined;
+    const hint = MAY_BE_TYPO.has(error.code) ? stageHint(file, name, contexts) : undefined;
     if (hint === undefined) throw range ? error.at(range) : error;
     const { code, message, fields } = error;
     throw new BuildError(code, message, { hint, range: error.range ?? range, cause: error, fields });

@@ -57,6 +57,7 @@ describe('FROM', () => {
       'The stage "later" begins at Containerfile:2: move it before the place that needs it',
     );
     expect(stageHint(file, 'othre')).toContain('Did you mean the stage "other"?');
+    expect(stageHint(file, 'asets', ['assets'])).toContain('Did you mean the build context "assets"?');
     expect([stageHint(file, 'alpine'), stageHint(file, 'other:1')]).toEqual([undefined, undefined]);
   });
 
