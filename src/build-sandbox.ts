@@ -35,11 +35,16 @@ function volumeMount({ source, target, readOnly }: VolumeSpec): ProcessMount {
   };
 }
 
+function reason(cause: unknown): string {
+  const code = systemErrorCode(cause) ?? 'error';
+  return code === 'ENOENT' ? 'there is no such file or directory' : code;
+}
+
 function isDirectoryAt(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch (cause) {
-    throw new BuildError('E_USAGE', `Cannot use the volume "${path}": ${systemErrorCode(cause) ?? 'error'}`, {
+    throw new BuildError('E_USAGE', `Cannot use the volume "${path}": ${reason(cause)}`, {
       hint: 'Name a directory or file of this machine: --volume SOURCE:TARGET',
       cause,
     });

@@ -6,6 +6,8 @@ import { listSource, resolveSource, type SourceRoot, statSource } from './source
 import { isIgnored } from './source-walk.ts';
 
 const ROOTED = 'Source paths are relative to the root of the context (or of the stage named by --from)';
+const ABOVE =
+  '"../" does not lead out of the context: build with a directory above as the context and -f FILE, or name that directory with --build-context NAME=DIR and COPY --from=NAME';
 /** A file of the same name elsewhere is looked for in so many places: enough for a project, and no wait. */
 const MOST_LOOKED_AT = 2000;
 
@@ -14,6 +16,11 @@ export function missingSource(root: SourceRoot, written: string, path: string): 
   const real = resolveSource(root, path);
   const ignored = real === undefined ? undefined : [path, real].find((name) => isIgnored(root, name));
   if (ignored !== undefined) return ignoredSource(root, written, { path: ignored, again: ignored });
+  if (leadsOut(written)) {
+    return new BuildError('E_NOT_IN_CONTEXT', `Cannot copy "${written}": "${path}" is not in ${root.description}`, {
+      hint: ABOVE,
+    });
+  }
   const nearest = nearestSource(root, path);
   return new BuildError(
     'E_NOT_IN_CONTEXT',
@@ -21,6 +28,8 @@ export function missingSource(root: SourceRoot, written: string, path: string): 
     { hint: nearest === undefined ? ROOTED : `Did you mean "${nearest}"?` },
   );
 }
+
+const leadsOut = (written: string): boolean => /^(?:\.\.\/|\.\.$)/.test(posix.normalize(written.replace(/^\/+/, '')));
 
 interface Ignored {
   /** What the ignore file has a pattern for. */

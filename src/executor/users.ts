@@ -1,5 +1,6 @@
 import { BuildError } from '../errors.ts';
 import type { RootView } from '../layers/index.ts';
+import { suggest } from '../parser/index.ts';
 import { readFileInRoot } from './rootfs-path.ts';
 
 /** BuildKit reads no more of passwd and group either (containerfile-reference 1.7). */
@@ -52,16 +53,30 @@ async function groups(view: RootView): Promise<GroupEntry[]> {
   });
 }
 
-function unknown(kind: 'user' | 'group', name: string, what: string): BuildError {
+interface Missing {
+  readonly kind: 'user' | 'group';
+  readonly name: string;
+  readonly what: string;
+  /** The names that the root does have. */
+  readonly known: readonly { readonly name: string }[];
+}
+
+function unknown({ kind, name, what, known }: Missing): BuildError {
   const file = kind === 'user' ? '/etc/passwd' : '/etc/group';
+  const near = suggest(
+    name,
+    known.map((entry) => entry.name),
+  );
+  const create = `reate the ${kind} in an earlier RUN (useradd, adduser, addgroup), or use a number`;
   return new BuildError('E_UNKNOWN_USER', `Cannot ${what}: no ${kind} "${name}" in the image's ${file}`, {
-    hint: `Create the ${kind} in an earlier RUN (useradd, adduser, addgroup), or use a number`,
+    hint: near === undefined ? `C${create}` : `Did you mean "${near}"? Otherwise c${create}`,
   });
 }
 
 async function groupId(view: RootView, group: string, what: string): Promise<number> {
-  const found = (await groups(view)).find((entry) => entry.name === group)?.gid ?? parseId(group);
-  if (found === undefined) throw unknown('group', group, what);
+  const known = await groups(view);
+  const found = known.find((entry) => entry.name === group)?.gid ?? parseId(group);
+  if (found === undefined) throw unknown({ kind: 'group', name: group, what, known });
   return found;
 }
 
@@ -75,7 +90,7 @@ export async function resolveUser(view: RootView, spec: string): Promise<Process
   const users = await passwd(view);
   const byName = users.find((entry) => entry.name === wanted);
   const uid = byName?.uid ?? parseId(wanted);
-  if (uid === undefined) throw unknown('user', user, `run as "${spec}"`);
+  if (uid === undefined) throw unknown({ kind: 'user', name: user, what: `run as "${spec}"`, known: users });
   const entry = byName ?? users.find((candidate) => candidate.uid === uid);
   const home = entry?.home || '/';
   if (group !== undefined && group !== '') {
@@ -97,8 +112,10 @@ export async function resolveOwner(view: RootView, spec: string): Promise<Owner>
   const [user = '', group] = spec.split(':', 2);
   const what = `change the owner to "${spec}"`;
   const number = parseId(user);
-  const entry = number === undefined && user !== '' ? (await passwd(view)).find((e) => e.name === user) : undefined;
-  if (user !== '' && number === undefined && entry === undefined) throw unknown('user', user, what);
+  const known = number === undefined && user !== '' ? await passwd(view) : [];
+  const entry = known.find((candidate) => candidate.name === user);
+  if (user !== '' && number === undefined && entry === undefined)
+    throw unknown({ kind: 'user', name: user, what, known });
   const uid = number ?? entry?.uid ?? 0;
   if (group !== undefined && group !== '') return { uid, gid: await groupId(view, group, what) };
   return { uid, gid: entry?.gid ?? (number === undefined ? 0 : number) };

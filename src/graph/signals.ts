@@ -1,4 +1,5 @@
 import { BuildError, type SourceRange } from '../errors.ts';
+import { suggest } from '../parser/index.ts';
 
 /** signal(7), Linux; SIGRTMIN+n and SIGRTMAX-n besides. */
 const NAMES: ReadonlySet<string> = new Set(
@@ -20,8 +21,15 @@ function isSignal(text: string): boolean {
 /** The signal as written. Throws `E_PARSE` when it is neither a name nor a number of one. */
 export function checkSignal(text: string, range: SourceRange): string {
   if (isSignal(text)) return text;
+  const near = suggest(
+    text,
+    [...NAMES].map((name) => `SIG${name}`),
+  );
   throw new BuildError('E_PARSE', `Unknown signal "${text}"`, {
-    hint: 'Write a name such as SIGTERM or SIGRTMIN+3, or a number from 1 to 64',
+    hint:
+      near === undefined
+        ? 'Write a name such as SIGTERM or SIGRTMIN+3, or a number from 1 to 64'
+        : `Did you mean "${near}"?`,
     range,
   });
 }

@@ -112,7 +112,9 @@ function badClass(pattern: string): BuildError {
 
 function badPattern(pattern: string, problem: string): BuildError {
   return new BuildError('E_PARSE', `Pattern "${pattern}" is not valid: ${problem}`, {
-    hint: 'Write [[] for a plain "[", and \\\\ for a plain backslash',
+    hint: pattern.startsWith('[')
+      ? 'For the JSON form put every path in double quotes, with "," between them; for a name that begins with "[" write [[]'
+      : 'Write [[] for a plain "[", and \\\\ for a plain backslash',
   });
 }
 

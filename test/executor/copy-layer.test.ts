@@ -89,6 +89,7 @@ describe('the destination', () => {
     ['two files to a missing name (8.3 #63)', ['a', 'b'], '/new', 'E_COPY_CONFLICT', 'not a directory'],
     ['a loop of links', ['a'], '/loop/', 'E_PATH_ESCAPE', 'too many symbolic links'],
     ['a missing source', ['nothing'], '/', 'E_NOT_IN_CONTEXT', 'no such file'],
+    ['a missing source above the context', ['../nothing'], '/', 'E_NOT_IN_CONTEXT', '"nothing" is not in the context'],
     ['a pattern without a match (8.3 #64)', ['z*'], '/', 'E_NOT_IN_CONTEXT', 'matches'],
     ['a name that means a deletion', ['a'], '/etc/.wh.file', 'E_BAD_LAYER', 'mean deletions'],
   ])('refuses %s', async (_name, sources, destination, code, message) => {

@@ -36,6 +36,13 @@ test('an unknown name is an error that says where it looked', async () => {
   await expect(resolveOwner(view, 'nobody')).rejects.toMatchObject({ code: 'E_UNKNOWN_USER' });
 });
 
+test('an unknown name is an error that offers the nearest name there is', async () => {
+  await expect(resolveUser(view, 'ap')).rejects.toMatchObject({ hint: expect.stringContaining('Did you mean "app"?') });
+  await expect(resolveOwner(view, 'app:whel')).rejects.toMatchObject({
+    hint: expect.stringContaining('Did you mean "wheel"?'),
+  });
+});
+
 test.each([
   ['7', { uid: 7, gid: 7 }],
   ['7:8', { uid: 7, gid: 8 }],

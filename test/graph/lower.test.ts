@@ -283,6 +283,7 @@ describe('Stages', () => {
     expect(failure('FROM base\nEXPOSE 99999').range?.start.line).toBe(2);
     expect(failure('FROM base\nEXPOSE 80/icmp').code).toBe('E_PARSE');
     expect(failure('FROM base\nSTOPSIGNAL SIGNOPE').range?.start.line).toBe(2);
+    expect(failure('FROM base\nSTOPSIGNAL SIGTREM').hint).toBe('Did you mean "SIGTERM"?');
     expect(failure('FROM base\nRUN --network=bridge x').range?.start.line).toBe(2);
   });
 });

@@ -114,6 +114,16 @@ describe('filepathMatch', () => {
     }
   });
 
+  it('says what the JSON form lacks where a source begins with a bracket', () => {
+    for (const pattern of ['[app', '[app,', "['app',"])
+      expect(() => filepathMatch(pattern, 'a')).toThrow(
+        expect.objectContaining({ hint: expect.stringContaining('For the JSON form') }),
+      );
+    expect(() => filepathMatch('a[', 'a')).toThrow(
+      expect.objectContaining({ hint: expect.not.stringContaining('JSON') }),
+    );
+  });
+
   it('splits into components, with plain names ready to open', () => {
     const parts = splitPathPattern('/src/./a\\*b//*.[ch]');
     expect(parts.map((part) => part.literal)).toEqual(['src', 'a*b', undefined]);

@@ -1,4 +1,5 @@
 import { BuildError } from '../../errors.ts';
+import { suggest } from '../../parser/index.ts';
 
 /** In the order of their numbers (linux/capability.h). */
 const NAMES: readonly string[] = (
@@ -45,7 +46,11 @@ export function capabilitySet({ add, drop }: CapabilityChanges): readonly string
 function known(text: string, option: string): string {
   const name = text.toUpperCase().replace(/^CAP_/, '');
   if (name === 'ALL' || NAMES.includes(name)) return name;
+  const near = suggest(name, NAMES);
   throw new BuildError('E_USAGE', `${option} "${text}" is no capability`, {
-    hint: 'Capabilities are listed in capabilities(7); for example NET_ADMIN, or ALL',
+    hint:
+      near === undefined
+        ? 'Capabilities are listed in capabilities(7); for example NET_ADMIN, or ALL'
+        : `Did you mean "${near}"?`,
   });
 }

@@ -25,5 +25,6 @@ it('is the default where nothing changes: keys stay what they were', () => {
 
 it('refuses what is no capability, and a contradiction', () => {
   expect(() => set(['FLY'], [])).toThrow('--cap-add "FLY" is no capability');
+  expect(() => set(['SYS_ADMN'], [])).toThrow(expect.objectContaining({ hint: 'Did you mean "SYS_ADMIN"?' }));
   expect(() => set(['CHOWN'], ['cap_chown'])).toThrow('both added and dropped');
 });
