@@ -51,6 +51,7 @@ import { parseContainerfiles, parseMountOption } from './parser/index.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 import { squashImage } from './squash.ts';
+import { unusedSecrets } from './unused-secrets.ts';
 
 /**
  * The pipeline: text -> AST -> graph -> cache look-ups -> (inside the namespace, if a step must run) steps -> image ->
@@ -97,7 +98,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
-    announce(graph, [...other, ...graph.warnings, ...competing], options);
+    const unused = unusedSecrets(file, stepsOf(graph), options.secrets);
+    announce(graph, [...other, ...graph.warnings, ...unused, ...competing], options);
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
