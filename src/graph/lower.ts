@@ -48,7 +48,8 @@ class Lowering {
   finished(index: number): StageState {
     const state = this.#stage(index);
     if (state.pending.length === 0) return state;
-    const at = state.history.findLastIndex(({ entry }) => entry.created_by?.startsWith('WORKDIR ') === true);
+    const text = `WORKDIR ${state.pending.at(-1)?.path}`;
+    const at = state.history.findLastIndex(({ entry }) => entry.created_by === text);
     const { from } = this.table.syntax(index);
     const workdir = this.table.syntax(index).instructions.findLast(({ kind }) => kind === 'WORKDIR') ?? from;
     const stage = this.table.name(index);
