@@ -43,7 +43,7 @@ export function parseImageName(text: string): ImageName {
   const refused = REFUSED[/^([a-z-]+):/.exec(text)?.[1] ?? ''];
   if (refused) throw new BuildError('E_UNSUPPORTED', `Cannot use "${text}": ${refused.why}`, { hint: refused.hint });
   const transport = LOCAL.find((candidate) => text.startsWith(`${candidate}:`));
-  if (transport === undefined) return { transport: 'docker', reference: text.replace(/^docker:\/\//, '') };
+  if (transport === undefined) return { transport: 'docker', reference: referenceOf(text) };
   const { path, name } = splitPlace(transport, text.slice(transport.length + 1));
   if (path === '') {
     throw new BuildError('E_BAD_REFERENCE', `Cannot use "${text}": it names no path`, {
@@ -51,6 +51,16 @@ export function parseImageName(text: string): ImageName {
     });
   }
   return { transport, path, ...(name === undefined || name === '' ? {} : { name }) };
+}
+
+/** No reference has a word, a colon and a slash: what does is a transport that is misspelt, or a URL. */
+function referenceOf(text: string): string {
+  const reference = text.replace(/^docker:\/\//, '');
+  const unknown = /^([a-z][a-z-]*):\//.exec(reference)?.[1];
+  if (unknown === undefined) return reference;
+  throw new BuildError('E_BAD_REFERENCE', `Cannot use "${text}": there is no transport "${unknown}"`, {
+    hint: `There are ${USABLE}`,
+  });
 }
 
 type Place = Pick<LocalImageName, 'path' | 'name'>;

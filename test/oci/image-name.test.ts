@@ -31,4 +31,10 @@ describe('what an image may be called', () => {
   it.each(['oci:', 'dir:', 'oci-archive::tag'])('is not %s, which has no path', (text) => {
     expect(() => parseImageName(text)).toThrow(expect.objectContaining({ code: 'E_BAD_REFERENCE' }));
   });
+
+  it.each(['oci-archve:/tmp/x.tar', 'https://example.com/image'])('is not %s, whose transport there is not', (text) => {
+    expect(() => parseImageName(text)).toThrow(
+      expect.objectContaining({ code: 'E_BAD_REFERENCE', hint: expect.stringContaining('oci-archive:FILE') }),
+    );
+  });
 });
