@@ -10,7 +10,7 @@ import { resolveInRoot } from './rootfs-path.ts';
 import type { PathSelection, SelectedSource } from './selected-source.ts';
 import { hostPath, type SourceRoot } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
-import { StagedView } from './staged-view.ts';
+import { type StagedEntry, StagedView } from './staged-view.ts';
 import { type Body, type TarPlan, writeTar } from './tar-plan.ts';
 import { type Owner, resolveOwner, resolveUser } from './users.ts';
 
@@ -22,6 +22,8 @@ export interface CopyRequest {
   /** Seconds; for heredoc files: the Containerfile's own time. */
   readonly inlineMtime: number;
   readonly mtimeRule?: MtimeRule | undefined;
+  /** Told of what the copy takes away. */
+  readonly warn?: ((message: string, hint: string) => void) | undefined;
 }
 
 interface CopyState {
@@ -197,21 +199,40 @@ function refuseDirectory(state: CopyState, target: string): void {
   }
 }
 
+/**
+ * A file and a directory never replace each other. A link and a directory do, as with buildah, kaniko and Docker's first
+ * builder (BuildKit refuses): a warning says so, since a link like `/lib` may be what the image's programs need.
+ */
+function checkPlace(state: CopyState, staged: StagedEntry, target: string): void {
+  const { warn } = state.request;
+  const there = state.staged.lstat(target);
+  if (staged.type === 'symlink' && there?.type === 'directory') {
+    warn?.(
+      `The link "${target}" replaces a directory of the image, and all that is in it`,
+      'Copy to another path, or name it with --exclude, if the directory is to stay',
+    );
+    return;
+  }
+  if (staged.type !== 'directory') return refuseDirectory(state, target);
+  if (there === undefined || there.type === 'directory') return;
+  if (there.type === 'symlink') {
+    warn?.(
+      `The directory "${target}" replaces a link to "${there.linkname}" of the image`,
+      'Copy to the path that the link leads to, if the link is to stay',
+    );
+    return;
+  }
+  throw conflict(
+    `Cannot copy the directory to "${target}": it exists in the image and is not a directory`,
+    'Choose another destination, or remove it in an earlier RUN',
+  );
+}
+
 function stageEntry(state: CopyState, { entry, root }: Found, target: string): void {
   const { owner, chmod } = state;
   const made = hostEntry(root, entry, { target, owner, chmod });
   const staged = entry.isParent ? onTheWay(state, entry, { made, target }) : made;
-  if (staged.type === 'directory') {
-    const there = state.staged.lstat(target);
-    if (there !== undefined && there.type !== 'directory') {
-      throw conflict(
-        `Cannot copy the directory to "${target}": it exists in the image and is not a directory`,
-        there.type === 'symlink'
-          ? `It is a link to "${there.linkname}"; copy to that path instead`
-          : 'Choose another destination, or remove it in an earlier RUN',
-      );
-    }
-  } else refuseDirectory(state, target);
+  checkPlace(state, staged, target);
   state.staged.stage(target, staged);
   const body: Body | undefined =
     staged.type === 'file' ? { type: 'host', file: hostPath(root, entry.path), stat: entry.stat } : undefined;

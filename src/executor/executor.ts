@@ -324,10 +324,11 @@ class Run {
   }
 
   async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, mtimeRule, inlineMtime, mountRoot } = this.#options;
+    const { library, mtimeRule, inlineMtime, mountRoot, emit } = this.#options;
     const view = await library.view(op.link ? [] : parent);
     const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
-      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime });
+      const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
+      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn });
       return library.commitTar(untilAborted(tar, this.#signal));
     };
     if (selection) return write(selection.sources);

@@ -1,35 +1,7 @@
 import type { ImageConfig, Platform } from '../oci/index.ts';
+import type { ImageEdits } from './options.ts';
 import { withEnv } from './scope.ts';
 import { type StageState, withConfig, withHistory } from './stage-state.ts';
-
-/** Changes of the image that the command line asks for, beside `--label` (buildah-build(1)). */
-export interface ImageEdits {
-  /** Set where a stage starts from an image or from nothing: RUN sees it, ENV of the Containerfile wins over it. */
-  readonly env: Readonly<Record<string, string>>;
-  /** Names; taken out of the final image only, RUN has seen them. */
-  readonly unsetEnv: readonly string[];
-  readonly unsetLabels: readonly string[];
-  /** false: labels of base images and base stages are left out. */
-  readonly inheritLabels: boolean;
-  /** Of the manifest. */
-  readonly annotations: Readonly<Record<string, string>>;
-  readonly unsetAnnotations: readonly string[];
-  /** true: those of the base image's manifest are kept. */
-  readonly inheritAnnotations: boolean;
-  /** Added to those of the base image, or taken away where a `-` follows. */
-  readonly osFeatures: readonly string[];
-}
-
-export const NO_EDITS: ImageEdits = {
-  env: {},
-  unsetEnv: [],
-  unsetLabels: [],
-  inheritLabels: true,
-  annotations: {},
-  unsetAnnotations: [],
-  inheritAnnotations: false,
-  osFeatures: [],
-};
 
 /** A stage before its first instruction. `isBase`: it starts from an image or from nothing. */
 export function withFirstEdits(state: StageState, edits: ImageEdits, isBase: boolean): StageState {

@@ -11,7 +11,6 @@ export { dumpGraph } from './dump.ts';
 export { explainMiss } from './explain-miss.ts';
 export { type GitUrl, parseGitUrl } from './git-url.ts';
 export * from './graph.ts';
-export { type ImageEdits, NO_EDITS } from './image-edits.ts';
 export { type LintInput, type LintResult, lint, lintUnreadable } from './lint/lint.ts';
 export { lintJson, lintText } from './lint/print.ts';
 export { RULES as LINT_RULES } from './lint/rules.ts';
@@ -19,7 +18,15 @@ export { lower } from './lower.ts';
 export { contextKey, type NamedContext, type NamedContexts } from './named-contexts.ts';
 export { sourcesOf, stepsOf } from './nodes.ts';
 export * from './op.ts';
-export { type BaseImage, type BaseImages, imageKey, type LowerOptions, type RequiredImage } from './options.ts';
+export {
+  type BaseImage,
+  type BaseImages,
+  type ImageEdits,
+  imageKey,
+  type LowerOptions,
+  NO_EDITS,
+  type RequiredImage,
+} from './options.ts';
 export { type Outline, outline } from './outline.ts';
 export { outlineJson, outlineText } from './outline-print.ts';
 export { fileName, withoutCredentials } from './remote-source.ts';

@@ -4,12 +4,12 @@ import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
 import { withAllFiles } from './copy.ts';
 import { withMounts } from './global-mounts.ts';
 import type { BuildGraph } from './graph.ts';
-import { editedAnnotations, editedPlatform, NO_EDITS, withFirstEdits, withLastEdits } from './image-edits.ts';
+import { editedAnnotations, editedPlatform, withFirstEdits, withLastEdits } from './image-edits.ts';
 import { lowerInstruction } from './lower-instruction.ts';
 import { NodeTable } from './nodes.ts';
 import { triggersOf } from './onbuild.ts';
 import type { Node } from './op.ts';
-import type { BaseImage, BaseImages, LowerOptions } from './options.ts';
+import { type BaseImage, type BaseImages, type LowerOptions, NO_EDITS } from './options.ts';
 import { formatEnv } from './scope.ts';
 import { imageState, inheritedState, type StageState, scratchState, withHistory } from './stage-state.ts';
 import { type ImageOrigin, type Origin, StageTable } from './stages.ts';
@@ -48,7 +48,8 @@ class Lowering {
   finished(index: number): StageState {
     const state = this.#stage(index);
     if (state.pending.length === 0) return state;
-    const at = state.history.findLastIndex(({ entry }) => entry.created_by?.startsWith('WORKDIR ') === true);
+    const text = `WORKDIR ${state.pending.at(-1)?.path}`;
+    const at = state.history.findLastIndex(({ entry }) => entry.created_by === text);
     const { from } = this.table.syntax(index);
     const workdir = this.table.syntax(index).instructions.findLast(({ kind }) => kind === 'WORKDIR') ?? from;
     const stage = this.table.name(index);

@@ -1,5 +1,5 @@
-import type { Mounting } from './mount.ts';
-import { mountFrom } from './mount-fields.ts';
+import type { MountSyntax } from '../parser/index.ts';
+import { type MountFields, mountFrom } from './mount-fields.ts';
 import type { CopyOp, Node, Op } from './op.ts';
 import type { StageState } from './stage-state.ts';
 import type { StepContext } from './step-context.ts';
@@ -44,6 +44,17 @@ export class Roots {
       platform,
     });
   }
+}
+
+/** One mount on its way: what it says, and where. */
+export interface Mounting {
+  readonly syntax: MountSyntax;
+  readonly fields: MountFields;
+  readonly state: StageState;
+  readonly context: StepContext;
+  readonly roots: Roots;
+  /** How many ssh mounts stand before it. */
+  readonly agents: number;
 }
 
 const isFiles = ({ kind }: Op): boolean => kind === 'context' || kind === 'http' || kind === 'git';

@@ -2,11 +2,10 @@ import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import type { MountSyntax } from '../parser/index.ts';
 import { MountFields, mountFrom } from './mount-fields.ts';
-import { bindSource, type Roots } from './mount-roots.ts';
+import { bindSource, type Mounting } from './mount-roots.ts';
 import type { RunMount } from './op.ts';
 import { buildArg } from './scope.ts';
-import type { StageState } from './stage-state.ts';
-import { expandIn, type StepContext } from './step-context.ts';
+import { expandIn } from './step-context.ts';
 
 /** `RUN --mount`: rules and defaults of BuildKit (containerfile-reference 1.6); what means nothing there is an error here. */
 
@@ -24,17 +23,6 @@ const KEYS: Readonly<Record<MountType, readonly string[]>> = {
 
 const SECRETS = '/run/secrets';
 const AGENTS = '/run/buildkit/ssh_agent';
-
-/** One mount on its way: what it says, and where. */
-export interface Mounting {
-  readonly syntax: MountSyntax;
-  readonly fields: MountFields;
-  readonly state: StageState;
-  readonly context: StepContext;
-  readonly roots: Roots;
-  /** How many ssh mounts stand before it. */
-  readonly agents: number;
-}
 
 /** The mounts of a RUN, in the order in which they are written; `roots` collects the nodes that they read. */
 export function lowerMounts(

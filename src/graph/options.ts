@@ -1,8 +1,36 @@
 import type { SourceRange } from '../errors.ts';
 import { formatImageName, formatPlatform, type ImageConfig, type Platform, parseImageName } from '../oci/index.ts';
 import type { MountSyntax } from '../parser/index.ts';
-import type { ImageEdits } from './image-edits.ts';
 import type { NamedContexts } from './named-contexts.ts';
+
+/** Changes of the image that the command line asks for, beside `--label` (buildah-build(1)). */
+export interface ImageEdits {
+  /** Set where a stage starts from an image or from nothing: RUN sees it, ENV of the Containerfile wins over it. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Names; taken out of the final image only, RUN has seen them. */
+  readonly unsetEnv: readonly string[];
+  readonly unsetLabels: readonly string[];
+  /** false: labels of base images and base stages are left out. */
+  readonly inheritLabels: boolean;
+  /** Of the manifest. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly unsetAnnotations: readonly string[];
+  /** true: those of the base image's manifest are kept. */
+  readonly inheritAnnotations: boolean;
+  /** Added to those of the base image, or taken away where a `-` follows. */
+  readonly osFeatures: readonly string[];
+}
+
+export const NO_EDITS: ImageEdits = {
+  env: {},
+  unsetEnv: [],
+  unsetLabels: [],
+  inheritLabels: true,
+  annotations: {},
+  unsetAnnotations: [],
+  inheritAnnotations: false,
+  osFeatures: [],
+};
 
 /** What the caller wants built, as far as it changes the graph. */
 export interface LowerOptions {

@@ -97,16 +97,29 @@ describe('the destination', () => {
     await expect(copying).rejects.toHaveProperty('hint', expect.any(String));
   });
 
-  it('refuses a file in place of a directory, and a directory in place of a link', async () => {
+  it('refuses a file in place of a directory', async () => {
+    const root = tempDir();
+    writeFileSync(join(root, 'opt'), '');
+    const copying = copy(copyOp(['opt'], '/'), { root, view: memoryView(base) });
+    await expect(copying).rejects.toMatchObject({ code: 'E_COPY_CONFLICT' });
+  });
+
+  it('puts a directory in the place of a link, and a link in that of a directory, with a warning', async () => {
     const root = tempDir();
     mkdirSync(join(root, 'd/lib'), { recursive: true });
-    writeFileSync(join(root, 'opt'), '');
-    const view = memoryView(base);
-    await expect(copy(copyOp(['opt'], '/'), { root, view })).rejects.toMatchObject({ code: 'E_COPY_CONFLICT' });
-    await expect(copy(copyOp(['d'], '/'), { root, view })).rejects.toMatchObject({
-      code: 'E_COPY_CONFLICT',
-      hint: 'It is a link to "usr/lib"; copy to that path instead',
+    writeFileSync(join(root, 'd/lib/new'), '');
+    symlinkSync('elsewhere', join(root, 'd/opt'));
+    const warnings: string[] = [];
+    const { paths } = await copy(copyOp(['d'], '/'), {
+      root,
+      view: memoryView(base),
+      warn: (message) => warnings.push(message),
     });
+    expect(paths).toEqual(['/lib/', '/lib/new', '/opt']);
+    expect(warnings).toEqual([
+      'The directory "/lib" replaces a link to "usr/lib" of the image',
+      'The link "/opt" replaces a directory of the image, and all that is in it',
+    ]);
   });
 
   it('gives the error the place of the source', async () => {

@@ -5,6 +5,7 @@ import { ensurePlace, type Place, type PlaceKind } from './root-paths.ts';
 import type { ProcessSpec } from './sandbox.ts';
 import { STAGED, stageKernelTrees } from './staging.ts';
 import { attachMounts } from './step-mounts.ts';
+import type { Stubs } from './stubs.ts';
 import { chdir, cloneTree, detach, moveMount, pivotRoot, setReadOnly } from './syscalls.ts';
 
 export interface RootfsPlan {
@@ -13,13 +14,6 @@ export interface RootfsPlan {
   /** undefined: the image's stays. */
   readonly resolvConf: string | undefined;
   readonly hosts: string;
-}
-
-export interface Stubs {
-  /** Paths to leave out of the layer: where something of the sandbox was mounted, and what was made for a mount of the step. */
-  readonly mounted: readonly string[];
-  /** What was made to mount on it, outermost first. */
-  readonly created: readonly string[];
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */

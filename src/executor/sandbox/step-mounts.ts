@@ -3,9 +3,9 @@ import { BuildError, systemErrorCode } from '../../errors.ts';
 import { openat2, RESOLVE_IN_ROOT } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { ensurePlace, type Place, type PlaceKind } from './root-paths.ts';
-import type { Stubs } from './rootfs.ts';
 import type { ProcessMount } from './sandbox.ts';
 import { STAGED } from './staging.ts';
+import type { Stubs } from './stubs.ts';
 import { chdir, cloneTree, MS, mount, moveMount, O_PATH, setReadOnly } from './syscalls.ts';
 
 type Of<Kind extends ProcessMount['kind']> = Extract<ProcessMount, { kind: Kind }>;

@@ -1,6 +1,7 @@
 import type { BuildErrorOptions, ErrorCode } from '../../errors.ts';
-import type { RootfsPlan, Stubs } from './rootfs.ts';
+import type { RootfsPlan } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
+import type { Stubs } from './stubs.ts';
 
 /** What the thread of a step is told. The descriptors are those of the process, which its threads share. */
 export interface StepOrder extends RootfsPlan {

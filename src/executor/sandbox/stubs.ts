@@ -4,6 +4,13 @@ import { systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { openBeneath } from './syscalls.ts';
 
+export interface Stubs {
+  /** Paths to leave out of the layer: where something of the sandbox was mounted, and what was made for a mount of the step. */
+  readonly mounted: readonly string[];
+  /** What was made to mount on it, outermost first. */
+  readonly created: readonly string[];
+}
+
 const GONE = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENOTEMPTY', 'EEXIST', 'EXDEV', 'EISDIR'];
 
 /**

@@ -5,11 +5,10 @@ import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
-import type { Stubs } from './rootfs.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
-import { removeStubs } from './stubs.ts';
+import { removeStubs, type Stubs } from './stubs.ts';
 import { closeAllOnExec, createPipe, dieWithParent, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, closeSync, constants, openSync, statSync } from '
 import { resolve } from 'node:path';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { FileOwner } from '../sandbox/index.ts';
-import { type OwnAgent, startAgent } from './own-agent.ts';
+import { type AgentPlace, type OwnAgent, startAgent } from './own-agent.ts';
 import { openRelay } from './relay.ts';
 
 /** `--ssh id=path,...`: one socket of an agent, or files of private keys. */
@@ -11,12 +11,8 @@ export interface SshIdentity {
   readonly paths: readonly string[];
 }
 
-export interface SshAgentsOptions {
+export interface SshAgentsOptions extends AgentPlace {
   readonly identities: readonly SshIdentity[];
-  readonly path: string | undefined;
-  /** A fresh directory of this process. */
-  readonly createActive: () => Promise<string>;
-  readonly remove: (paths: readonly string[]) => Promise<void>;
 }
 
 /** The agents of one build; those that it had to start end with it. */

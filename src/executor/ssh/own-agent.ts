@@ -1,7 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { BuildError } from '../../errors.ts';
-import type { SshAgentsOptions } from './agents.ts';
+
+/** Where an agent's programs are found, and its socket is. */
+export interface AgentPlace {
+  /** As $PATH. */
+  readonly path: string | undefined;
+  /** A fresh directory of this process. */
+  readonly createActive: () => Promise<string>;
+  readonly remove: (paths: readonly string[]) => Promise<void>;
+}
 
 /** An agent that holds keys for this build. */
 export interface OwnAgent {
@@ -18,7 +26,7 @@ const COMMAND = 'ssh-add "$@" </dev/null >&2 || exit 1; echo "$SSH_AGENT_PID"; e
 export async function startAgent(
   id: string,
   keys: readonly string[],
-  { path, createActive, remove }: SshAgentsOptions,
+  { path, createActive, remove }: AgentPlace,
 ): Promise<OwnAgent> {
   const directory = await createActive();
   // a socket's address ends at 107 bytes (unix(7)); the state directory's path may not

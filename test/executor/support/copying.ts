@@ -1,5 +1,5 @@
 import type { SourceRange } from '../../../src/errors.ts';
-import { copyLayer } from '../../../src/executor/copy-layer.ts';
+import { type CopyRequest, copyLayer } from '../../../src/executor/copy-layer.ts';
 import { selectSources } from '../../../src/executor/selection.ts';
 import type { SourceRoot } from '../../../src/executor/source-root.ts';
 import type { CopyOp } from '../../../src/graph/index.ts';
@@ -72,15 +72,15 @@ export async function readTar(tar: AsyncIterable<Uint8Array>): Promise<Copied> {
   return { entries, bodies, paths };
 }
 
-export interface CopyPlace {
+export interface CopyPlace extends Pick<CopyRequest, 'warn'> {
   readonly root: SourceRoot | string;
   readonly view?: RootView;
   readonly mtimeRule?: MtimeRule;
 }
 
 /** What the layer of a COPY holds. */
-export async function copy(op: CopyOp, { root, view = memoryView({}), mtimeRule }: CopyPlace): Promise<Copied> {
+export async function copy(op: CopyOp, { root, view = memoryView({}), mtimeRule, warn }: CopyPlace): Promise<Copied> {
   const from = typeof root === 'string' ? sourceRoot(root) : root;
   const sources = selectSources(op, () => from);
-  return readTar(await copyLayer({ op, sources, view, mtimeRule, inlineMtime: 7 }));
+  return readTar(await copyLayer({ op, sources, view, mtimeRule, inlineMtime: 7, warn }));
 }
