@@ -37,10 +37,11 @@ export async function unpackContext(
   const tar = await openIfArchive(open);
   if (tar === undefined) return false;
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-  const leaveOut = (path: string, why: string): void =>
-    emit({ type: 'warning', message: `"${path}" of the context "${name}" is left out: ${why}` });
+  const warn = (path: string, what: string): void =>
+    emit({ type: 'warning', message: `"${path}" of the context "${name}" ${what}` });
+  const entries = members(tar, (path, why) => warn(path, `is left out: ${why}`));
   try {
-    await unpackTree(members(tar, leaveOut), directory, { workers, owner });
+    await unpackTree(owner.uid === 0 ? entries : usable(entries, warn), directory, { workers, owner });
     return true;
   } catch (cause) {
     if (!(cause instanceof BuildError && (cause.code === 'E_BAD_LAYER' || cause.code === 'E_BAD_ARCHIVE'))) throw cause;
@@ -70,6 +71,23 @@ async function* members(tar: ByteStream, leaveOut: (path: string, why: string) =
     yield* missingParents(entry, seen);
     seen.add(entry.path);
     yield member;
+  }
+}
+
+/** Who is not root can neither fill nor move a directory that he may not write to, nor read a file that he may not read. */
+async function* usable(
+  entries: AsyncIterable<FlatEntry>,
+  warn: (path: string, what: string) => void,
+): AsyncIterable<FlatEntry> {
+  for await (const { entry, body } of entries) {
+    const mode = entry.mode | (entry.type === 'directory' ? 0o700 : entry.type === 'file' ? 0o400 : 0);
+    if (mode !== entry.mode && entry.path !== '') {
+      warn(
+        entry.path,
+        `gets the mode ${mode.toString(8)} instead of ${entry.mode.toString(8)}, which only root can use`,
+      );
+    }
+    yield { entry: { ...entry, mode }, body };
   }
 }
 

@@ -35,10 +35,15 @@ function candidates(host: string, use: 'http' | 'git'): readonly Candidate[] {
  * (docs.docker.com, "Build secrets"). A host may have its port. Throws `E_NO_SECRET`.
  */
 export function authorizationFor(given: Given): (url: URL, use: 'http' | 'git') => string | undefined {
+  const read = new Map<string, Uint8Array | undefined>(); // a pipe can be read once
+  const secret = (id: string): Uint8Array | undefined => {
+    if (!read.has(id)) read.set(id, findSecret(id, given));
+    return read.get(id);
+  };
   return (url, use) => {
     const hosts = [...new Set([url.host, url.hostname])];
     for (const { id, header } of hosts.flatMap((host) => candidates(host, use))) {
-      const value = findSecret(id, given);
+      const value = secret(id);
       if (value !== undefined) return header(Buffer.from(value).toString('utf8').trim());
     }
     return undefined;

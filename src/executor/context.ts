@@ -22,10 +22,12 @@ const DEFAULT_NAMES = ['Containerfile', 'Dockerfile', 'dockerfile'] as const;
 function readSmall(
   path: string,
   code: 'E_NO_CONTAINERFILE' | 'E_CONTEXT',
+  mayBePipe = true,
 ): { bytes: Buffer; mtime: number } | undefined {
   try {
     const stat = statSync(path);
-    if (!stat.isFile() && !stat.isFIFO()) {
+    // a pipe is the user's own: one in a context from elsewhere has no writer
+    if (!stat.isFile() && !(mayBePipe && stat.isFIFO())) {
       throw new BuildError(code, `Cannot read "${path}": not a file`, {
         hint: 'Name the Containerfile with -f, and the context directory as the last argument',
       });
@@ -130,7 +132,7 @@ function refuseTemplate({ name, text }: SourceFile): void {
 
 function findNamed(context: string, file: string, within: SourceRoot | undefined): FoundFile {
   for (const path of within ? [pathWithin(within, file) ?? []].flat() : [resolve(file), resolve(context, file)]) {
-    const read = readSmall(path, 'E_NO_CONTAINERFILE');
+    const read = readSmall(path, 'E_NO_CONTAINERFILE', within === undefined);
     if (!read) continue;
     const source = decodeContainerfile(read.bytes, file);
     refuseTemplate(source);
@@ -148,7 +150,7 @@ function findNamed(context: string, file: string, within: SourceRoot | undefined
 function findDefault(context: string, within: SourceRoot | undefined): FoundFile {
   for (const name of DEFAULT_NAMES) {
     const path = within ? pathWithin(within, name) : join(context, name);
-    const read = path === undefined ? undefined : readSmall(path, 'E_NO_CONTAINERFILE');
+    const read = path === undefined ? undefined : readSmall(path, 'E_NO_CONTAINERFILE', within === undefined);
     if (path !== undefined && read) return { source: decodeContainerfile(read.bytes, name), path, mtime: read.mtime };
   }
   throw new BuildError(

@@ -8,6 +8,7 @@ import { isIgnored } from './source-walk.ts';
 const ROOTED = 'Source paths are relative to the root of the context (or of the stage named by --from)';
 const ABOVE =
   '"../" does not lead out of the context: build with a directory above as the context and -f FILE, or name that directory with --build-context NAME=DIR and COPY --from=NAME';
+const DANGLING = 'It is a symbolic link; links are followed inside of the context only, and nothing is there';
 /** A file of the same name elsewhere is looked for in so many places: enough for a project, and no wait. */
 const MOST_LOOKED_AT = 2000;
 
@@ -16,16 +17,18 @@ export function missingSource(root: SourceRoot, written: string, path: string): 
   const real = resolveSource(root, path);
   const ignored = real === undefined ? undefined : [path, real].find((name) => isIgnored(root, name));
   if (ignored !== undefined) return ignoredSource(root, written, { path: ignored, again: ignored });
-  if (leadsOut(written)) {
+  const found = nearestSource(root, path);
+  if (leadsOut(written) && found !== path) {
     return new BuildError('E_NOT_IN_CONTEXT', `Cannot copy "${written}": "${path}" is not in ${root.description}`, {
       hint: ABOVE,
     });
   }
-  const nearest = nearestSource(root, path);
+  // the name itself is there when it is a link to what is not
+  const nearest = found === path ? undefined : found;
   return new BuildError(
     'E_NOT_IN_CONTEXT',
     `Cannot copy "${written}": no such file or directory in ${root.description}`,
-    { hint: nearest === undefined ? ROOTED : `Did you mean "${nearest}"?` },
+    { hint: nearest !== undefined ? `Did you mean "${nearest}"?` : found === path ? DANGLING : ROOTED },
   );
 }
 

@@ -105,7 +105,8 @@ export class LayerWriter {
       if (stats) makeOpaqueDirectory(at);
       else mkdirSync(at, 0o700);
       // Neither the umask nor a parent's setgid bit has a say.
-      lchownSync(at, 0, 0);
+      // A user who unpacks a tree of his own can give nothing away.
+      if (process.geteuid?.() === 0) lchownSync(at, 0, 0);
       chmodSync(at, 0o755);
       this.#implicit.add(missing);
     });

@@ -22,6 +22,11 @@ const REASONS: readonly Reason[] = [
     hint: 'Give git the credentials: a credential helper (git config --global credential.helper) for https, or --secret id=GIT_AUTH_TOKEN,src=FILE; a key or an agent for ssh',
   },
   {
+    pattern: /error: 30[12378]/,
+    code: 'E_REMOTE',
+    hint: 'The server leads to another URL, and credentials are not taken along: write the URL of the repository as it is now',
+  },
+  {
     pattern: /Could not resolve host|Name or service not known|Temporary failure in name resolution/,
     code: 'E_UNAVAILABLE',
     hint: 'Check the name of the host, the network and the proxy settings',

@@ -37,7 +37,8 @@ function parse(text: string): Listing {
   let head: string | undefined;
   for (const line of text.split('\n')) {
     const [value = '', name = ''] = line.split('\t');
-    if (value.startsWith('ref: ') && name === 'HEAD') head = value.slice('ref: '.length);
+    // a server may say anything here, also what git would take for an option
+    if (value.startsWith('ref: refs/') && name === 'HEAD') head = value.slice('ref: '.length);
     else if (/^[0-9a-f]{40,64}$/.test(value)) refs.set(name, value);
   }
   return { refs, head };

@@ -87,8 +87,16 @@ export class Git {
         const wait = retryDelay({ tries, error }, clock);
         if (wait === undefined) throw error;
         onRetry(`${error.message}; next try in ${Math.max(1, Math.round(wait / 1000))} s`);
-        await clock.sleep(wait, signal);
+        await this.#pause(clock.sleep(wait, signal));
       }
+    }
+  }
+
+  async #pause(slept: Promise<void>): Promise<void> {
+    try {
+      await slept;
+    } catch (cause) {
+      throw new BuildError('E_CANCELLED', 'Cancelled', { cause });
     }
   }
 
@@ -150,11 +158,15 @@ export class Git {
     const { url, authorization } = this.remote;
     if (authorization === undefined) return env;
     const count = Number(env.GIT_CONFIG_COUNT ?? 0) || 0;
+    const { origin } = new URL(url);
     return {
       ...env,
-      GIT_CONFIG_COUNT: String(count + 1),
-      [`GIT_CONFIG_KEY_${count}`]: `http.${new URL(url).origin}/.extraHeader`,
+      GIT_CONFIG_COUNT: String(count + 2),
+      [`GIT_CONFIG_KEY_${count}`]: `http.${origin}/.extraHeader`,
       [`GIT_CONFIG_VALUE_${count}`]: `Authorization: ${authorization}`,
+      // git would send the header to wherever the first answer leads, too
+      [`GIT_CONFIG_KEY_${count + 1}`]: `http.${origin}/.followRedirects`,
+      [`GIT_CONFIG_VALUE_${count + 1}`]: 'false',
     };
   }
 }

@@ -73,10 +73,11 @@ class FetchedSources implements RemoteSources {
   tree({ url, ref, subdir, keepGitDir, submodules, checksum }: GitTree): Promise<string> {
     const tree = { url, ref, subdir, keepGitDir, submodules, checksum };
     const { env, clock = systemClock, signal, emit, authorization } = this.#options;
-    const remote = remoteOf(url, (asked) => authorization?.(asked, 'git'));
-    const onRetry = (note: string): void => emit({ type: 'info', message: note });
-    const git = new Git(remote, { env, clock, signal, onRetry });
     return this.#once(keyOf({ kind: 'git', ...nullable(tree) }), () => {
+      // not before it is needed: what holds the credential may be a pipe, and inside the namespace it is gone
+      const remote = remoteOf(url, (asked) => authorization?.(asked, 'git'));
+      const onRetry = (note: string): void => emit({ type: 'info', message: note });
+      const git = new Git(remote, { env, clock, signal, onRetry });
       emit({ type: 'debug', scope: 'git', message: `fetching "${remote.shown}"` });
       return fetchTree(tree, git, this.#kept);
     });

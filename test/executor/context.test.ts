@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -34,6 +35,16 @@ describe('the Containerfile', () => {
     expect(names(context(all), [])).toEqual(['Containerfile']);
     expect(names(context({ Dockerfile: 'FROM b', dockerfile: 'FROM c' }), [])).toEqual(['Dockerfile']);
     expect(names(context({ dockerfile: 'FROM c' }), [])).toEqual(['dockerfile']);
+  });
+
+  it('is never a pipe of a context from elsewhere, which nobody writes to', () => {
+    const directory = tempDir();
+    execFileSync('mkfifo', [join(directory, 'Dockerfile')]);
+    const within = { directory, description: 'the context on standard input', keepsOwners: false };
+    for (const files of [[], ['Dockerfile']]) {
+      const error = errorOf(() => readContainerfiles(directory, files, { within }));
+      expect(error).toMatchObject({ code: 'E_NO_CONTAINERFILE', message: expect.stringContaining('not a file') });
+    }
   });
 
   it('is found by name in the context, or read from standard input', () => {

@@ -120,6 +120,12 @@ describe('the ignore file', () => {
   });
 });
 
+it('does not suggest a link that leads to nothing in the context, but says so', () => {
+  const root = tree();
+  symlinkSync('../../outside', join(root, 'away'));
+  expect(refusal(() => select(root, ['away']))).toMatchObject({ hint: expect.stringContaining('symbolic link') });
+});
+
 it('suggests the name that was meant', () => {
   expect(refusal(() => select(tree(), ['src/x.cc']))).toMatchObject({ hint: 'Did you mean "src/x.c"?' });
 });

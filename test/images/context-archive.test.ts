@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { unpackContext } from '../../src/context-archive.ts';
 import type { BuildEvent } from '../../src/events.ts';
 import { encodeTarStream, LayerWorkers, type TarEntry, type TarMember } from '../../src/layers/index.ts';
@@ -32,6 +32,16 @@ async function unpacked(members: readonly Member[]) {
   return { home, directory, isArchive, warnings: events.flatMap((event) => ('message' in event ? event.message : [])) };
 }
 
+/** Root does the test, but is told that it is somebody else. */
+async function asUser<T>(run: () => Promise<T>): Promise<T> {
+  const uid = vi.spyOn(process, 'getuid').mockReturnValue(process.getuid?.() === 0 ? 1000 : (process.getuid?.() ?? 0));
+  try {
+    return await run();
+  } finally {
+    uid.mockRestore();
+  }
+}
+
 describe('the archive of a context', () => {
   beforeAll(buildWorker);
 
@@ -47,6 +57,23 @@ describe('the archive of a context', () => {
     expect([run.mode & 0o7777, run.uid, run.nlink, run.mtimeMs]).toEqual([0o4755, process.getuid?.(), 2, 1e12]);
     expect(statSync(join(directory, 'a')).mode & 0o7777).toBe(0o750);
     expect(lstatSync(join(directory, 'a/link')).isSymbolicLink()).toBe(true);
+  });
+
+  it('gives who is not root what he can use, and says so', async () => {
+    const members: Member[] = [
+      { path: 'open', type: 'symlink', linkname: 'made/by/name' },
+      { path: 'open/f', text: 'x' },
+      { path: 'closed', type: 'directory', mode: 0o500 },
+      { path: 'closed/f', text: 'x', mode: 0 },
+    ];
+    const { directory, warnings } = await asUser(() => unpacked(members));
+    expect(readFileSync(join(directory, 'made/by/name/f'), 'utf8')).toBe('x');
+    const modes = ['closed', 'closed/f'].map((name) => statSync(join(directory, name)).mode & 0o7777);
+    expect(modes).toEqual([0o700, 0o400]);
+    expect(warnings).toEqual([
+      '"closed" of the context "it" gets the mode 700 instead of 500, which only root can use',
+      '"closed/f" of the context "it" gets the mode 400 instead of 0, which only root can use',
+    ]);
   });
 
   it('is not what is no tar', async () => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { authorizationFor } from '../../src/remote-credentials.ts';
@@ -22,4 +22,14 @@ it('a URL is asked for with the secret that has its host in its name', () => {
   expect(authorization(new URL('https://code.example/x.git'), 'git')).toBe('Basic eA==');
   const any = Buffer.from('x-access-token:git').toString('base64');
   expect(authorization(new URL('https://third.example/x.git'), 'git')).toBe(`Basic ${any}`);
+});
+
+it('a credential is read once, as from a pipe', () => {
+  const file = join(tempDir(), 'token');
+  writeFileSync(file, 'abc');
+  const authorization = authorizationFor({ env: {}, secrets: [{ id: 'HTTP_AUTH_TOKEN_a.example', file }] });
+  const ask = () => authorization(new URL('https://a.example/x'), 'http');
+  expect(ask()).toBe('Bearer abc');
+  rmSync(file);
+  expect(ask()).toBe('Bearer abc');
 });

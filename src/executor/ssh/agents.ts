@@ -39,7 +39,7 @@ export class SshAgents implements AsyncDisposable {
     };
     try {
       const relay = await openRelay(`/proc/self/fd/${fd}/agent`, agent);
-      chownSync(path, owner.uid, owner.gid);
+      giveTo(path, owner);
       chmodSync(path, owner.mode);
       return {
         path,
@@ -76,6 +76,18 @@ export class SshAgents implements AsyncDisposable {
       );
     }
     this.#started.clear();
+  }
+}
+
+function giveTo(path: string, { uid, gid }: FileOwner): void {
+  try {
+    chownSync(path, uid, gid);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
+    throw new BuildError('E_ID_NOT_MAPPED', `Cannot give an ssh agent to ${uid}:${gid}: this build has no such id`, {
+      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
+      cause,
+    });
   }
 }
 
