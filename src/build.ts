@@ -33,6 +33,7 @@ import {
   lint,
   lower,
   type Node,
+  parseMeantPlatform,
   stepsOf,
 } from './graph/index.ts';
 import {
@@ -43,7 +44,6 @@ import {
   type MtimeRule,
   type Platform,
   parseLocalName,
-  parsePlatform,
   ruledMtime,
 } from './oci/index.ts';
 import { type OutputRooms, writeOutputs } from './outputs.ts';
@@ -144,7 +144,7 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
 }
 
 function platformOf({ platform, osVersion }: BuildOptions): Platform {
-  const parsed = platform === undefined ? hostPlatform() : parsePlatform(platform);
+  const parsed = platform === undefined ? hostPlatform() : parseMeantPlatform(platform);
   return osVersion === undefined ? parsed : { ...parsed, 'os.version': osVersion };
 }
 

@@ -29,6 +29,7 @@ export {
 } from './options.ts';
 export { type Outline, outline } from './outline.ts';
 export { outlineJson, outlineText } from './outline-print.ts';
+export { parseMeantPlatform } from './platform-name.ts';
 export { fileName, withoutCredentials } from './remote-source.ts';
 export { requiredImages } from './required-images.ts';
 export { stageHint } from './stage-hint.ts';

@@ -1,10 +1,11 @@
 import { BuildError, type SourceRange } from '../errors.ts';
-import { type Platform, parsePlatform } from '../oci/index.ts';
+import type { Platform } from '../oci/index.ts';
 import { type Containerfile, type StageSyntax, suggest, type Word } from '../parser/index.ts';
 import { expandWord } from './expansion.ts';
 import { ContextTable, type FoundContext } from './named-contexts.ts';
 import type { ContextOp, GitOp, HttpOp } from './op.ts';
 import { imageKey, type LowerOptions } from './options.ts';
+import { parseMeantPlatform } from './platform-name.ts';
 import { argValue, predefinedScope, type Scope, withArg } from './scope.ts';
 import { stageHint } from './stage-hint.ts';
 
@@ -227,7 +228,7 @@ export class StageTable {
     const { platform } = this.#written(index).from;
     if (!platform) return this.#options.platform;
     const { text, unset } = this.#expand(platform);
-    if (text !== '') return orExplain(() => parsePlatform(text), unset, platform.range);
+    if (text !== '') return orExplain(() => parseMeantPlatform(text), unset, platform.range);
     throw new BuildError('E_EXPANSION', `The platform "${platform.text}" expands to nothing`, {
       hint: unset ?? 'FROM sees only ARGs declared before the first FROM; give one a default or pass --build-arg',
       range: platform.range,
