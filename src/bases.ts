@@ -48,20 +48,20 @@ export async function resolveBases(file: Containerfile, lowering: LowerOptions, 
     await Promise.all(
       round.map(async (required) => {
         const image = await find(file, required, { ...options, known, contexts });
-        const { name, platform } = required;
-        const reference = formatImageName(parseImageName(name));
-        configs.set(imageKey(name, platform), {
-          reference,
-          digest: image.descriptor.digest,
-          config: image.config,
-          annotations: annotationsOf(image),
-        });
+        configs.set(keyOf(required), baseOf(required, image));
         images.set(image.descriptor.digest, image);
       }),
     );
   }
   return { configs, images, handOver: handOver(configs) };
 }
+
+const baseOf = ({ name }: RequiredImage, image: Image): BaseImage => ({
+  reference: formatImageName(parseImageName(name)),
+  digest: image.descriptor.digest,
+  config: image.config,
+  annotations: annotationsOf(image),
+});
 
 function annotationsOf({ rawManifest, descriptor }: Image): Readonly<Record<string, string>> {
   const entries = Object.entries(parseManifest(rawManifest, descriptor.mediaType).annotations ?? {});
@@ -87,15 +87,7 @@ export async function knownBases(
         ? await find(file, required, { ...options, known: new Map(), contexts: [...lowering.contexts.keys()] })
         : await lookupNamed(required, options.workspace);
     if (!image) missing.set(keyOf(required), name);
-    else {
-      const reference = formatImageName(parseImageName(name));
-      configs.set(keyOf(required), {
-        reference,
-        digest: image.descriptor.digest,
-        config: image.config,
-        annotations: annotationsOf(image),
-      });
-    }
+    else configs.set(keyOf(required), baseOf(required, image));
   }
   return { configs, missing: [...new Set(missing.values())] };
 }

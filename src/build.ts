@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { BuildOptions, BuildResult, Delegated, Environment, PullPolicy, Report } from './api.ts';
+import type { BuildOptions, BuildResult, Delegated, Environment, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { refuseLimits, runSettingsOf } from './build-sandbox.ts';
@@ -71,7 +71,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     if (options.call && options.call.what !== 'graph')
       return await answerCall(options.call, { options, lowering, input, ignore, workspace });
     const file = parseContainerfiles(input.containerfiles);
-    const bases = await resolveBases(file, lowering, { workspace, pull: pullPolicy(options), session: options });
+    const bases = await resolveBases(file, lowering, { workspace, pull: options.pull, session: options });
     const graph = lower(file, lowering, bases.configs);
     if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
     const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
@@ -122,12 +122,6 @@ const isRun = ({ op }: Node): boolean => op.kind === 'run';
 /** Steps wait for disks and networks more than for processors: so many run at once at the least. */
 const MIN_JOBS = 4;
 
-/** Tells the run inside the namespace that the bases are pulled already. */
-const PULLED = 'TSBUILD_PULLED';
-
-const pullPolicy = ({ pull, self }: BuildOptions): PullPolicy =>
-  self.env[PULLED] === undefined || pull === 'never' ? pull : 'missing';
-
 function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
     target: options.target,
@@ -165,9 +159,12 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: Buil
 function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
   const secrets = readSecrets(pending, options);
   const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
-  const env = { [PULLED]: '1', ...handOver };
-  if (secrets.size === 0) return delegate(options, { env, without });
-  return delegate(options, { env: { ...env, [SECRETS_FD]: String(SIDE_FD) }, without, side: encodeSecrets(secrets) });
+  if (secrets.size === 0) return delegate(options, { env: handOver, without });
+  return delegate(options, {
+    env: { ...handOver, [SECRETS_FD]: String(SIDE_FD) },
+    without,
+    side: encodeSecrets(secrets),
+  });
 }
 
 /** Best effort: what is left over costs space only. */

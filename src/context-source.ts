@@ -54,11 +54,15 @@ export async function openContextSource(options: BuildOptions, rooms: ContextRoo
     const isLocal = opened.description === undefined;
     const pipes = readPipes(isLocal ? options.files : [], options.env, () => scratch.directory('pipes'));
     const input = await readInput(opened, options, { remote: rooms.remote, pipes });
+    let root: SourceRoot | undefined;
     return {
       directory: opened.directory,
       isLocal,
       input,
-      root: () => rootOf(opened, input, options),
+      root: () => {
+        root ??= rootOf(opened, input, options);
+        return root;
+      },
       handOver: () => ({ ...opened.handOver, ...pipes.handOver }),
       [Symbol.asyncDispose]: () => scratch.remove(),
     };

@@ -45,8 +45,9 @@ export class DirectoryCursor {
    */
   open(path: string, make?: MakeDirectory): OpenDirectory | undefined {
     if (this.#last?.asked === path) return this.#last.found;
-    const found = this.#resolve(path, make);
-    this.#last = found && { asked: path, found };
+    const { found, links } = this.#resolve(path, make);
+    // A later entry may replace a link without a word to `forget`, so a way over links is walked anew.
+    this.#last = found && links === 0 ? { asked: path, found } : undefined;
     return found;
   }
 
@@ -62,7 +63,7 @@ export class DirectoryCursor {
     closeSync(this.#root);
   }
 
-  #resolve(path: string, make: MakeDirectory | undefined): OpenDirectory | undefined {
+  #resolve(path: string, make: MakeDirectory | undefined): { readonly found?: OpenDirectory; readonly links: number } {
     let rest = path === '' ? [] : path.split('/');
     let depth = 0;
     let links = 0;
@@ -73,7 +74,7 @@ export class DirectoryCursor {
         continue;
       }
       const step = this.#descend(depth, name, make);
-      if (step === undefined) return undefined;
+      if (step === undefined) return { links };
       if (step === 'entered') depth++;
       else {
         if (++links > MAX_LINKS) throw refused(path, 'its symbolic links form a loop');
@@ -82,7 +83,7 @@ export class DirectoryCursor {
       }
     }
     this.#shorten(depth);
-    return { fd: this.#fdAt(depth), path: this.#pathAt(depth) };
+    return { found: { fd: this.#fdAt(depth), path: this.#pathAt(depth) }, links };
   }
 
   /** Enters `name` in the directory at `depth`, or says where it points. */

@@ -2,6 +2,7 @@ import { mkdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BuildError } from '../../src/errors.ts';
 import { LayerWriter } from '../../src/layers/apply.ts';
 import { DirectoryTree } from '../../src/layers/directory-tree.ts';
 import { IdMap } from '../../src/layers/id-map.ts';
@@ -191,6 +192,47 @@ describe.runIf(isRoot)('a layer', () => {
     }),
     fc.record({ path, type: fc.constant('symlink' as const), linkname: fc.constantFrom('a', '/b', '../c', 'a/b') }),
     fc.record({ path, type: fc.constant('hardlink' as const), linkname: fc.constantFrom('a', 'b', 'a/b') }),
+  );
+
+  it.each([
+    [
+      'a link that a hard link to the layer below replaces, and a name in it',
+      [
+        { path: 'c/c', type: 'symlink' as const, linkname: '../c' },
+        { path: 'c/c/c', type: 'hardlink' as const, linkname: 'a' },
+        { path: 'c/c/a', type: 'hardlink' as const, linkname: 'a' },
+      ],
+      'E_BAD_LAYER',
+    ],
+    [
+      'a link that another link replaces between two names in it',
+      [
+        { path: 'a/', mode: 0o755 },
+        { path: 'b/', mode: 0o755 },
+        { path: 'to', type: 'symlink' as const, linkname: 'a' },
+        { path: 'to/one', body: '' },
+        { path: 'to', type: 'symlink' as const, linkname: 'b' },
+        { path: 'to/two', body: '' },
+      ],
+      'ok',
+    ],
+  ] satisfies [string, TestEntry[], string][])(
+    'is the same tree as an index and unpacked: %s',
+    (_, entries, expected) => {
+      const home = scratch();
+      const tar = tarBytes(entries);
+      const outcome = (make: () => LayerTree) => {
+        try {
+          return { code: 'ok', lines: listing(new MergedTree([make()])) };
+        } catch (error) {
+          return { code: error instanceof BuildError ? error.code : String(error), lines: [] };
+        }
+      };
+      const onDisk = outcome(() => unpacked(home.path, tar));
+      expect(onDisk).toEqual(outcome(() => indexed(tar)));
+      expect(onDisk.code).toBe(expected);
+      home.remove();
+    },
   );
 
   it('is the same tree as an index and unpacked, alone and in a chain', () => {
