@@ -4,6 +4,7 @@ import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
 import type { Descriptor, Digest } from './oci/index.ts';
+import type { UsageLine, Verified } from './store/index.ts';
 
 /** What every operation takes. */
 export interface SessionOptions {
@@ -148,6 +149,18 @@ export interface PruneResult {
   readonly removed: number;
   readonly freedBytes: number;
 }
+
+/** See `stateUsage`. Bytes on disk. */
+export interface StateUsage {
+  readonly root: string;
+  readonly lines: readonly UsageLine[];
+  /** By `prune`, and by `prune --all`. */
+  readonly freedBytes: number;
+  readonly freedByAllBytes: number;
+}
+
+/** See `verifyState`. */
+export type StateVerification = Verified;
 
 export interface InfoReport {
   /** Name and value lines, in order; a value may have a hint for making the host better. */

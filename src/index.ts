@@ -21,3 +21,4 @@ export { load } from './load.ts';
 export { login, logout } from './logins.ts';
 export { codeFrame, splitCsv } from './parser/index.ts';
 export { prune } from './prune.ts';
+export { stateUsage, verifyState } from './state-directory.ts';

@@ -7,6 +7,10 @@ export interface PruneSettings {
   readonly all: boolean;
   /** The caller has asked already. */
   readonly force?: boolean | undefined;
+  /** Only what was last used so many milliseconds ago, or longer. */
+  readonly unusedForMs?: number | undefined;
+  /** Only as much as it takes for the state directory to fit in so many bytes; what was used longest ago first. */
+  readonly keepBytes?: number | undefined;
 }
 
 /** Removes what nothing needs. Layer directories of an ordinary user belong to sub-ids: that is done in the namespace. */
@@ -15,5 +19,7 @@ export async function prune(
   options: SessionOptions & { readonly self: SelfCommand },
 ): Promise<PruneResult | Delegated> {
   if (!isRoot() && !isInsideNamespace(options.self.env)) return delegate(options);
-  return withWorkspace(options, async ({ store }) => store.prune({ all: settings.all }));
+  const { all, unusedForMs, keepBytes } = settings;
+  const unusedSinceMs = unusedForMs === undefined ? undefined : Date.now() - unusedForMs;
+  return withWorkspace(options, async ({ store }) => store.prune({ all, unusedSinceMs, keepBytes }));
 }

@@ -3,6 +3,7 @@ import { BuildError } from '../index.ts';
 import { buildCommand } from './commands/build.ts';
 import { type Registrar, UsageFailure, usageLine, withExamples } from './commands/command.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
+import { storeCommand } from './commands/state.ts';
 import { imagesCommand, infoCommand, inspectCommand, pruneCommand, rmiCommand, tagCommand } from './commands/store.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
 import { isForeignOption } from './foreign-options.ts';
@@ -32,6 +33,7 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
     loginCommand,
     logoutCommand,
     pruneCommand,
+    storeCommand,
     infoCommand,
   );
   for (const make of makers) program.addCommand(make(registrar));
@@ -40,9 +42,15 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
       print(`tsbuild ${version}\n`);
     }),
   );
-  for (const command of [program, ...program.commands]) prepare(command, print);
+  for (const command of allCommands(program)) prepare(command, print);
   return program;
 }
+
+/** With those of groups (`store verify`). */
+export const allCommands = (command: Command): readonly Command[] => [
+  command,
+  ...command.commands.flatMap(allCommands),
+];
 
 /** Nothing in the program ends the process or prints a mistake by itself. */
 function prepare(command: Command, print: (text: string) => void): void {

@@ -10,6 +10,7 @@ export { type CompressionKind, decompress, detectCompression } from './compressi
 export { DirectorySnapshotter } from './directory.ts';
 export { extentsOf, type FileExtent } from './file-extents.ts';
 export { type FlatEntry, flattenLayers } from './flatten.ts';
+export { LayerCheck } from './layer-check.ts';
 export { LayerDirectories } from './layer-directories.ts';
 export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';
 export { LayerWorkers } from './layer-workers.ts';
