@@ -1,5 +1,6 @@
 import type { Delegated, PruneResult, SelfCommand, SessionOptions } from './api.ts';
-import { delegate, isRoot, withWorkspace } from './assembly.ts';
+import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
+import { BuildError } from './errors.ts';
 import { isInsideNamespace } from './executor/index.ts';
 
 export interface PruneSettings {
@@ -22,4 +23,20 @@ export async function prune(
   const { all, unusedForMs, keepBytes } = settings;
   const unusedSinceMs = unusedForMs === undefined ? undefined : Date.now() - unusedForMs;
   return withWorkspace(options, async ({ store }) => store.prune({ all, unusedSinceMs, keepBytes }));
+}
+
+/** What the image is made of is in use and stays. A build that is done does not fail for what could not be removed. */
+export async function keepWithin(
+  keepBytes: number | undefined,
+  { store }: Workspace,
+  { emit, env }: SessionOptions,
+): Promise<void> {
+  // a user's layers can be removed inside the namespace only; a build that did not need it has made nothing
+  if (keepBytes === undefined || !(isRoot() || isInsideNamespace(env))) return;
+  try {
+    await store.prune({ keepBytes, keepUntagged: true });
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    emit({ type: 'warning', message: `Cannot prune the cache: ${error.message}` });
+  }
 }

@@ -93,6 +93,13 @@ describe.runIf(hasBase()).each(people())('the state directory of $name', (person
     expect(await count()).toBe(4);
     succeeded(await space.tsbuild(['prune', '-f', '--keep-storage', '3m']));
     expect(await count()).toBe(3);
+    space.write({ Containerfile: `FROM ${BASE}\nRUN echo new >/new\n` });
+    await space.build(['-t', 'next', '--keep-storage', '1m']);
+    expect(await count()).toBe(4);
+    succeeded(await space.tsbuild(['rmi', 'next']));
+    space.write({ Containerfile: `FROM ${BASE}\nRUN echo newer >/new\n` });
+    await space.build(['-t', 'next', '--keep-storage', '1m']);
+    expect(await count()).toBe(4);
     const bad = await space.tsbuild(['prune', '-f', '--filter', 'until=yesterday']);
     expect(bad).toMatchObject({ status: 2 });
     expect(bad.stderr).toContain('e.g. 90s, 1h30m or 7d');
