@@ -3,7 +3,8 @@ import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptio
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
-import type { Descriptor, Digest } from './oci/index.ts';
+import type { FileDifference } from './layers/index.ts';
+import type { Descriptor, DiffId, Digest, JsonDifference } from './oci/index.ts';
 import type { UsageLine, Verified } from './store/index.ts';
 
 /** What every operation takes. */
@@ -161,6 +162,24 @@ export interface StateUsage {
 
 /** See `verifyState`. */
 export type StateVerification = Verified;
+
+/** See `diffImages`. Pairs: of the first image, of the second. */
+export interface ImageDifferences {
+  readonly digests: readonly string[];
+  readonly manifest: readonly JsonDifference[];
+  readonly config: readonly JsonDifference[];
+  readonly layers: readonly LayerDifference[];
+}
+
+export interface LayerDifference {
+  /** From 0, the lowest. */
+  readonly index: number;
+  readonly createdBy: readonly [string | undefined, string | undefined];
+  /** undefined: that image has no such layer. */
+  readonly diffIds: readonly [DiffId | undefined, DiffId | undefined];
+  /** Empty where both are there: only the order of the tars, or the form of their headers. */
+  readonly files: readonly FileDifference[];
+}
 
 export interface InfoReport {
   /** Name and value lines, in order; a value may have a hint for making the host better. */

@@ -2,6 +2,7 @@ import { Command, type CommanderError } from 'commander';
 import { BuildError } from '../index.ts';
 import { buildCommand } from './commands/build.ts';
 import { type Registrar, UsageFailure, usageLine, withExamples } from './commands/command.ts';
+import { diffCommand } from './commands/diff.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
 import { storeCommand } from './commands/state.ts';
 import { imagesCommand, infoCommand, inspectCommand, pruneCommand, rmiCommand, tagCommand } from './commands/store.ts';
@@ -34,6 +35,7 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
     logoutCommand,
     pruneCommand,
     storeCommand,
+    diffCommand,
     infoCommand,
   );
   for (const make of makers) program.addCommand(make(registrar));

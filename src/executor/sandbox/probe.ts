@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
+import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
 import { resolveIdMaps } from './id-source.ts';
 import { explainRefusal } from './refusal.ts';
@@ -81,7 +82,8 @@ export function probeNamespace(): Availability {
  * works; otherwise why not.
  */
 export function overlayRefusal(directory: string): string | undefined {
-  const base = mkdtempSync(`${directory}/probe-`);
+  const base = `${directory}/${newOwnedName()}`;
+  mkdirSync(base, { mode: 0o700 });
   let isMounted = false;
   try {
     for (const name of ['lower', 'upper', 'work', 'mnt']) mkdirSync(`${base}/${name}`);
