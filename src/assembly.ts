@@ -12,6 +12,7 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
+  type NamespaceRung,
   overlayWorks,
 } from './executor/index.ts';
 import {
@@ -181,16 +182,18 @@ export interface DelegateOptions {
   readonly without?: readonly string[];
   /** What it reads from `SIDE_FD`. */
   readonly side?: Uint8Array | undefined;
+  /** Where steps will run; default: as if a step would have all. */
+  readonly rung?: NamespaceRung | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side }: DelegateOptions = {},
+  { env = {}, without = [], side, rung }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
   const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side, rung }) };
 }
