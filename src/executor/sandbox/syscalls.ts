@@ -142,6 +142,19 @@ export function forbidNewPrivileges(): void {
   call(prctl, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_NO_NEW_PRIVS' });
 }
 
+const SECCOMP = process.arch === 'x64' ? 317 : 277;
+const SECCOMP_SET_MODE_FILTER = 1;
+
+/** Of the calling thread and what it starts (seccomp(2)); the result is a descriptor where a listener is asked for. */
+export function setSeccompFilter(program: Buffer, flags: number): number {
+  const { koffi } = libc();
+  const header = Buffer.alloc(16); // struct sock_fprog: len, filter
+  header.writeUInt16LE(program.length / 8, 0);
+  header.writeBigUInt64LE(koffi.address(program), 8);
+  const prototype = 'long syscall(long number, unsigned int operation, unsigned int flags, const uint8_t *program)';
+  return call(prototype, [SECCOMP, SECCOMP_SET_MODE_FILTER, flags, header], { name: 'seccomp', subject: 'filter' });
+}
+
 const RLIM_INFINITY = 0xffffffffffffffffn;
 
 /** Of this process and what it starts (setrlimit(2)); undefined: unlimited. EPERM above the hard limit. */
