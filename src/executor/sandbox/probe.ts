@@ -7,6 +7,7 @@ import { resolveIdMaps } from './id-source.ts';
 import { explainRefusal } from './refusal.ts';
 import { mountRoot } from './root-mount.ts';
 import type { Availability } from './sandbox.ts';
+import { seccompRefusal } from './step-filter.ts';
 import { detach, keepingDirectory } from './syscalls.ts';
 
 export interface HostFinding {
@@ -20,13 +21,27 @@ const total = (ranges: readonly IdRange[]): number => ranges.reduce((sum, { coun
 
 /** For `tsbuild info`: what this machine allows, each with the way to make it better. Outside of the namespace. */
 export async function probeHost(path?: string): Promise<readonly HostFinding[]> {
-  return [await probeUserNamespace(), probeIds(path), await probeProgram('sh'), await probeProgram('mount'), ...LIMITS];
+  return [
+    await probeUserNamespace(),
+    probeIds(path),
+    await probeProgram('sh'),
+    await probeProgram('mount'),
+    ...LIMITS,
+    probeSeccomp(),
+  ];
 }
 
 const LIMITS: readonly HostFinding[] = [
   { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
-  { name: 'seccomp', value: "steps run without a filter, with the capabilities of Docker's default" },
 ];
+
+function probeSeccomp(): HostFinding {
+  const name = 'seccomp';
+  const refusal = seccompRefusal();
+  if (refusal === undefined) return { name, value: "steps run with Docker's default profile" };
+  const hint = 'Steps run without a filter: use a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64';
+  return { name, value: `unavailable: ${refusal}`, hint };
+}
 
 async function probeUserNamespace(): Promise<HostFinding> {
   const name = 'user namespaces';
