@@ -48,7 +48,11 @@ export interface VolumeSpec {
 /** What RUN steps run in. */
 export interface SandboxOptions {
   readonly capabilities?: CapabilityChanges | undefined;
-  readonly sandbox?: Omit<SandboxSettings, 'capabilities'> | undefined;
+  readonly sandbox?: Omit<SandboxSettings, 'capabilities' | 'seccomp'> | undefined;
+  /** A file in Docker's format; default: Docker's default profile. */
+  readonly seccomp?: 'unconfined' | { readonly file: string } | undefined;
+  /** A RUN that takes longer fails. */
+  readonly timeoutMs?: number | undefined;
   /** RUN sees the proxy variables of `env`. */
   readonly httpProxy?: boolean | undefined;
   readonly volumes?: readonly VolumeSpec[] | undefined;
