@@ -110,10 +110,10 @@ export class DiskContentStore implements ContentStore {
         await sparse.add(chunk).catch(fail);
         size += chunk.byteLength;
       }
-      await sparse.finish().catch(fail);
       await file.chmod(mode).catch(fail);
-      await file.datasync().catch(fail);
+      await sparse.finish().catch(fail);
     } finally {
+      await sparse.settle();
       await file.close();
     }
     return hash || !expected ? { digest: digestFrom(hash ?? sha256()), size } : { digest: expected.digest, size };
