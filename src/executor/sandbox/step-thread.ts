@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { lastCapability, limitCapabilities } from './capabilities.ts';
+import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
@@ -39,7 +39,7 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     enterRootfs();
     limitCapabilities(last, order.spec.settings?.capabilities);
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
-    report({ kind: 'ended', status: await execute(order) });
+    report({ kind: 'ended', status: await execute(order, last) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -57,9 +57,11 @@ function isolate({ network, hostname }: ProcessSpec): void {
   if (network === 'none') bringLoopbackUp();
 }
 
-function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
+function execute({ spec, stdout, stderr }: StepOrder, last: number): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
+  // any other user has lost them all
+  if (spec.uid === 0) dropCapabilities(last, spec.settings?.capabilities);
   try {
     chdir(spec.cwd);
   } catch (error) {
