@@ -33,6 +33,8 @@ export interface ResultOptions {
   readonly squash?: boolean | undefined;
   /** To the registries that the tags name. */
   readonly push?: boolean | undefined;
+  /** After success the cache is pruned, longest unused first, until the state directory fits in so many bytes. */
+  readonly keepStorageBytes?: number | undefined;
 }
 
 /** A directory or file of this machine that every RUN sees. */

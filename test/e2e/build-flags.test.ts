@@ -173,7 +173,7 @@ describe.runIf(hasBase()).each(people())('options of build that $name gives', (p
     const { status, stderr } = await project('RUN true').tryBuild(['--memory=1g']);
     // what a delegated cgroup does is shown by test/executor/sandbox/cgroup.test.ts
     if (mayLack('a delegated cgroup v2 with the memory controller', status === 0)) return;
-    expect([status, stderr]).toEqual([6, expect.stringMatching(/Cannot keep --memory: .*\n[^]*next: /)]);
+    expect([status, stderr]).toEqual([6, expect.stringMatching(/Cannot keep --memory: .*\n[\s\S]*next: /)]);
     await project('LABEL a=1').build(['--memory=1g', '-c', '2', '--memory-swap=-1', '--cpuset-cpus=0-1']);
   });
 

@@ -7,8 +7,21 @@
 
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
 export { limitRefusal, type ResourceLimits } from './cgroup.ts';
-export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand, SIDE_FD } from './namespace.ts';
+export {
+  enterNamespace,
+  enterNamespace,
+  isInsideNamespace,
+  isInsideNamespace,
+  type NamespaceOptions,
+  type NamespaceOptions,
+  procInNamespace,
+  type SelfCommand,
+  type SelfCommand,
+  SIDE_FD,
+  SIDE_FD,
+} from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
+export { climb, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
 export type {
   Availability,
   ExitStatus,
