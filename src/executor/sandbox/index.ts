@@ -4,13 +4,20 @@
  * `worker.ts`), mounting a root for reading (`mountView`), and finding out what a machine allows (`probeHost`).
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
+
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
+export { limitRefusal, type ResourceLimits } from './cgroup.ts';
 export {
   enterNamespace,
+  enterNamespace,
   isInsideNamespace,
+  isInsideNamespace,
+  type NamespaceOptions,
   type NamespaceOptions,
   procInNamespace,
   type SelfCommand,
+  type SelfCommand,
+  SIDE_FD,
   SIDE_FD,
 } from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
+import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
@@ -59,10 +60,12 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
     const order: StepOrder = { spec, root, filter, ...files, ...outputs };
+    const group = groupOf(spec);
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
     try {
       for (const fd of Object.values(outputs)) giveTo(fd, spec);
+      if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
@@ -71,6 +74,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
       closeSync(stderr.write);
       await Promise.all(finished);
       removeStubs(root, step.stubs.created);
+      await group?.remove();
     }
   }
 
@@ -80,10 +84,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #hostFor(order: StepOrder): StepHost {
-    const { ulimits = [], seccomp } = order.spec.settings ?? {};
+    const { ulimits = [], seccomp, limits = {} } = order.spec.settings ?? {};
     // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
     const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
-    return isForeign || ulimits.length > 0 ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    const isLimited = ulimits.length > 0 || limitOption(limits) !== undefined;
+    return isForeign || isLimited ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -104,6 +109,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   #startWorker(): Worker {
     return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false });
   }
+}
+
+function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
+  const limits = settings?.limits;
+  return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
 }
 
 /** Else the step's own user could not open /dev/stdout. */
