@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
@@ -19,6 +20,7 @@ import {
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
+  LayerCheck,
   LayerDirectories,
   type LayerLibrary,
   LayerWorkers,
@@ -126,6 +128,8 @@ function openRooms(root: string, env: Environment): OpenRooms {
       decompress,
       removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options),
       removeCaches: (options) => caches.prune(options),
+      layerCheck: new LayerCheck(root, directories, layers),
+      measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
   });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');

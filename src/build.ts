@@ -49,6 +49,7 @@ import {
 } from './oci/index.ts';
 import { type OutputRooms, writeOutputs } from './outputs.ts';
 import { parseContainerfiles, parseMountOption } from './parser/index.ts';
+import { keepWithin } from './prune.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 import { chooseRung } from './rung.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
@@ -107,6 +108,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
     const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
+    await keepWithin(options.keepStorageBytes, workspace, options);
     return summary(image, { descriptor, names, graph, results, start });
   });
 }

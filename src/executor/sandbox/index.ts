@@ -25,6 +25,7 @@ export type {
   SandboxIo,
   SandboxResult,
 } from './sandbox.ts';
+export { parseProfile, type SeccompProfile } from './seccomp/index.ts';
 export type { HostEntry, ResolverSettings, SandboxSettings, Ulimit } from './settings.ts';
 export { dieWithParent, tryLock } from './syscalls.ts';
 export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
