@@ -33,7 +33,7 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   let init: Init | undefined;
   try {
     isolate(order.spec);
-    init = await startInit();
+    init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
     const last = lastCapability();
