@@ -12,6 +12,19 @@ const FORMAT = 'tsbuild-stat-cache 2';
 
 type Xattrs = ReadonlyMap<string, Uint8Array>;
 
+/** What reading a file gives. */
+export interface FileReader {
+  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
+  hash(path: string, stat: BigIntStats): string;
+  xattrs(path: string, stat: BigIntStats): Xattrs;
+}
+
+/** Remembers nothing: for roots whose paths and inodes are others each time. */
+export const freshReader: FileReader = {
+  hash: (file, stat) => hashFile({ file, stat }),
+  xattrs: (path) => readXattrs(path),
+};
+
 interface Facts {
   readonly stamp: string;
   /** Hex; of regular files. */
@@ -32,7 +45,7 @@ const stampOf = (s: BigIntStats): string => `${s.size} ${s.mtimeNs} ${s.ctimeNs}
  * ctime ns, inode, device, mode). A file younger than the clock's granularity is read but not remembered (git's "racily
  * clean" problem).
  */
-export class FileHasher {
+export class FileHasher implements FileReader {
   readonly #file: string;
   /** Lines of the cache file by path, taken apart when they are asked for. */
   readonly #known: ReadonlyMap<string, string>;
@@ -45,7 +58,6 @@ export class FileHasher {
     this.#known = load(cacheFile);
   }
 
-  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
   hash(path: string, stat: BigIntStats): string {
     const facts = this.#factsOf(path, stat);
     if (facts.sha256 !== undefined) return facts.sha256;
