@@ -9,15 +9,10 @@ export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
 export { limitRefusal, type ResourceLimits } from './cgroup.ts';
 export {
   enterNamespace,
-  enterNamespace,
   isInsideNamespace,
-  isInsideNamespace,
-  type NamespaceOptions,
   type NamespaceOptions,
   procInNamespace,
   type SelfCommand,
-  type SelfCommand,
-  SIDE_FD,
   SIDE_FD,
 } from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
