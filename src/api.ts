@@ -2,7 +2,7 @@ import type { Writable } from 'node:stream';
 import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptions } from './build-options.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
-import type { SelfCommand, SshIdentity } from './executor/index.ts';
+import type { NetworkChoice, SelfCommand, SshIdentity } from './executor/index.ts';
 import type { Descriptor, Digest } from './oci/index.ts';
 
 /** What every operation takes. */
@@ -35,7 +35,7 @@ export type {
   TimeOptions,
   VolumeSpec,
 } from './build-options.ts';
-export type { HostEntry, ResolverSettings, Ulimit } from './executor/index.ts';
+export type { HostEntry, NetworkChoice, ResolverSettings, Ulimit } from './executor/index.ts';
 
 /** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
 export interface SecretSource {
@@ -73,7 +73,7 @@ export interface BuildOptions
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly noCache: boolean;
   readonly pull: PullPolicy;
-  readonly network: 'default' | 'host' | 'none';
+  readonly network: NetworkChoice;
   /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
   readonly secrets: readonly SecretSource[];

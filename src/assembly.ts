@@ -11,6 +11,7 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
+  type NetworkRequest,
   overlayWorks,
 } from './executor/index.ts';
 import {
@@ -47,7 +48,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number): void;
+  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -74,7 +75,10 @@ export async function withWorkspace<T>(
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox();
+  using sandbox = new BuiltinSandbox({
+    network: uidOf(session.env) === 0 ? 'host' : 'private',
+    path: session.env.PATH,
+  });
   const workspace: Workspace = {
     root,
     store,
@@ -89,9 +93,9 @@ export async function withWorkspace<T>(
     remove: (paths) => directories.remove(paths),
     mountRoot: (chain) => mountChain(library, chain, root),
     removeStale: () => directories.removeStale(),
-    expectRuns: (steps) => {
+    expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps);
+      sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {

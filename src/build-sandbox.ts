@@ -1,16 +1,17 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { Environment } from './api.ts';
+import type { BuildOptions, Environment } from './api.ts';
 import type { SandboxOptions, VolumeSpec } from './build-options.ts';
 import { BuildError, systemErrorCode } from './errors.ts';
-import { capabilitySet, type ProcessMount, type RunSettings } from './executor/index.ts';
+import { capabilitySet, isHelper, type ProcessMount, type RunSettings } from './executor/index.ts';
 import type { Node } from './graph/index.ts';
 
 /** What the options say of every RUN. Throws `E_USAGE`. */
-export function runSettingsOf(options: SandboxOptions, env: Environment): RunSettings {
-  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [] } = options;
+export function runSettingsOf(options: SandboxOptions & Pick<BuildOptions, 'network'>, env: Environment): RunSettings {
+  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [], network } = options;
+  const networkHelper = isHelper(network) ? network : undefined;
   return {
-    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities) },
+    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities), networkHelper },
     proxyEnv: httpProxy === true ? proxiesOf(env) : [],
     mounts: volumes.map(volumeMount),
   };

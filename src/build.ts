@@ -16,6 +16,7 @@ import {
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  modeOf,
   namedContextRoot,
   type RunSettings,
   SIDE_FD,
@@ -94,7 +95,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const competing =
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
-    workspace.expectRuns(pending.filter(isRun).length);
+    const helper = runSettings.sandbox?.networkHelper;
+    workspace.expectRuns(pending.filter(isRun).length, { mode: modeOf(options.network), helper });
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
@@ -131,7 +133,7 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
     from: options.from,
     platform: platformOf(options),
     buildPlatform: hostPlatform(),
-    network: options.network,
+    network: modeOf(options.network),
     contexts: named,
     mounts: options.mounts?.map(parseMountOption),
   };

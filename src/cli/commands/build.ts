@@ -9,13 +9,14 @@ import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-o
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { parseCall } from '../call-option.ts';
 import type { Host } from '../host.ts';
+import { parseNetwork } from '../network-option.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
 import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
-import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
+import { collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
@@ -74,7 +75,11 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'when to fetch base images: always (so --pull alone), missing, newer or never',
       'missing',
     )
-    .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option(
+      '--network <mode>',
+      'network of RUN: default, host, none, private, or private by pasta or slirp4netns',
+      'default',
+    )
     .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
     .option(
       '--ssh <spec>',
@@ -137,7 +142,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     target: flags.target,
     noCache: !flags.cache,
     pull: pullPolicy(flags.pull),
-    network: choice('--network', flags.network, ['default', 'host', 'none']),
+    network: parseNetwork(flags.network),
     secrets: parseSecrets(flags.secret ?? []),
     ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),

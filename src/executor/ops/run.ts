@@ -79,7 +79,7 @@ async function processSpec({ op, settings }: RunRequest, view: RootView, mounts:
     uid: user.uid,
     gid: user.gid,
     groups: user.groups,
-    network: op.network === 'none' ? 'none' : 'host',
+    network: op.network,
     hostname: HOSTNAME,
     // a working directory that the base image names but does not have is made too, as OCI runtimes do
     directories: [...directories, { path: op.cwd, uid: 0, gid: 0 }],

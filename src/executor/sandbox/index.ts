@@ -6,6 +6,16 @@
  */
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
 export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand, SIDE_FD } from './namespace.ts';
+export {
+  createNetwork,
+  isHelper,
+  modeOf,
+  NETWORK_CHOICES,
+  type Network,
+  type NetworkChoice,
+  type NetworkMode,
+  type NetworkRequest,
+} from './network/index.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type {
   Availability,

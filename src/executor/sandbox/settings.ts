@@ -1,3 +1,5 @@
+import type { HelperName } from './network/index.ts';
+
 /** What a build may ask of the sandbox of all of its steps; what is absent has the default. Plain data. */
 export interface SandboxSettings {
   /** Names as in capabilities(7), without CAP_: the whole bounding set. Default: Docker's. */
@@ -8,6 +10,8 @@ export interface SandboxSettings {
   /** Lines for /etc/hosts. */
   readonly hosts?: readonly HostEntry[] | undefined;
   readonly resolver?: ResolverSettings | undefined;
+  /** What leads a private network out; default: what works. */
+  readonly networkHelper?: HelperName | undefined;
   /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number | undefined;
 }

@@ -1,5 +1,4 @@
 import { chmodSync, closeSync, existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import type { ProcessSpec } from './sandbox.ts';
 import { cloneTree, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
 
 /**
@@ -42,13 +41,13 @@ const DEVICE_LINKS = {
 } as const;
 
 /** Puts /proc, /sys and /dev of a step under `STAGED`; /proc of the calling thread is that of the step before, and the host's after. */
-export function stageKernelTrees(network: ProcessSpec['network'], shmSizeBytes = SHM_BYTES): void {
+export function stageKernelTrees(hasOwnNetwork: boolean, shmSizeBytes = SHM_BYTES): void {
   const devices = DEVICES.filter((name) => existsSync(`/dev/${name}`)).map((name) => ({
     name,
     fd: cloneTree(`/dev/${name}`),
   }));
   // A sysfs shows the devices of one network namespace, so it has to be mounted in it.
-  if (network === 'none') mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
+  if (hasOwnNetwork) mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
   const sys = cloneTree('/sys');
   mount({ source: 'tmpfs', target: STAGING, type: 'tmpfs', data: 'mode=755' });
   for (const path of [STAGED.proc, STAGED.sys, STAGED.dev]) mkdirSync(path);

@@ -7,6 +7,8 @@ import type { Stubs } from './stubs.ts';
 export interface StepOrder extends RootfsPlan {
   readonly stdout: number;
   readonly stderr: number;
+  /** The network namespace to join, if there is one already. */
+  readonly networkNamespace: string | undefined;
 }
 
 /** What it reports, in this order; `failed` may come at any time and ends it. */

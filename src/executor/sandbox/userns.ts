@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
+import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
 import { probeNamespace } from './probe.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
@@ -17,6 +18,10 @@ const MAX_OPEN_FILES = 1_048_576;
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
   readonly worker?: URL | undefined;
+  /** What the network `default` is, where it works; default: host. */
+  readonly network?: 'host' | 'private' | undefined;
+  /** PATH, for the helpers of private networks. */
+  readonly path?: string | undefined;
 }
 
 /**
@@ -26,18 +31,23 @@ export interface BuiltinSandboxOptions {
 export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
+  readonly #networks: NetworkPool;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
+    this.#networks = new NetworkPool({ preferred: options.network, path: options.path });
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
   }
 
-  /** Says how many steps will be run, and starts the thread of the first one already. */
-  expect(steps: number): void {
+  /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
+  expect(steps: number, network?: Pick<NetworkRequest, 'mode' | 'helper'>): void {
     this.#expected = steps;
     this.#keepSpare();
+    if (steps === 0 || network === undefined) return;
+    closeAllOnExec();
+    this.#networks.prepare(network);
   }
 
   probe(): Promise<Availability> {
@@ -49,18 +59,29 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     dieWithParent();
     closeAllOnExec();
     limitOpenFiles(MAX_OPEN_FILES);
+    const network = await this.#takeNetwork(spec);
+    try {
+      return await this.#runIn(network, { spec, root, io, signal });
+    } finally {
+      await network.close();
+    }
+  }
+
+  async #runIn(network: Network, { spec, root, io, signal }: StepRequest): Promise<SandboxResult> {
     const stdout = createPipe();
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
     const outputs = { stdout: stdout.write, stderr: stderr.write };
     const { hosts, resolver } = spec.settings ?? {};
-    const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, ...files, ...outputs };
+    const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
+    const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
+    const order: StepOrder = { spec, root, ...files, ...outputs, ...place };
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
     try {
       for (const fd of Object.values(outputs)) giveTo(fd, spec);
       const outcome = await step.run(order);
+      if (!isSuccess(outcome.status)) refuseFailedNetwork(network);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
       if (!step.isStarted) await host.stop();
@@ -71,7 +92,13 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     }
   }
 
+  #takeNetwork({ network, settings }: ProcessSpec): Promise<Network> {
+    const isLast = this.#expected === undefined || this.#expected <= 1;
+    return this.#networks.take({ mode: network, helper: settings?.networkHelper }, isLast);
+  }
+
   [Symbol.dispose](): void {
+    void this.#networks.close();
     void this.#spare?.terminate();
     this.#spare = undefined;
   }
@@ -99,6 +126,24 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   #startWorker(): Worker {
     return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false });
   }
+}
+
+interface StepRequest {
+  readonly spec: ProcessSpec;
+  readonly root: Mount;
+  readonly io: SandboxIo;
+  readonly signal: AbortSignal;
+}
+
+const isSuccess = (status: ExitStatus): boolean => status.kind === 'exited' && status.code === 0;
+
+/** The step would be blamed for what it could not help. */
+function refuseFailedNetwork(network: Network): void {
+  const reason = network.failure();
+  if (reason === undefined) return;
+  throw new BuildError('E_NO_NETWORK', `The private network ended while a step ran: ${network.kind}: ${reason}`, {
+    hint: 'Build again; if it stays so, use --network=host',
+  });
 }
 
 /** Else the step's own user could not open /dev/stdout. */
