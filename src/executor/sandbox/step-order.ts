@@ -9,6 +9,8 @@ export interface StepOrder extends RootfsPlan {
   readonly stderr: number;
   /** The network namespace to join, if there is one already. */
   readonly networkNamespace: string | undefined;
+  /** Struct sock_filter[]; undefined: every system call is allowed. */
+  readonly filter: Uint8Array | undefined;
 }
 
 /** What it reports, in this order; `failed` may come at any time and ends it. */

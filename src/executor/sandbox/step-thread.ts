@@ -5,6 +5,7 @@ import { type Init, startInit } from './init.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
+import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import {
   becomeUser,
@@ -13,6 +14,7 @@ import {
   chdir,
   forbidNewPrivileges,
   joinNetwork,
+  joinSessionKeyring,
   MS,
   mount,
   sethostname,
@@ -39,7 +41,10 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     report({ kind: 'built', stubs: buildRootfs(order) });
     enterRootfs();
     limitCapabilities(last, order.spec.settings?.capabilities);
+    ownKeyring(order);
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
+    // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
+    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
     report({ kind: 'ended', status: await execute(order) });
   } catch (error) {
     report(describe(error));
@@ -53,10 +58,31 @@ function isolate({ spec, hasOwnNetwork, networkNamespace }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
   if (networkNamespace !== undefined) joinNetwork(networkNamespace);
   unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
+  unshareCgroups();
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
   sethostname(spec.hostname);
   if (hasOwnNetwork) bringLoopbackUp();
+}
+
+/** Paths of /proc/self/cgroup begin at the build's own. */
+function unshareCgroups(): void {
+  try {
+    unshare(CLONE.cgroup);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EINVAL') throw error; // a kernel without cgroups
+  }
+}
+
+/** Keys of the user's session are not for the step. With a filter, it can reach no key anyway. */
+function ownKeyring({ filter }: StepOrder): void {
+  try {
+    joinSessionKeyring();
+  } catch (error) {
+    // a kernel without keys, a container that refuses them, or a user who has too many
+    const isHarmless = ['ENOSYS', 'EPERM', 'EACCES'].includes(systemErrorCode(error) ?? '');
+    if (!isHarmless && filter === undefined) throw error;
+  }
 }
 
 function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {

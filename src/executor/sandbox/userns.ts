@@ -7,10 +7,11 @@ import { hostsFile, stepResolvConf } from './host-files.ts';
 import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
 import { probeNamespace } from './probe.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent, limitOpenFiles } from './syscalls.ts';
+import { closeAllOnExec, createPipe, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -59,15 +60,17 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     dieWithParent();
     closeAllOnExec();
     limitOpenFiles(MAX_OPEN_FILES);
+    forbidCores();
+    const filter = stepFilter(spec.settings);
     const network = await this.#takeNetwork(spec);
     try {
-      return await this.#runIn(network, { spec, root, io, signal });
+      return await this.#runIn(network, { spec, root, io, signal, filter });
     } finally {
       await network.close();
     }
   }
 
-  async #runIn(network: Network, { spec, root, io, signal }: StepRequest): Promise<SandboxResult> {
+  async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
     const stdout = createPipe();
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
@@ -75,7 +78,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
     const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
-    const order: StepOrder = { spec, root, ...files, ...outputs, ...place };
+    const order: StepOrder = { spec, root, filter, ...files, ...outputs, ...place };
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
     try {
@@ -104,8 +107,10 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #hostFor(order: StepOrder): StepHost {
-    const hasLimits = (order.spec.settings?.ulimits ?? []).length > 0;
-    return hasLimits ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    const { ulimits = [], seccomp } = order.spec.settings ?? {};
+    // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
+    const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
+    return isForeign || ulimits.length > 0 ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -133,6 +138,7 @@ interface StepRequest {
   readonly root: Mount;
   readonly io: SandboxIo;
   readonly signal: AbortSignal;
+  readonly filter: Uint8Array | undefined;
 }
 
 const isSuccess = (status: ExitStatus): boolean => status.kind === 'exited' && status.code === 0;
@@ -200,7 +206,10 @@ class StepControl {
     }
     if (this.#signal.aborted) throw cancelled();
     if (this.#failure) throw this.#failure;
-    if (!this.#status) throw new BuildError('E_SANDBOX', 'The sandbox ended before the step did');
+    if (!this.#status)
+      throw new BuildError('E_SANDBOX', 'The sandbox ended before the step did', {
+        hint: 'If you gave it --security-opt seccomp=FILE, the profile may refuse what starting a program needs',
+      });
     return { status: this.#status, stubs: this.stubs };
   }
 
