@@ -24,6 +24,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface RegistryAccess {
   /** false: plain http and unverified certificates are allowed. Default true; localhost is tried in plain http anyway. */
   readonly tlsVerify?: boolean | undefined;
+  /** A file of certificates in PEM, trusted beside the built-in ones: also by RUN. */
+  readonly caFile?: string | undefined;
   /** The only credentials file to read. */
   readonly authfile?: string | undefined;
 }

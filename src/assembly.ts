@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
@@ -163,6 +164,7 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   const { env } = session;
   return {
     tlsVerify: access.tlsVerify ?? true,
+    caCertificates: readCaFile(access),
     credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
     ...networkOf(env),
     decompress,

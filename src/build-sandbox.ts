@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { BuildOptions, Environment } from './api.ts';
 import type { SandboxOptions, VolumeSpec } from './build-options.ts';
+import { readCaFile } from './ca-file.ts';
 import { BuildError, systemErrorCode } from './errors.ts';
 import {
   capabilitySet,
@@ -14,12 +15,16 @@ import {
 import type { Node } from './graph/index.ts';
 
 /** What the options say of every RUN. Throws `E_USAGE`. */
-export function runSettingsOf(options: SandboxOptions & Pick<BuildOptions, 'network'>, env: Environment): RunSettings {
+export function runSettingsOf(
+  options: SandboxOptions & Pick<BuildOptions, 'network' | 'caFile'>,
+  env: Environment,
+): RunSettings {
   const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [], timeoutMs, network } = options;
   const networkHelper = isHelper(network) ? network : undefined;
   return {
     sandbox: { ...sandbox, capabilities: capabilitySet(capabilities), seccomp: seccompOf(options), networkHelper },
     timeoutMs,
+    caCertificates: readCaFile(options),
     proxyEnv: httpProxy === true ? proxiesOf(env) : [],
     mounts: volumes.map(volumeMount),
   };

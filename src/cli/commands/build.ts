@@ -18,7 +18,15 @@ import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
 import { collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
-import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import {
+  authfileOption,
+  caFileOption,
+  globalsOf,
+  progressOption,
+  type Registrar,
+  tlsVerifyOption,
+  withExamples,
+} from './command.ts';
 
 interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
   readonly file?: readonly string[];
@@ -36,6 +44,7 @@ interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
   readonly check?: boolean;
   readonly call?: string;
@@ -93,6 +102,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--print <what>', 'graph, outline or targets: print it and run nothing; ",format=json" behind the last two')
     .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   addResultOptions(command);
   addImageOptions(command);
@@ -148,6 +158,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     jobs: parseJobs(flags.jobs),
     call: parseCall(flags, progress === 'json'),
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+    caFile: flags.caFile,
     authfile: flags.authfile,
     stdout: host.archiveStdout,
     self: selfCommand(host),
