@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
@@ -13,6 +14,7 @@ import {
   type MountedRoot,
   mountView,
   type NamespaceRung,
+  type NetworkRequest,
   overlayWorks,
   procInNamespace,
 } from './executor/index.ts';
@@ -51,7 +53,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number): void;
+  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -78,7 +80,11 @@ export async function withWorkspace<T>(
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox({ proc: procInNamespace(session.env) });
+  using sandbox = new BuiltinSandbox({
+    proc: procInNamespace(session.env),
+    network: uidOf(session.env) === 0 ? 'host' : 'private',
+    path: session.env.PATH,
+  });
   const workspace: Workspace = {
     root,
     store,
@@ -93,9 +99,9 @@ export async function withWorkspace<T>(
     remove: (paths) => directories.remove(paths),
     mountRoot: (chain) => mountChain(library, chain, root),
     removeStale: () => directories.removeStale(),
-    expectRuns: (steps) => {
+    expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps);
+      sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -160,6 +166,7 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   const { env } = session;
   return {
     tlsVerify: access.tlsVerify ?? true,
+    caCertificates: readCaFile(access),
     credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
     ...networkOf(env),
     decompress,

@@ -15,6 +15,16 @@ export {
   type SelfCommand,
   SIDE_FD,
 } from './namespace.ts';
+export {
+  createNetwork,
+  isHelper,
+  modeOf,
+  NETWORK_CHOICES,
+  type Network,
+  type NetworkChoice,
+  type NetworkMode,
+  type NetworkRequest,
+} from './network/index.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export { climb, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
 export type {

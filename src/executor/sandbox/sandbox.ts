@@ -1,4 +1,5 @@
 import type { Mount } from '../../layers/index.ts';
+import type { NetworkMode } from './network/index.ts';
 import type { SandboxSettings } from './settings.ts';
 
 export type Availability =
@@ -14,7 +15,7 @@ export interface ProcessSpec {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
-  readonly network: 'host' | 'none';
+  readonly network: NetworkMode;
   readonly hostname: string;
   /**
    * Directories that must exist before the process starts (WORKDIR): missing ones are made in the root, with their

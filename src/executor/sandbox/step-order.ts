@@ -7,6 +7,8 @@ import type { Stubs } from './stubs.ts';
 export interface StepOrder extends RootfsPlan {
   readonly stdout: number;
   readonly stderr: number;
+  /** The network namespace to join, if there is one already. */
+  readonly networkNamespace: string | undefined;
   /** Struct sock_filter[]; undefined: every system call is allowed. */
   readonly filter: Uint8Array | undefined;
 }

@@ -4,7 +4,7 @@ import { dropCapabilities, lastCapability, limitCapabilities } from './capabilit
 import { type Init, startInit } from './init.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
-import type { ExitStatus, ProcessSpec } from './sandbox.ts';
+import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import {
@@ -13,6 +13,7 @@ import {
   CLONE,
   chdir,
   forbidNewPrivileges,
+  joinNetwork,
   joinSessionKeyring,
   MS,
   mount,
@@ -32,7 +33,7 @@ type Report = (message: StepReport) => void;
 export async function runStep(order: StepOrder, report: Report): Promise<void> {
   let init: Init | undefined;
   try {
-    isolate(order.spec);
+    isolate(order);
     init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
@@ -53,14 +54,15 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   report({ kind: 'gone' });
 }
 
-function isolate({ network, hostname }: ProcessSpec): void {
+function isolate({ spec, hasOwnNetwork, networkNamespace }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
-  unshare(network === 'none' ? own | CLONE.net : own);
+  if (networkNamespace !== undefined) joinNetwork(networkNamespace);
+  unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
   unshareCgroups();
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
-  sethostname(hostname);
-  if (network === 'none') bringLoopbackUp();
+  sethostname(spec.hostname);
+  if (hasOwnNetwork) bringLoopbackUp();
 }
 
 /** Paths of /proc/self/cgroup begin at the build's own. */
