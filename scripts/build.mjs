@@ -33,7 +33,11 @@ await build({
 // CommonJS: a step starts a thread, and loading a module costs it 18 ms more than loading a script
 await build({
   ...common,
-  entryPoints: { 'layers-worker': 'src/layers/worker.ts', 'sandbox-worker': 'src/executor/sandbox/worker.ts' },
+  entryPoints: {
+    'layers-worker': 'src/layers/worker.ts',
+    'sandbox-worker': 'src/executor/sandbox/worker.ts',
+    'container-worker': 'src/executor/sandbox/container-worker.ts',
+  },
   outExtension: { '.js': '.cjs' },
   format: 'cjs',
   define: { 'import.meta.url': '__moduleUrl' },

@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import { lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
+import { runProgram } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus, ProcessSpec } from './sandbox.ts';
@@ -39,7 +39,7 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     enterRootfs();
     limitCapabilities(last, order.spec.settings?.capabilities);
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
-    report({ kind: 'ended', status: await execute(order) });
+    report({ kind: 'ended', status: await execute(order, report) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -57,7 +57,7 @@ function isolate({ network, hostname }: ProcessSpec): void {
   if (network === 'none') bringLoopbackUp();
 }
 
-function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
+function execute({ spec, ...streams }: StepOrder, report: Report): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
   try {
@@ -65,19 +65,12 @@ function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
   } catch (error) {
     return Promise.resolve(notStarted(`cannot enter the working directory "${spec.cwd}": ${systemErrorCode(error)}`));
   }
-  const [name = '', ...args] = spec.argv;
-  const program = lookupProgram(name, spec.env);
+  const program = lookupProgram(spec.argv[0] ?? '', spec.env);
   if ('reason' in program) return Promise.resolve(notStarted(program.reason));
   limitProcess(spec.settings?.ulimits ?? []);
-  return new Promise((resolve) => {
-    // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
-    const options = { argv0: name, env: { ...spec.env }, detached: true };
-    const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
-    child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
-    child.once('exit', (code, signal) =>
-      resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
-    );
-  });
+  const onStarted = (started: { readonly pid: number; readonly terminal?: number }) =>
+    report({ kind: 'started', ...started });
+  return runProgram({ path: program.path, argv: spec.argv, env: spec.env, streams, onStarted });
 }
 
 function describe(error: unknown): StepReport {
