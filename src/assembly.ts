@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
@@ -18,6 +19,7 @@ import {
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
+  LayerCheck,
   LayerDirectories,
   type LayerLibrary,
   LayerWorkers,
@@ -125,6 +127,8 @@ function openRooms(root: string, env: Environment): OpenRooms {
       decompress,
       removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options),
       removeCaches: (options) => caches.prune(options),
+      layerCheck: new LayerCheck(root, directories, layers),
+      measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
   });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
@@ -171,23 +175,21 @@ export const networkOf = (env: Environment) => ({
   userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
 });
 
-export interface DelegateOptions extends Pick<NamespaceOptions, 'handed' | 'isBackground' | 'signals'> {
+export interface DelegateOptions extends Omit<NamespaceOptions, 'stdin'> {
   /** Variables for the run inside. */
   readonly env?: Environment;
   /** Variables that it must not have. */
   readonly without?: readonly string[];
-  /** What it reads from `SIDE_FD`. */
-  readonly side?: Uint8Array | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side, ...more }: DelegateOptions = {},
+  { env = {}, without = [], ...namespace }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
   const own = { TSBUILD_ROOT: stateDirectory(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { ...more, stdin: session.stdin, side }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { ...namespace, stdin: session.stdin }) };
 }

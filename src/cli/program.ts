@@ -3,8 +3,10 @@ import { BuildError } from '../index.ts';
 import { buildCommand } from './commands/build.ts';
 import { type Registrar, UsageFailure, usageLine, withExamples } from './commands/command.ts';
 import { logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
+import { diffCommand } from './commands/diff.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
 import { execCommand, runCommand, unshareCommand } from './commands/run.ts';
+import { storeCommand } from './commands/state.ts';
 import { imagesCommand, infoCommand, inspectCommand, pruneCommand, rmiCommand, tagCommand } from './commands/store.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
 import { isForeignOption } from './foreign-options.ts';
@@ -34,6 +36,8 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
     loginCommand,
     logoutCommand,
     pruneCommand,
+    storeCommand,
+    diffCommand,
     infoCommand,
   );
   makers.push(runCommand, psCommand, execCommand, logsCommand, stopCommand, rmCommand, unshareCommand);
@@ -43,9 +47,15 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
       print(`tsbuild ${version}\n`);
     }),
   );
-  for (const command of [program, ...program.commands]) prepare(command, print);
+  for (const command of allCommands(program)) prepare(command, print);
   return program;
 }
+
+/** With those of groups (`store verify`). */
+export const allCommands = (command: Command): readonly Command[] => [
+  command,
+  ...command.commands.flatMap(allCommands),
+];
 
 /** Nothing in the program ends the process or prints a mistake by itself. */
 function prepare(command: Command, print: (text: string) => void): void {

@@ -1,6 +1,7 @@
 import type { SelfCommand, SessionOptions } from '../api.ts';
 import { stateDirectory, uidOf } from '../assembly.ts';
 import { enterNamespace } from '../executor/index.ts';
+import { chooseRung } from '../rung.ts';
 import type { UserStreams } from './streams.ts';
 
 /**
@@ -14,10 +15,11 @@ export async function runUnshared(
   const [execPath, ...args] = command;
   const own = { TSBUILD_ROOT: stateDirectory(options), TSBUILD_UID: String(uidOf(options.env)) };
   const program: SelfCommand = { execPath, args, env: { ...options.env, ...own } };
+  const rung = await chooseRung(options);
   // the keys of the terminal reach the program by themselves
   const release = options.streams.onSignal(() => {});
   try {
-    return await enterNamespace(program, { keepsSession: true, signals: ['SIGTERM', 'SIGHUP'] });
+    return await enterNamespace(program, { rung, keepsSession: true, signals: ['SIGTERM', 'SIGHUP'] });
   } finally {
     release();
   }

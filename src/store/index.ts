@@ -26,3 +26,5 @@ export { identityOf, type ProcessIdentity, temporaryName } from './process-ident
 export { type Replacement, readRecord, replaceFile, withFileLock } from './state-file.ts';
 export { openStore, type Store, type StoreBase, type StoreDependencies } from './store.ts';
 export type { TagRecord } from './tags.ts';
+export type { UsageLine } from './usage.ts';
+export type { Problem, Verified } from './verify.ts';

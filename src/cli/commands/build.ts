@@ -201,7 +201,7 @@ function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void 
 }
 
 const COMMAND_NAMES =
-  'pull push load images tag rmi inspect import login logout prune info version help run ps exec logs stop rm unshare'.split(
+  'pull push load images tag rmi inspect diff import login logout prune store info version help run ps exec logs stop rm unshare'.split(
     ' ',
   );
 

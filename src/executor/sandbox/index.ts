@@ -14,12 +14,14 @@ export {
   isInsideNamespace,
   leaveParent,
   type NamespaceOptions,
+  procInNamespace,
   type SelfCommand,
   SIDE_FD,
 } from './namespace.ts';
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type { TerminalSize } from './process-calls.ts';
+export { climb, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
 export type {
   Availability,
   ExitStatus,
@@ -32,6 +34,7 @@ export type {
   SandboxResult,
   StartedProcess,
 } from './sandbox.ts';
+export { parseProfile, type SeccompProfile } from './seccomp/index.ts';
 export type { HostEntry, ResolverSettings, SandboxSettings, Ulimit } from './settings.ts';
 export { dieWithParent, tryLock } from './syscalls.ts';
 export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';

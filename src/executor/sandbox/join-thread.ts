@@ -4,6 +4,7 @@ import { enterOwn } from './process-calls.ts';
 import { runProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import type { ExitStatus } from './sandbox.ts';
+import { installFilter } from './seccomp/index.ts';
 import type { SandboxSettings } from './settings.ts';
 import { becomeUser, CLONE, chdir, forbidNewPrivileges, umask, unshare } from './syscalls.ts';
 
@@ -15,7 +16,7 @@ export interface JoinedProgram {
   readonly uid: number;
   readonly gid: number;
   readonly groups: readonly number[];
-  readonly settings?: Pick<SandboxSettings, 'capabilities' | 'noNewPrivileges'> | undefined;
+  readonly settings?: Pick<SandboxSettings, 'capabilities' | 'noNewPrivileges' | 'seccomp'> | undefined;
 }
 
 export interface JoinOrder {
@@ -23,6 +24,8 @@ export interface JoinOrder {
   readonly namespaces: readonly { readonly fd: number; readonly kind: number }[];
   readonly program: JoinedProgram;
   readonly streams: StepStreams;
+  /** As that of `StepOrder`. */
+  readonly filter: Uint8Array | undefined;
 }
 
 export type JoinReport =
@@ -41,6 +44,7 @@ export async function runInside(order: JoinOrder, report: (message: JoinReport) 
     for (const { fd, kind } of order.namespaces) enterOwn(fd, kind);
     limitCapabilities(last, settings?.capabilities);
     if (settings?.noNewPrivileges) forbidNewPrivileges();
+    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
     report({ kind: 'ended', status: await execute(order, report) });
   } catch (error) {
     report({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) });

@@ -7,6 +7,7 @@ import type { JoinedProgram, JoinReport } from './join-thread.ts';
 import type { ProxiedPort } from './network/port-proxy.ts';
 import { ProcessStreams } from './process-streams.ts';
 import type { ExitStatus, SandboxIo } from './sandbox.ts';
+import { stepFilter } from './step-filter.ts';
 import { CLONE, closeAllOnExec } from './syscalls.ts';
 
 /** The mount namespace last: with it the thread sees another /proc. */
@@ -32,6 +33,7 @@ export async function runInContainer(
   { io, signal }: { readonly io: SandboxIo; readonly signal: AbortSignal },
 ): Promise<ExitStatus> {
   closeAllOnExec();
+  const filter = stepFilter(program.settings);
   const namespaces = openNamespaces(init);
   const streams = new ProcessStreams(io, program);
   const thread = startThread();
@@ -39,7 +41,7 @@ export async function runInContainer(
   const kill = () => pid !== undefined && process.kill(pid, 'SIGKILL');
   signal.addEventListener('abort', kill);
   try {
-    const order: ContainerOrder = { kind: 'join', namespaces, program, streams: streams.order };
+    const order: ContainerOrder = { kind: 'join', namespaces, program, streams: streams.order, filter };
     return await new Promise<ExitStatus>((resolve, reject) => {
       const fail = (cause: unknown) => reject(cannotJoin(cause));
       thread.on('message', (report: JoinReport) => {

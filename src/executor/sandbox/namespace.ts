@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, type StdioOptions, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, writeFileSync, writeSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { constants } from 'node:os';
@@ -9,8 +9,10 @@ import { formatIdMap, type IdRange } from './id-map.ts';
 import { type IdMaps, lookupHelper, resolveIdMaps } from './id-source.ts';
 import { muteStandardStreams, outliveParent } from './process-calls.ts';
 import { explainRefusal } from './refusal.ts';
+import type { NamespaceRung } from './rung.ts';
 
 export const MARKER = 'TSBUILD_NAMESPACE';
+const PROC = 'TSBUILD_PROC';
 
 /** How to run this very program again, with the same arguments. */
 export interface SelfCommand {
@@ -21,6 +23,10 @@ export interface SelfCommand {
 
 /** Whether a process with this environment was started by `enterNamespace`. */
 export const isInsideNamespace = (env: Readonly<Record<string, string | undefined>>): boolean => env[MARKER] === '1';
+
+/** Which /proc the steps of a process that `enterNamespace` started have: one of their own, or that of the container. */
+export const procInNamespace = (env: Readonly<Record<string, string | undefined>>): 'own' | 'container' =>
+  env[PROC] === 'container' ? 'container' : 'own';
 
 export interface NamespaceOptions {
   /** Given to the inner process as its standard input; absent: it inherits ours. */
@@ -38,6 +44,7 @@ export interface NamespaceOptions {
   readonly keepsSession?: boolean | undefined;
   /** Passed on to the inner process. Default: INT, TERM, HUP, WINCH. */
   readonly signals?: readonly NodeJS.Signals[] | undefined;
+  readonly rung?: NamespaceRung | undefined;
 }
 
 export const SIDE_FD = 4;
@@ -53,41 +60,27 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
  * Runs this command again in a user and mount namespace of its own, as root over the ids of the user, and returns its exit
  * status (128+n for a signal). The inner process has our standard streams but a session of its own, so that a signal
  * reaches it exactly once: through us. It has to call `dieWithParent`, which `BuiltinSandbox` does.
- * Throws `E_NO_SUBUID` or `E_NO_USERNS`.
+ * `rung`: what `climb` chose. Throws `E_NO_SUBUID` or `E_NO_USERNS`.
  */
 export async function enterNamespace(self: SelfCommand, options: NamespaceOptions = {}): Promise<number> {
-  const { stdin, side, isBackground = false, signals = FORWARDED } = options;
-  const maps = resolveIdMaps(self.env.PATH);
-  const command = ['sh', '-c', SCRIPT, 'sh', self.execPath, ...self.args];
-  const child = spawn('unshare', ['--user', '--mount', '--propagation', 'private', ...command], {
-    env: { ...self.env, [MARKER]: '1' },
-    stdio: stdioFor(options),
-    detached: options.keepsSession !== true,
+  const { stdin, side, rung, handed = [], isBackground = false, keepsSession, signals = FORWARDED } = options;
+  const maps = rung?.maps ?? resolveIdMaps(self.env.PATH);
+  const { child, opened, ended } = spawnInNamespace([self.execPath, ...self.args], maps, {
+    env: { ...self.env, [MARKER]: '1', [PROC]: rung?.proc ?? 'own' },
+    stdio: [stdin !== undefined ? 'pipe' : isBackground ? 'ignore' : 'inherit', 'inherit', 'inherit'],
+    extra: [side ? 'pipe' : 'ignore', isBackground ? 'pipe' : 'ignore', ...handed.map(descriptorOf)],
+    keepsSession,
   });
   const stopForwarding = forwardSignals(child, signals);
   try {
-    for (const server of options.handed ?? []) server.close();
-    const ended = exitOf(child);
-    await openNamespace(child, maps, ended);
+    for (const server of handed) server.close();
+    await opened;
     if (stdin !== undefined) feed(child.stdin, stdin);
     if (side !== undefined) feed(child.stdio[SIDE_FD], side);
     return await (isBackground ? Promise.race([ended, whenReady(child)]) : ended);
   } finally {
     stopForwarding();
   }
-}
-
-function stdioFor({ stdin, side, handed = [], isBackground = false }: NamespaceOptions): StdioOptions {
-  const input = stdin !== undefined ? 'pipe' : isBackground ? 'ignore' : 'inherit';
-  return [
-    input,
-    'inherit',
-    'inherit',
-    'pipe',
-    side ? 'pipe' : 'ignore',
-    isBackground ? 'pipe' : 'ignore',
-    ...handed.map(descriptorOf),
-  ];
 }
 
 /** Node has no public word for it, and takes no server in `stdio`. */
@@ -115,6 +108,33 @@ export function leaveParent(): void {
   muteStandardStreams();
   writeSync(READY_FD, 'ready');
   closeSync(READY_FD);
+}
+
+export interface NamespaceSpawn {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdio: readonly ('inherit' | 'pipe' | 'ignore')[];
+  /** From `SIDE_FD` on. */
+  readonly extra?: readonly ('pipe' | 'ignore' | number)[];
+  readonly keepsSession?: boolean | undefined;
+}
+
+/** Starts a command as root over `maps` and returns when it runs. Throws `E_NO_SUBUID` or `E_NO_USERNS`. */
+export async function startInNamespace(
+  command: readonly string[],
+  maps: IdMaps,
+  options: NamespaceSpawn,
+): Promise<{ readonly ended: Promise<number> }> {
+  const { opened, ended } = spawnInNamespace(command, maps, options);
+  await opened;
+  return { ended };
+}
+
+function spawnInNamespace(command: readonly string[], maps: IdMaps, options: NamespaceSpawn) {
+  const { env, stdio, extra = [], keepsSession = false } = options;
+  const args = ['--user', '--mount', '--propagation', 'private', 'sh', '-c', SCRIPT, 'sh', ...command];
+  const child = spawn('unshare', args, { env, stdio: [...stdio, 'pipe', ...extra], detached: !keepsSession });
+  const ended = exitOf(child);
+  return { child, ended, opened: openNamespace(child, maps, ended) };
 }
 
 export function forwardSignals(child: ChildProcess, signals: readonly NodeJS.Signals[]): () => void {

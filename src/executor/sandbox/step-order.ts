@@ -5,7 +5,10 @@ import type { ExitStatus } from './sandbox.ts';
 import type { Stubs } from './stubs.ts';
 
 /** What the thread of a step is told. The descriptors are those of the process, which its threads share. */
-export interface StepOrder extends RootfsPlan, StepStreams {}
+export interface StepOrder extends RootfsPlan, StepStreams {
+  /** Struct sock_filter[]; undefined: every system call is allowed. */
+  readonly filter: Uint8Array | undefined;
+}
 
 /** What it reports, in this order; `failed` may come at any time and ends it. */
 export type StepReport =
