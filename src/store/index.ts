@@ -22,7 +22,7 @@ export type { Lease } from './leases.ts';
 export { OciArchiveSink } from './oci-archive.ts';
 export { OciLayout, type OciLayoutOptions } from './oci-layout.ts';
 export type { StorePaths } from './paths.ts';
-export { identityOf, type ProcessIdentity, temporaryName } from './process-identity.ts';
+export { identityOf, type ProcessIdentity } from './process-identity.ts';
 export { type Replacement, readRecord, replaceFile, withFileLock } from './state-file.ts';
 export { openStore, type Store, type StoreBase, type StoreDependencies } from './store.ts';
 export type { TagRecord } from './tags.ts';
