@@ -11,7 +11,6 @@ const REGISTRY_BASE = 'debian:stable-slim';
 const ARCHIVE = 'image0.oci.tar';
 /** DEMO_PORT=NUMBER chooses another. */
 const PORT = process.env.DEMO_PORT ?? '8001';
-const CONTAINER = 'demo';
 
 function tsbuild(...args) {
   show(process.execPath, [PROGRAM, ...args]);
@@ -84,7 +83,10 @@ function aptSources() {
 
 /** Runs image0, fetches its page as a browser would, and leaves nothing behind. */
 async function showPage() {
-  tsbuild('run', '-d', '--name', CONTAINER, '-p', `${PORT}:80`, 'image0');
+  const run = ['run', '-d', '-p', `${PORT}:80`, 'image0'];
+  const stdio = ['inherit', 'pipe', 'inherit'];
+  const container = show(process.execPath, [PROGRAM, ...run], { stdio, encoding: 'utf8' }).trim();
+  say(container);
   try {
     tsbuild('ps');
     const url = `http://localhost:${PORT}/`;
@@ -94,8 +96,8 @@ async function showPage() {
     say(page.trimEnd());
     if (!answer.ok || !page.includes('Hello, world')) throw new Error(`${url} answered ${answer.status}`);
   } finally {
-    tsbuild('stop', CONTAINER);
-    tsbuild('rm', CONTAINER);
+    tsbuild('stop', container);
+    tsbuild('rm', container);
   }
 }
 
