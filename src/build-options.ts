@@ -58,8 +58,6 @@ export interface SandboxOptions {
   readonly volumes?: readonly VolumeSpec[] | undefined;
   /** Each as the value of `RUN --mount`. */
   readonly mounts?: readonly string[] | undefined;
-  /** Options that ask for limits which nobody enforces yet: an error where a RUN has to run. */
-  readonly limits?: readonly string[] | undefined;
 }
 
 /** Seconds since 1970. */
@@ -71,4 +69,14 @@ export interface TimeOptions {
   readonly sourceDateEpoch?: number | undefined;
   /** As `sourceDateEpoch`, but every file of a new layer, of `-o type=tar` and of `-o type=local` gets this time. */
   readonly timestamp?: number | undefined;
+}
+
+/** What may be taken from earlier builds. */
+export interface CacheOptions {
+  /** Every step runs again. */
+  readonly noCache: boolean;
+  /** The steps of these stages (names or indexes) run again. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+  /** Milliseconds: older results are not used. */
+  readonly cacheTtlMs?: number | undefined;
 }

@@ -4,7 +4,9 @@
  * `worker.ts`), joining what runs in it (`runInContainer`, `startPortProxy`), mounting a root for reading (`mountView`), and finding out what a machine allows (`probeHost`).
  * `syscalls.ts` and `process-calls.ts` are the only files here that call the C library. Nothing here knows about instructions or layers' contents.
  */
+
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
+export { limitRefusal, type ResourceLimits } from './cgroup.ts';
 export { type PortProxy, readContainerFile, runInContainer, startPortProxy } from './join.ts';
 export { joinNamespace } from './join-namespace.ts';
 export type { JoinedProgram } from './join-thread.ts';

@@ -1,5 +1,5 @@
 import { systemErrorCode } from '../../errors.ts';
-import { lastCapability, limitCapabilities } from './capabilities.ts';
+import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { enterOwn } from './process-calls.ts';
 import { runProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
@@ -45,15 +45,20 @@ export async function runInside(order: JoinOrder, report: (message: JoinReport) 
     limitCapabilities(last, settings?.capabilities);
     if (settings?.noNewPrivileges) forbidNewPrivileges();
     if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    report({ kind: 'ended', status: await execute(order, report) });
+    report({ kind: 'ended', status: await execute(order, last, report) });
   } catch (error) {
     report({ kind: 'failed', reason: error instanceof Error ? error.message : String(error) });
   }
 }
 
-async function execute({ program, streams }: JoinOrder, report: (message: JoinReport) => void): Promise<ExitStatus> {
+async function execute(
+  { program, streams }: JoinOrder,
+  last: number,
+  report: (message: JoinReport) => void,
+): Promise<ExitStatus> {
   const { argv, env, cwd } = program;
   becomeUser(program);
+  if (program.uid === 0) dropCapabilities(last, program.settings?.capabilities);
   try {
     chdir(cwd);
   } catch (error) {

@@ -19,8 +19,13 @@ export interface ProgramStart {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly streams: StepStreams;
-  /** `terminal`: a descriptor of this process, for whoever shows it. */
-  readonly onStarted: (process: { readonly pid: number; readonly terminal?: number }) => void;
+  readonly onStarted: (program: StartedProgram) => void;
+}
+
+export interface StartedProgram {
+  readonly pid: number;
+  /** A descriptor of this process: the side of its terminal that whoever shows it has. */
+  readonly terminal?: number;
 }
 
 /**

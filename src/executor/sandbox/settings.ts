@@ -1,3 +1,4 @@
+import type { ResourceLimits } from './cgroup.ts';
 import type { SeccompProfile } from './seccomp/index.ts';
 
 /** What a build may ask of the sandbox of all of its steps; what is absent has the default. Plain data. */
@@ -10,6 +11,8 @@ export interface SandboxSettings {
   readonly seccomp?: SeccompProfile | 'unconfined' | undefined;
   /** What steps see as their host's name. */
   readonly hostname?: string | undefined;
+  /** Of all processes of a step together. */
+  readonly limits?: ResourceLimits | undefined;
   readonly ulimits?: readonly Ulimit[] | undefined;
   /** Lines for /etc/hosts. */
   readonly hosts?: readonly HostEntry[] | undefined;

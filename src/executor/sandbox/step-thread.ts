@@ -1,7 +1,7 @@
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { lastCapability, limitCapabilities } from './capabilities.ts';
+import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
-import { runProgram } from './process-start.ts';
+import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus, ProcessSpec } from './sandbox.ts';
@@ -33,7 +33,7 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   let init: Init | undefined;
   try {
     isolate(order.spec);
-    init = await startInit();
+    init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
     const last = lastCapability();
@@ -44,7 +44,8 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
     // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
     if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    report({ kind: 'ended', status: await execute(order, report) });
+    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
+    report({ kind: 'ended', status: await execute(order, last, onStarted) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -83,9 +84,16 @@ function ownKeyring({ filter }: StepOrder): void {
   }
 }
 
-function execute({ spec, ...streams }: StepOrder, report: Report): Promise<ExitStatus> {
+/** Becomes the step's user and starts its program, in the root and with the bounding set of the calling thread. */
+export function execute(
+  { spec, ...streams }: Pick<StepOrder, 'spec'> & StepStreams,
+  last: number,
+  onStarted: (started: StartedProgram) => void,
+): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
+  // any other user has lost them all
+  if (spec.uid === 0) dropCapabilities(last, spec.settings?.capabilities);
   try {
     chdir(spec.cwd);
   } catch (error) {
@@ -94,12 +102,11 @@ function execute({ spec, ...streams }: StepOrder, report: Report): Promise<ExitS
   const program = lookupProgram(spec.argv[0] ?? '', spec.env);
   if ('reason' in program) return Promise.resolve(notStarted(program.reason));
   limitProcess(spec.settings?.ulimits ?? []);
-  const onStarted = (started: { readonly pid: number; readonly terminal?: number }) =>
-    report({ kind: 'started', ...started });
   return runProgram({ path: program.path, argv: spec.argv, env: spec.env, streams, onStarted });
 }
 
-function describe(error: unknown): StepReport {
+/** What a step that could not be set up reports. */
+export function describe(error: unknown): StepReport {
   if (error instanceof BuildError)
     return { kind: 'failed', code: error.code, message: error.message, hint: error.hint, fields: error.fields };
   const reason = error instanceof Error ? error.message : String(error);

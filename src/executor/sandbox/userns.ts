@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { BuildError } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
+import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import { ProcessStreams } from './process-streams.ts';
@@ -17,6 +18,8 @@ const MAX_OPEN_FILES = 1_048_576;
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
   readonly worker?: URL | undefined;
+  /** Of the steps; see `procInNamespace`. Default: `own`. */
+  readonly proc?: 'own' | 'container' | undefined;
 }
 
 /**
@@ -26,12 +29,14 @@ export interface BuiltinSandboxOptions {
 export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
+  readonly #proc: 'own' | 'container';
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
+    this.#proc = options.proc ?? 'own';
   }
 
   /** Says how many steps will be run, and starts the thread of the first one already. */
@@ -54,16 +59,19 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const streams = new ProcessStreams(io, spec);
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, filter, ...files, ...streams.order };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order };
+    const group = groupOf(spec);
     const host = this.#hostFor(order);
     const step = new StepControl(host, streams, signal);
     try {
+      if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
       if (!step.isStarted) await host.stop();
       await streams.close();
       removeStubs(root, step.stubs.created);
+      await group?.remove();
     }
   }
 
@@ -73,10 +81,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #hostFor(order: StepOrder): StepHost {
-    const { ulimits = [], seccomp } = order.spec.settings ?? {};
+    const { ulimits = [], seccomp, limits = {} } = order.spec.settings ?? {};
     // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
     const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
-    return isForeign || ulimits.length > 0 ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    const isLimited = ulimits.length > 0 || limitOption(limits) !== undefined;
+    return isForeign || isLimited ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -97,6 +106,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   #startWorker(): Worker {
     return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false });
   }
+}
+
+function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
+  const limits = settings?.limits;
+  return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
 }
 
 const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
