@@ -135,7 +135,7 @@ describe.each(users)('a step of %s', (user) => {
     });
     expect(answer.steps[2]?.error).toMatch(/^E_CANCELLED/);
     expect(answer.steps[2]?.stdout).toBe('on\n');
-    expect(Math.max(...answer.steps.map(({ ms }) => ms))).toBeLessThan(3000);
+    expect(Math.max(...answer.steps.map(({ ms }) => ms))).toBeLessThan(30_000);
     expect(answer.children).toBe('');
     expect(answer.isMountTableSame).toBe(true);
     expect(answer.overlay).toBeUndefined();
