@@ -39,7 +39,7 @@ export type {
   TimeOptions,
   VolumeSpec,
 } from './build-options.ts';
-export type { HostEntry, NetworkChoice, ResolverSettings, Ulimit } from './executor/index.ts';
+export type { HostEntry, NetworkChoice, ResolverSettings, ResourceLimits, Ulimit } from './executor/index.ts';
 
 /** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
 export interface SecretSource {

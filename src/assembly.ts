@@ -16,6 +16,7 @@ import {
   type NamespaceRung,
   type NetworkRequest,
   overlayWorks,
+  procInNamespace,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
@@ -80,6 +81,7 @@ export async function withWorkspace<T>(
   const root = rootOf(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
   using sandbox = new BuiltinSandbox({
+    proc: procInNamespace(session.env),
     network: uidOf(session.env) === 0 ? 'host' : 'private',
     path: session.env.PATH,
   });

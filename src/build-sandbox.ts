@@ -7,6 +7,7 @@ import { BuildError, systemErrorCode } from './errors.ts';
 import {
   capabilitySet,
   isHelper,
+  limitRefusal,
   type ProcessMount,
   parseProfile,
   type RunSettings,
@@ -80,12 +81,9 @@ function isDirectoryAt(path: string): boolean {
 }
 
 /** Limits that nobody would enforce are an error as soon as a step would run without them. */
-export function refuseLimits({ limits = [] }: SandboxOptions, runs: readonly Node[]): void {
+export function refuseLimits({ sandbox = {} }: SandboxOptions, runs: readonly Node[]): void {
   const [run] = runs;
-  const [option] = limits;
-  if (run === undefined || option === undefined) return;
-  throw new BuildError('E_UNSUPPORTED', `${option} is not supported yet: "${run.label}" would run without that limit`, {
-    hint: `Leave ${option} out; --ulimit works, and so does a limit around the whole build (systemd-run --scope -p)`,
-    range: run.range,
-  });
+  if (run === undefined) return;
+  const refusal = limitRefusal(sandbox.limits ?? {});
+  if (refusal !== undefined) throw refusal.at(run.range);
 }

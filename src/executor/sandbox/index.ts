@@ -4,7 +4,9 @@
  * `worker.ts`), mounting a root for reading (`mountView`), and finding out what a machine allows (`probeHost`).
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
+
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
+export { limitRefusal, type ResourceLimits } from './cgroup.ts';
 export {
   enterNamespace,
   isInsideNamespace,

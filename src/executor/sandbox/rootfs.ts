@@ -15,11 +15,13 @@ export interface RootfsPlan {
   readonly resolvConf: string | undefined;
   readonly hosts: string;
   readonly hasOwnNetwork: boolean;
+  /** `container`: the step has the /proc that the namespace has (rung e). */
+  readonly proc: 'own' | 'container';
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts, hasOwnNetwork }: RootfsPlan): Stubs {
-  stageKernelTrees(hasOwnNetwork, spec.settings?.shmSizeBytes);
+export function buildRootfs({ spec, root, resolvConf, hosts, ...trees }: RootfsPlan): Stubs {
+  stageKernelTrees({ ...trees, shmSizeBytes: spec.settings?.shmSizeBytes });
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });

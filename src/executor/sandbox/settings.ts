@@ -1,3 +1,4 @@
+import type { ResourceLimits } from './cgroup.ts';
 import type { HelperName } from './network/index.ts';
 import type { SeccompProfile } from './seccomp/index.ts';
 
@@ -11,6 +12,8 @@ export interface SandboxSettings {
   readonly seccomp?: SeccompProfile | 'unconfined' | undefined;
   /** What steps see as their host's name. */
   readonly hostname?: string | undefined;
+  /** Of all processes of a step together. */
+  readonly limits?: ResourceLimits | undefined;
   readonly ulimits?: readonly Ulimit[] | undefined;
   /** Lines for /etc/hosts. */
   readonly hosts?: readonly HostEntry[] | undefined;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { lastCapability, limitCapabilities } from './capabilities.ts';
+import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
@@ -34,7 +34,7 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   let init: Init | undefined;
   try {
     isolate(order);
-    init = await startInit();
+    init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
     const last = lastCapability();
@@ -45,7 +45,7 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
     // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
     if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    report({ kind: 'ended', status: await execute(order) });
+    report({ kind: 'ended', status: await execute(order, last) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -85,9 +85,11 @@ function ownKeyring({ filter }: StepOrder): void {
   }
 }
 
-function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
+function execute({ spec, stdout, stderr }: StepOrder, last: number): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
+  // any other user has lost them all
+  if (spec.uid === 0) dropCapabilities(last, spec.settings?.capabilities);
   try {
     chdir(spec.cwd);
   } catch (error) {

@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
+import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
 import { probeNamespace } from './probe.ts';
@@ -23,6 +24,8 @@ export interface BuiltinSandboxOptions {
   readonly network?: 'host' | 'private' | undefined;
   /** PATH, for the helpers of private networks. */
   readonly path?: string | undefined;
+  /** Of the steps; see `procInNamespace`. Default: `own`. */
+  readonly proc?: 'own' | 'container' | undefined;
 }
 
 /**
@@ -33,6 +36,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
   readonly #networks: NetworkPool;
+  readonly #proc: 'own' | 'container';
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
@@ -40,6 +44,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   constructor(options: BuiltinSandboxOptions = {}) {
     this.#networks = new NetworkPool({ preferred: options.network, path: options.path });
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
+    this.#proc = options.proc ?? 'own';
   }
 
   /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
@@ -77,12 +82,14 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const outputs = { stdout: stdout.write, stderr: stderr.write };
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
-    const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
+    const place = { proc: this.#proc, hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
     const order: StepOrder = { spec, root, filter, ...files, ...outputs, ...place };
+    const group = groupOf(spec);
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
     try {
       for (const fd of Object.values(outputs)) giveTo(fd, spec);
+      if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
       if (!isSuccess(outcome.status)) refuseFailedNetwork(network);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
@@ -92,6 +99,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
       closeSync(stderr.write);
       await Promise.all(finished);
       removeStubs(root, step.stubs.created);
+      await group?.remove();
     }
   }
 
@@ -107,10 +115,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #hostFor(order: StepOrder): StepHost {
-    const { ulimits = [], seccomp } = order.spec.settings ?? {};
+    const { ulimits = [], seccomp, limits = {} } = order.spec.settings ?? {};
     // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
     const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
-    return isForeign || ulimits.length > 0 ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    const isLimited = ulimits.length > 0 || limitOption(limits) !== undefined;
+    return isForeign || isLimited ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -150,6 +159,11 @@ function refuseFailedNetwork(network: Network): void {
   throw new BuildError('E_NO_NETWORK', `The private network ended while a step ran: ${network.kind}: ${reason}`, {
     hint: 'Build again; if it stays so, use --network=host',
   });
+}
+
+function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
+  const limits = settings?.limits;
+  return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
 }
 
 /** Else the step's own user could not open /dev/stdout. */
