@@ -23,6 +23,7 @@ import type { Sandbox } from './sandbox/index.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
+import { closeSource } from './source-cursor.ts';
 import { type Fingerprint, fileChanges, listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
 
@@ -339,7 +340,11 @@ class Run {
       description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
       keepsOwners: true,
     };
-    return await write(selectSources(op, () => root));
+    try {
+      return await write(selectSources(op, () => root));
+    } finally {
+      closeSource(root);
+    }
   }
 }
 

@@ -2,6 +2,8 @@ import { type BigIntStats, closeSync, mkdirSync, readFileSync, readSync, renameS
 import { dirname } from 'node:path';
 import { extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
+import { placeIn } from './source-cursor.ts';
+import { hostPath, type PlacedFile } from './source-root.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
@@ -46,19 +48,21 @@ export class FileHasher {
   }
 
   /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
-  hash(path: string, stat: BigIntStats): string {
+  hash(file: PlacedFile, stat: BigIntStats): string {
+    const path = hostPath(file);
     const facts = this.#factsOf(path, stat);
     if (facts.sha256 !== undefined) return facts.sha256;
-    const hex = hashFile({ file: path, stat });
+    const hex = hashFile({ file, stat });
     this.#learn(path, stat, { ...facts, sha256: hex });
     return hex;
   }
 
   /** Setting an attribute changes the ctime, so they are remembered as contents are. */
-  xattrs(path: string, stat: BigIntStats): Xattrs {
+  xattrs(file: PlacedFile, stat: BigIntStats): Xattrs {
+    const path = hostPath(file);
     const facts = this.#factsOf(path, stat);
     if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
-    const found = readXattrs(path);
+    const found = readXattrs(placeIn(file.root, file.path));
     this.#learn(path, stat, { ...facts, xattrs: encodeXattrs(found) });
     return found;
   }
