@@ -16,6 +16,7 @@ import {
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  type NamespaceRung,
   namedContextRoot,
   type RunSettings,
   SIDE_FD,
@@ -48,7 +49,9 @@ import {
 } from './oci/index.ts';
 import { type OutputRooms, writeOutputs } from './outputs.ts';
 import { parseContainerfiles, parseMountOption } from './parser/index.ts';
+import { keepWithin } from './prune.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
+import { chooseRung } from './rung.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 import { squashImage } from './squash.ts';
 import { unusedSecrets } from './unused-secrets.ts';
@@ -87,9 +90,10 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const pending = lookedUp?.missing ?? stepsOf(graph);
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
+      const rung = await chooseRung(options);
       await prefetch(graph, remote);
       const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
-      return await delegateBuild(pending, options, handOver);
+      return await delegateBuild(pending, options, { handOver, rung });
     }
 
     const competing =
@@ -104,6 +108,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
     const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
+    await keepWithin(options.keepStorageBytes, workspace, options);
     return summary(image, { descriptor, names, graph, results, start });
   });
 }
@@ -156,11 +161,16 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: Buil
 }
 
 /** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
-function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
+function delegateBuild(
+  pending: readonly Node[],
+  options: BuildOptions,
+  { handOver, rung }: { readonly handOver: Environment; readonly rung: NamespaceRung },
+): Promise<Delegated> {
   const secrets = readSecrets(pending, options);
   const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
-  if (secrets.size === 0) return delegate(options, { env: handOver, without });
+  if (secrets.size === 0) return delegate(options, { env: handOver, without, rung });
   return delegate(options, {
+    rung,
     env: { ...handOver, [SECRETS_FD]: String(SIDE_FD) },
     without,
     side: encodeSecrets(secrets),

@@ -9,6 +9,8 @@ const MOST_CURSORS = 8;
 
 interface Level {
   readonly name: string;
+  /** In the root. */
+  readonly path: string;
   readonly fd: number;
 }
 
@@ -28,13 +30,12 @@ class SourceCursor {
 
   /** For system calls, good until the next call; `path` is relative and clean, with the links in it followed. */
   at(path: string): string {
-    const names = path.split('/');
-    const name = names.pop() ?? '';
-    return `/proc/self/fd/${this.#open(names)}/${name === '' ? '.' : name}`;
+    const slash = path.lastIndexOf('/');
+    return `/proc/self/fd/${this.#enter(path.slice(0, Math.max(0, slash)))}/${path.slice(slash + 1) || '.'}`;
   }
 
   directory(path: string): string {
-    return `/proc/self/fd/${this.#open(path === '' ? [] : path.split('/'))}/.`;
+    return `/proc/self/fd/${this.#enter(path)}/.`;
   }
 
   close(): void {
@@ -42,11 +43,15 @@ class SourceCursor {
     closeSync(this.#root);
   }
 
-  #open(names: readonly string[]): number {
+  #enter(directory: string): number {
+    if (directory === (this.#levels.at(-1)?.path ?? '')) return this.#deepest();
+    const names = directory === '' ? [] : directory.split('/');
     const different = names.findIndex((name, index) => this.#levels[index]?.name !== name);
     this.#shorten(different < 0 ? names.length : different);
-    for (const name of names.slice(this.#levels.length)) {
-      this.#levels.push({ name, fd: openSync(`/proc/self/fd/${this.#deepest()}/${name}`, OPEN_DIRECTORY) });
+    for (let depth = this.#levels.length; depth < names.length; depth++) {
+      const name = names[depth] ?? '';
+      const fd = openSync(`/proc/self/fd/${this.#deepest()}/${name}`, OPEN_DIRECTORY);
+      this.#levels.push({ name, path: names.slice(0, depth + 1).join('/'), fd });
     }
     return this.#deepest();
   }

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import type { IgnoreFile } from '../parser/index.ts';
+import { FileStat } from './file-stat.ts';
 import { followLinks } from './follow-links.ts';
 import { directoryIn, placeIn } from './source-cursor.ts';
 
@@ -16,7 +17,7 @@ export interface SourceRoot {
   /** Files of a stage or image keep their numeric owners; files of a context belong to root. */
   readonly keepsOwners: boolean;
   /** A file's extended attributes, where something remembers them; else they are read. */
-  readonly xattrsOf?: ((file: PlacedFile, stat: BigIntStats) => ReadonlyMap<string, Uint8Array>) | undefined;
+  readonly xattrsOf?: ((file: PlacedFile, stat: FileStat) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
 
 /** A file of a root: `path` is relative and clean, its directories resolved. */
@@ -30,9 +31,9 @@ export const hostPath = ({ root, path }: PlacedFile): string =>
   path === '' ? root.directory : `${root.directory}/${path}`;
 
 /** `path` is relative and clean, its directories resolved. undefined: nothing there. */
-export function statSource(root: SourceRoot, path: string): BigIntStats | undefined {
+export function statSource(root: SourceRoot, path: string): FileStat | undefined {
   try {
-    return lstatSync(placeIn(root, path), { bigint: true });
+    return new FileStat(lstatSync(placeIn(root, path), { bigint: true }));
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

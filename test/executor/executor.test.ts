@@ -61,6 +61,7 @@ function machine(run: Run = async () => 0) {
     snapshotter: { name: 'directory', prepare: snapshot, view: snapshot },
     find: async (diffId) => layers.get(diffId),
     commitTar: async (tar) => keep(await collect(tar)),
+    importTar: async (tar) => keep(await collect(tar)),
     compressed: async (layer) => layer,
     view: async () => memoryView({}),
   };

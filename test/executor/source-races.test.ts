@@ -68,7 +68,7 @@ describe('A directory of a context that becomes a link while it is read', () => 
     expect(names).not.toContain('only-outside');
     const file =
       selected?.type === 'directory' ? selected.entries.find(({ relative }) => relative === 'file') : undefined;
-    expect(file?.stat.size).toBe(BigInt('of the context'.length));
+    expect(file?.stat.size).toBe('of the context'.length);
   });
 
   it('after it was looked at: its bytes, links and attributes are not read', () => {
@@ -89,14 +89,14 @@ describe('A directory of a context that becomes a link while it is read', () => 
   it('and back, with a loop of renames: whatever is read is of the context', () => {
     const { root, swap } = scene();
     swap();
-    const outside = statSync(join(root.directory, 'd/file')).ino;
+    const outside = statSync(join(root.directory, 'd/file')).size;
     for (let round = 0; round < 200; round++) {
       // both states, in turn
       renameSync(join(root.directory, 'd'), join(root.directory, 'other'));
       renameSync(join(root.directory, 'away'), join(root.directory, 'd'));
       renameSync(join(root.directory, 'other'), join(root.directory, 'away'));
       const seen = statSource(root, 'd/file');
-      expect(seen === undefined || seen.ino !== BigInt(outside)).toBe(true);
+      expect(seen === undefined || seen.size !== outside).toBe(true);
       closeSource(root);
     }
   });
