@@ -1,5 +1,12 @@
 import type { Writable } from 'node:stream';
-import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptions } from './build-options.ts';
+import type {
+  CacheOptions,
+  ImageOptions,
+  PullPolicy,
+  ResultOptions,
+  SandboxOptions,
+  TimeOptions,
+} from './build-options.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
@@ -29,6 +36,7 @@ export interface RegistryAccess {
 }
 
 export type {
+  CacheOptions,
   ImageOptions,
   OutputSpec,
   PullPolicy,
@@ -55,7 +63,8 @@ export interface BuildOptions
     ImageOptions,
     TimeOptions,
     ResultOptions,
-    SandboxOptions {
+    SandboxOptions,
+    CacheOptions {
   /** Directory. */
   readonly context: string;
   /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */
@@ -73,7 +82,6 @@ export interface BuildOptions
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
   readonly buildArgs: Readonly<Record<string, string>>;
-  readonly noCache: boolean;
   readonly pull: PullPolicy;
   readonly network: 'default' | 'host' | 'none';
   /** Steps at once; default: number of processors, at least 4. */

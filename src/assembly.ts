@@ -14,6 +14,7 @@ import {
   mountView,
   type NamespaceRung,
   overlayWorks,
+  procInNamespace,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
@@ -77,7 +78,7 @@ export async function withWorkspace<T>(
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox();
+  using sandbox = new BuiltinSandbox({ proc: procInNamespace(session.env) });
   const workspace: Workspace = {
     root,
     store,

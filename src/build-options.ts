@@ -70,3 +70,13 @@ export interface TimeOptions {
   /** As `sourceDateEpoch`, but every file of a new layer, of `-o type=tar` and of `-o type=local` gets this time. */
   readonly timestamp?: number | undefined;
 }
+
+/** What may be taken from earlier builds. */
+export interface CacheOptions {
+  /** Every step runs again. */
+  readonly noCache: boolean;
+  /** The steps of these stages (names or indexes) run again. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+  /** Milliseconds: older results are not used. */
+  readonly cacheTtlMs?: number | undefined;
+}

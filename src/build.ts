@@ -22,6 +22,7 @@ import {
   SIDE_FD,
   type SourceRoot,
   SshAgents,
+  StepLocks,
   statCacheName,
 } from './executor/index.ts';
 import {
@@ -138,6 +139,7 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
     buildPlatform: hostPlatform(),
     network: options.network,
     contexts: named,
+    freshStages: options.noCacheFilter,
     mounts: options.mounts?.map(parseMountOption),
   };
 }
@@ -239,7 +241,8 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     emit: options.emit,
     signal: options.signal,
     jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
-    noCache: options.noCache,
+    cachePolicy: { noCache: options.noCache, ttlMs: options.cacheTtlMs },
+    locks: new StepLocks(join(workspace.root, 'step-locks')),
     runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),

@@ -20,6 +20,6 @@ export { importRootfs } from './import-rootfs.ts';
 export { info } from './info.ts';
 export { load } from './load.ts';
 export { login, logout } from './logins.ts';
-export { codeFrame, splitCsv } from './parser/index.ts';
+export { codeFrame, parseDuration, splitCsv } from './parser/index.ts';
 export { prune } from './prune.ts';
 export { stateUsage, verifyState } from './state-directory.ts';

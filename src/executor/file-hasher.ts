@@ -15,7 +15,20 @@ const ZEROS = new Uint8Array(CHUNK_BYTES);
 
 type Xattrs = ReadonlyMap<string, Uint8Array>;
 
-/** What reading a file gives; `stamp` names the state of the file. */
+/** What reading a file gives. */
+export interface FileReader {
+  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
+  hash(file: PlacedFile, stat: FileStat): string;
+  xattrs(file: PlacedFile, stat: FileStat): Xattrs;
+}
+
+/** Remembers nothing: for roots whose paths and inodes are others each time. */
+export const freshReader: FileReader = {
+  hash: (file, stat) => hashFile({ file, stat }),
+  xattrs: ({ root, path }) => readXattrs(placeIn(root, path)),
+};
+
+/** What was learned of a file; `stamp` names the state of the file. */
 interface Facts {
   readonly path: string;
   readonly stamp: string;
@@ -30,7 +43,7 @@ interface Facts {
  * ctime ns, inode, device, mode). A file younger than the clock's granularity is read but not remembered (git's "racily
  * clean" problem).
  */
-export class FileHasher {
+export class FileHasher implements FileReader {
   readonly #file: string;
   readonly #known: StatCache;
   readonly #learned = new Map<string, Facts>();
@@ -44,7 +57,6 @@ export class FileHasher {
     this.#known = new StatCache(readCache(cacheFile));
   }
 
-  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
   hash(file: PlacedFile, stat: FileStat): string {
     const facts = this.#factsOf(hostPath(file), stat);
     if (facts.sha256 !== undefined) return facts.sha256;

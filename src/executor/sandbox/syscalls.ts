@@ -23,7 +23,7 @@ interface CallLabel {
 const declared = new Map<string, Call>();
 
 /** Calls a function of the C library by its prototype; throws `SystemCallError` when it returns a negative number. */
-function call(prototype: string, args: readonly unknown[], { name, subject }: CallLabel): number {
+export function call(prototype: string, args: readonly unknown[], { name, subject }: CallLabel): number {
   const { koffi, library } = libc();
   const known = declared.get(prototype) ?? library.func(prototype);
   declared.set(prototype, known);

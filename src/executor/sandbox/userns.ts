@@ -19,6 +19,8 @@ const MAX_OPEN_FILES = 1_048_576;
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
   readonly worker?: URL | undefined;
+  /** Of the steps; see `procInNamespace`. Default: `own`. */
+  readonly proc?: 'own' | 'container' | undefined;
 }
 
 /**
@@ -28,12 +30,14 @@ export interface BuiltinSandboxOptions {
 export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
+  readonly #proc: 'own' | 'container';
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
+    this.#proc = options.proc ?? 'own';
   }
 
   /** Says how many steps will be run, and starts the thread of the first one already. */
@@ -59,7 +63,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const outputs = { stdout: stdout.write, stderr: stderr.write };
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, filter, ...files, ...outputs };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...outputs };
     const group = groupOf(spec);
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
