@@ -22,6 +22,7 @@ import {
 import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import { type FileHasher, type FileReader, freshReader } from './file-hasher.ts';
+import { openLayerRoot } from './layer-root.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
@@ -29,7 +30,6 @@ import type { Sandbox } from './sandbox/index.ts';
 import type { RootOf, SelectedSource } from './selected-source.ts';
 import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
-import { closeSource } from './source-cursor.ts';
 import { type Fingerprint, listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
 import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
@@ -264,22 +264,13 @@ class Run {
   async #copyFromLayers(step: Step, op: CopyOp, key: StepKey): Promise<StepResult> {
     const { node, sources } = step;
     await using mounted = await this.#options.mountRoot(sources[0]?.chain ?? []);
-    const source = node.inputs[1];
-    const root: SourceRoot = {
-      directory: mounted.path,
-      description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
-      keepsOwners: true,
-    };
-    try {
-      const selected = { ...step, selection: selectAll(op, () => root, freshReader) };
-      const contentKey = this.#key(selected);
-      const record = await this.#cache.lookup(node, contentKey.key);
-      if (!record) return await this.#make(selected, [contentKey, key]);
-      await this.#cache.alias(record, key);
-      return await this.#cached(step, record, 'content');
-    } finally {
-      closeSource(root);
-    }
+    using root = openLayerRoot(mounted.path, node.inputs[1]);
+    const selected = { ...step, selection: selectAll(op, () => root.sources, freshReader) };
+    const contentKey = this.#key(selected);
+    const record = await this.#cache.lookup(node, contentKey.key);
+    if (!record) return await this.#make(selected, [contentKey, key]);
+    await this.#cache.alias(record, key);
+    return await this.#cached(step, record, 'content');
   }
 
   /** Runs the step and keeps its result under the keys. */
