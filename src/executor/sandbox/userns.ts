@@ -1,17 +1,16 @@
-import { closeSync, fchownSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { BuildError, systemErrorCode } from '../../errors.ts';
+import { BuildError } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
+import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
+import { closeAllOnExec, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -57,26 +56,20 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     limitOpenFiles(MAX_OPEN_FILES);
     forbidCores();
     const filter = stepFilter(spec.settings);
-    const stdout = createPipe();
-    const stderr = createPipe();
-    const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
-    const outputs = { stdout: stdout.write, stderr: stderr.write };
+    const streams = new ProcessStreams(io, spec);
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...outputs };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order };
     const group = groupOf(spec);
     const host = this.#hostFor(order);
-    const step = new StepControl(host, signal);
+    const step = new StepControl(host, streams, signal);
     try {
-      for (const fd of Object.values(outputs)) giveTo(fd, spec);
       if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
       if (!step.isStarted) await host.stop();
-      closeSync(stdout.write);
-      closeSync(stderr.write);
-      await Promise.all(finished);
+      await streams.close();
       removeStubs(root, step.stubs.created);
       await group?.remove();
     }
@@ -120,19 +113,6 @@ function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
   return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
 }
 
-/** Else the step's own user could not open /dev/stdout. */
-function giveTo(fd: number, { uid, gid }: ProcessSpec): void {
-  try {
-    fchownSync(fd, uid, gid);
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
-    throw new BuildError('E_ID_NOT_MAPPED', `Cannot run as user ${uid}:${gid}: this build has no such id`, {
-      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
-      cause,
-    });
-  }
-}
-
 const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
 
 interface StepOutcome {
@@ -145,13 +125,15 @@ class StepControl {
   stubs: Stubs = { mounted: [], created: [] };
   isStarted = false;
   readonly #host: StepHost;
+  readonly #streams: ProcessStreams;
   readonly #signal: AbortSignal;
   #init: number | undefined;
   #status: ExitStatus | undefined;
   #failure: BuildError | undefined;
 
-  constructor(host: StepHost, signal: AbortSignal) {
+  constructor(host: StepHost, streams: ProcessStreams, signal: AbortSignal) {
     this.#host = host;
+    this.#streams = streams;
     this.#signal = signal;
   }
 
@@ -190,6 +172,9 @@ class StepControl {
       case 'built':
         this.stubs = report.stubs;
         return;
+      case 'started':
+        this.#streams.started(report, this.#init ?? 0);
+        return;
       case 'ended':
         this.#status = report.status;
         this.#kill();
@@ -216,14 +201,4 @@ class StepControl {
     }
     this.#init = undefined;
   }
-}
-
-/** Resolves when nobody holds the other end any more. */
-function readAll(fd: number, stream: 'stdout' | 'stderr', { onOutput }: SandboxIo): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = new Socket({ fd, readable: true, writable: false });
-    socket.on('data', (chunk: Buffer) => onOutput(stream, chunk));
-    socket.once('error', reject);
-    socket.once('close', () => resolve());
-  });
 }
