@@ -10,7 +10,9 @@ import type {
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
-import type { Descriptor, Digest } from './oci/index.ts';
+import type { FileDifference } from './layers/index.ts';
+import type { Descriptor, DiffId, Digest, JsonDifference } from './oci/index.ts';
+import type { UsageLine, Verified } from './store/index.ts';
 
 /** What every operation takes. */
 export interface SessionOptions {
@@ -155,6 +157,36 @@ export interface PushResult {
 export interface PruneResult {
   readonly removed: number;
   readonly freedBytes: number;
+}
+
+/** See `stateUsage`. Bytes on disk. */
+export interface StateUsage {
+  readonly root: string;
+  readonly lines: readonly UsageLine[];
+  /** By `prune`, and by `prune --all`. */
+  readonly freedBytes: number;
+  readonly freedByAllBytes: number;
+}
+
+/** See `verifyState`. */
+export type StateVerification = Verified;
+
+/** See `diffImages`. Pairs: of the first image, of the second. */
+export interface ImageDifferences {
+  readonly digests: readonly string[];
+  readonly manifest: readonly JsonDifference[];
+  readonly config: readonly JsonDifference[];
+  readonly layers: readonly LayerDifference[];
+}
+
+export interface LayerDifference {
+  /** From 0, the lowest. */
+  readonly index: number;
+  readonly createdBy: readonly [string | undefined, string | undefined];
+  /** undefined: that image has no such layer. */
+  readonly diffIds: readonly [DiffId | undefined, DiffId | undefined];
+  /** Empty where both are there: only the order of the tars, or the form of their headers. */
+  readonly files: readonly FileDifference[];
 }
 
 export interface InfoReport {

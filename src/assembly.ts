@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
@@ -11,12 +12,14 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
+  type NamespaceRung,
   overlayWorks,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
+  LayerCheck,
   LayerDirectories,
   type LayerLibrary,
   LayerWorkers,
@@ -24,7 +27,7 @@ import {
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
-import { openStore, type Store } from './store/index.ts';
+import { type FetchBlob, openStore, type Store, type StoreBase, type StoreDependencies } from './store/index.ts';
 
 declare const TSBUILD_VERSION: string | undefined;
 
@@ -65,15 +68,18 @@ export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? pro
 
 const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
 
+/** `isOffline`: nothing is fetched, also not what the store knows to lie in a registry. */
+type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?: boolean | undefined };
+
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: SessionOptions,
+  session: WorkspaceSession,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
-  const { store, library, directories, caches } = openRooms(root, session.env);
+  const { store, library, directories, caches } = openRooms(root, session);
   using sandbox = new BuiltinSandbox();
   const workspace: Workspace = {
     root,
@@ -108,13 +114,13 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, env: Environment): OpenRooms {
+function openRooms(root: string, session: WorkspaceSession): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
   const caches = cacheMounts(root, directories);
   let library: LayerLibrary | undefined;
-  const store = openStore(root, ({ paths, blobs, layerIndex }) => {
+  const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
     // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(env) || overlayWorks(paths.active);
+    const hasOverlay = !isInsideNamespace(session.env) || overlayWorks(paths.active);
     const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
     const snapshotter = new Snapshots(directories, layerIndex);
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
@@ -124,10 +130,22 @@ function openRooms(root: string, env: Environment): OpenRooms {
       decompress,
       removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options),
       removeCaches: (options) => caches.prune(options),
+      layerCheck: new LayerCheck(root, directories, layers),
+      measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
-  });
+  };
+  const store = openStore(root, connect, { fetchBlob: session.isOffline ? undefined : fetchingWith(session) });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
   return { store, library, directories, caches };
+}
+
+/** Brings layers that were left in their registries; connects when the first is asked for. */
+function fetchingWith(session: WorkspaceSession): FetchBlob {
+  let registry: Registry | undefined;
+  return (descriptor, origin) => {
+    registry ??= createRegistry(registryOptions(session, session));
+    return registry.open(descriptor, origin, { emit: session.emit, signal: session.signal });
+  };
 }
 
 const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
@@ -177,16 +195,18 @@ export interface DelegateOptions {
   readonly without?: readonly string[];
   /** What it reads from `SIDE_FD`. */
   readonly side?: Uint8Array | undefined;
+  /** Where steps will run; default: as if a step would have all. */
+  readonly rung?: NamespaceRung | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side }: DelegateOptions = {},
+  { env = {}, without = [], side, rung }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
   const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side, rung }) };
 }

@@ -33,6 +33,8 @@ export interface ResultOptions {
   readonly squash?: boolean | undefined;
   /** To the registries that the tags name. */
   readonly push?: boolean | undefined;
+  /** After success the cache is pruned, longest unused first, until the state directory fits in so many bytes. */
+  readonly keepStorageBytes?: number | undefined;
 }
 
 /** A directory or file of this machine that every RUN sees. */
@@ -46,7 +48,11 @@ export interface VolumeSpec {
 /** What RUN steps run in. */
 export interface SandboxOptions {
   readonly capabilities?: CapabilityChanges | undefined;
-  readonly sandbox?: Omit<SandboxSettings, 'capabilities'> | undefined;
+  readonly sandbox?: Omit<SandboxSettings, 'capabilities' | 'seccomp'> | undefined;
+  /** A file in Docker's format; default: Docker's default profile. */
+  readonly seccomp?: 'unconfined' | { readonly file: string } | undefined;
+  /** A RUN that takes longer fails. */
+  readonly timeoutMs?: number | undefined;
   /** RUN sees the proxy variables of `env`. */
   readonly httpProxy?: boolean | undefined;
   readonly volumes?: readonly VolumeSpec[] | undefined;

@@ -1,19 +1,40 @@
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import type { Environment } from './api.ts';
 import type { SandboxOptions, VolumeSpec } from './build-options.ts';
 import { BuildError, systemErrorCode } from './errors.ts';
-import { capabilitySet, type ProcessMount, type RunSettings } from './executor/index.ts';
+import {
+  capabilitySet,
+  type ProcessMount,
+  parseProfile,
+  type RunSettings,
+  type SandboxSettings,
+} from './executor/index.ts';
 import type { Node } from './graph/index.ts';
 
 /** What the options say of every RUN. Throws `E_USAGE`. */
 export function runSettingsOf(options: SandboxOptions, env: Environment): RunSettings {
-  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [] } = options;
+  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [], timeoutMs } = options;
   return {
-    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities) },
+    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities), seccomp: seccompOf(options) },
+    timeoutMs,
     proxyEnv: httpProxy === true ? proxiesOf(env) : [],
     mounts: volumes.map(volumeMount),
   };
+}
+
+function seccompOf({ seccomp }: SandboxOptions): SandboxSettings['seccomp'] {
+  if (seccomp === undefined || seccomp === 'unconfined') return seccomp;
+  let text: string;
+  try {
+    text = readFileSync(resolve(seccomp.file), 'utf8');
+  } catch (cause) {
+    throw new BuildError('E_USAGE', `Cannot read the seccomp profile "${seccomp.file}": ${reason(cause)}`, {
+      hint: 'Name a file: --security-opt seccomp=FILE',
+      cause,
+    });
+  }
+  return parseProfile(text);
 }
 
 const PROXY = /^(https?|ftp|no|all)_proxy$/i;

@@ -16,6 +16,7 @@ import {
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  type NamespaceRung,
   namedContextRoot,
   type RunSettings,
   SIDE_FD,
@@ -37,6 +38,7 @@ import {
   parseMeantPlatform,
   stepsOf,
 } from './graph/index.ts';
+import { layersToRead } from './layers-to-read.ts';
 import {
   type Descriptor,
   formatReference,
@@ -49,7 +51,9 @@ import {
 } from './oci/index.ts';
 import { type OutputRooms, writeOutputs } from './outputs.ts';
 import { parseContainerfiles, parseMountOption } from './parser/index.ts';
+import { keepWithin } from './prune.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
+import { chooseRung } from './rung.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 import { squashImage } from './squash.ts';
 import { unusedSecrets } from './unused-secrets.ts';
@@ -88,9 +92,11 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const pending = lookedUp?.missing ?? stepsOf(graph);
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
+      const rung = await chooseRung(options);
       await prefetch(graph, remote);
+      await workspace.store.bring(layersToRead(pending, { results: lookedUp?.results ?? new Map(), images }), options);
       const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
-      return await delegateBuild(pending, options, handOver);
+      return await delegateBuild(pending, options, { handOver, rung });
     }
 
     const competing =
@@ -105,6 +111,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
     const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
+    await keepWithin(options.keepStorageBytes, workspace, options);
     return summary(image, { descriptor, names, graph, results, start });
   });
 }
@@ -158,11 +165,16 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: Buil
 }
 
 /** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
-function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
+function delegateBuild(
+  pending: readonly Node[],
+  options: BuildOptions,
+  { handOver, rung }: { readonly handOver: Environment; readonly rung: NamespaceRung },
+): Promise<Delegated> {
   const secrets = readSecrets(pending, options);
   const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
-  if (secrets.size === 0) return delegate(options, { env: handOver, without });
+  if (secrets.size === 0) return delegate(options, { env: handOver, without, rung });
   return delegate(options, {
+    rung,
     env: { ...handOver, [SECRETS_FD]: String(SIDE_FD) },
     without,
     side: encodeSecrets(secrets),
@@ -182,8 +194,8 @@ async function removeStale(workspace: Workspace, { self, emit }: BuildOptions): 
 
 async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: BuildOptions): Promise<string[]> {
   const names = tags.map(parseLocalName);
-  if (names.length === 0) await store.images.add(image, { emit, signal });
-  for (const name of names) await store.images.write(image, name, { emit, signal });
+  if (names.length === 0) await store.images.add(image, { emit, signal, missing: 'reachable' });
+  for (const name of names) await store.images.write(image, name, { emit, signal, missing: 'reachable' });
   return names.map(formatReference);
 }
 

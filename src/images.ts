@@ -10,7 +10,7 @@ import type {
 } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { parseDestination, sinkFor } from './destinations.ts';
-import { BuildError } from './errors.ts';
+import { BuildError, type ErrorCode } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import {
   choosePlatform,
@@ -54,19 +54,28 @@ export const pull = (name: string, options: PullOptions): Promise<PullResult> =>
 export interface Sources {
   readonly workspace: Workspace;
   readonly session: SessionOptions & RegistryAccess;
+  /** Layers stay in the registry until somebody reads them. */
+  readonly isLazy?: boolean | undefined;
 }
 
 /**
  * The registry's newest, kept in the store. What is there for one platform only is taken as it is, as docker and buildah
  * do (a build's lint and `pull` warn); an index without the platform is `E_NO_PLATFORM`.
  */
-export async function pullImage(name: string, platform: Platform, { workspace, session }: Sources): Promise<Image> {
+export async function pullImage(
+  name: string,
+  platform: Platform,
+  { workspace, session, isLazy }: Sources,
+): Promise<Image> {
   const ref = parseReference(name);
   const { emit, signal } = session;
   const remote = await workspace.registry(session).resolve(ref, platform, { emit, signal });
-  await workspace.store.images.write(remote, ref, { emit, signal });
+  const missing = isLazy ? ref : 'fetched';
+  await workspace.store.images.write(remote, ref, { emit, signal, missing });
   return workspace.store.images.open(remote.descriptor.digest);
 }
+
+const RECOVERABLE: ReadonlySet<ErrorCode> = new Set(['E_NO_PLATFORM', 'E_CORRUPT_STORE', 'E_DIGEST_MISMATCH']);
 
 /**
  * undefined: the store has no image of that name for the platform. A name stands for the image of one platform there, that
@@ -81,7 +90,8 @@ export async function lookupStored(
   try {
     return stored && (await images.resolve(stored, platform));
   } catch (error) {
-    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return undefined;
+    // What is damaged or lost can be had again where it came from.
+    if (error instanceof BuildError && RECOVERABLE.has(error.code)) return undefined;
     throw error;
   }
 }
@@ -150,6 +160,7 @@ export const push = (
     const image = await workspace.store.images.find(name);
     if (await isUnreadable(image, workspace, options.env)) return delegate(options);
     const { emit, signal } = options;
+    if (target.kind !== 'registry') await workspace.store.bring(image.layers, { signal });
     const ready = await portable(image, workspace, options.format ?? formatOf(image));
     const written = await sinkFor(target, { workspace, session: options }).write(ready, target.ref, { emit, signal });
     return { destination: target.text, manifest: written.digest };

@@ -14,6 +14,7 @@ export {
   systemErrorCode,
 } from './errors.ts';
 export type { BuildEvent, EventSink, StepSummary } from './events.ts';
+export { diffImages } from './image-diff.ts';
 export { inspectImage, listImages, pull, push, removeImages, tagImage } from './images.ts';
 export { importRootfs } from './import-rootfs.ts';
 export { info } from './info.ts';
@@ -21,3 +22,4 @@ export { load } from './load.ts';
 export { login, logout } from './logins.ts';
 export { codeFrame, parseDuration, splitCsv } from './parser/index.ts';
 export { prune } from './prune.ts';
+export { stateUsage, verifyState } from './state-directory.ts';

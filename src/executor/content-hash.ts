@@ -45,7 +45,7 @@ interface Memory {
 function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown[] {
   const { stat } = entry;
   const path = hostPath(root, entry.path);
-  const owner = root.keepsOwners ? [Number(stat.uid), Number(stat.gid)] : [];
+  const owner = root.keepsOwners ? [stat.uid, stat.gid] : [];
   const xattrs = [...memory.hasher.xattrs(path, stat)].map(([name, value]) => [
     name,
     Buffer.from(value).toString('hex'),
@@ -55,16 +55,16 @@ function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown
     content: kind === 'file' ? shortened(`${content[0]}`) : content.length === 0 ? '' : shortHash(`${content[0]}`),
     attributes: xattrs.length === 0 ? '' : shortHash(JSON.stringify(xattrs)),
   });
-  return [kind, entry.relative, Number(stat.mode), ...owner, xattrs, ...content];
+  return [kind, entry.relative, stat.mode, ...owner, xattrs, ...content];
 }
 
 function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): [string, ...unknown[]] {
   const { stat } = entry;
   if (stat.isSymbolicLink()) return ['link', readSourceLink(root, entry.path)];
   if (stat.isDirectory()) return [entry.isParent ? 'parent' : 'directory'];
-  if (!stat.isFile()) return ['special', Number(stat.rdev)];
-  if (stat.nlink > 1n) {
-    const inode = `${stat.dev}:${stat.ino}`;
+  if (!stat.isFile()) return ['special', stat.rdev];
+  if (stat.nlink > 1) {
+    const { inode } = stat;
     const first = inodes.get(inode);
     if (first !== undefined) return ['hardlink', first];
     inodes.set(inode, `${position}/${entry.relative}`);

@@ -45,7 +45,7 @@ export function listFiles(sources: readonly SelectedSource[], prints: readonly F
     for (const { path, stat } of copiedEntries(source)) {
       const { content = '', attributes = '' } = prints[lines.length] ?? {};
       const owner = source.root.keepsOwners ? `${stat.uid}:${stat.gid}` : '';
-      lines.push({ path, facts: `${content} ${Number(stat.mode).toString(8)} ${owner} ${attributes}` });
+      lines.push({ path, facts: `${content} ${stat.mode.toString(8)} ${owner} ${attributes}` });
     }
   }
   return (lines.length > MOST_LINES ? folded(lines) : lines).map(textOf);

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import type { IgnoreFile } from '../parser/index.ts';
+import { FileStat } from './file-stat.ts';
 import { followLinks } from './follow-links.ts';
 
 /** Where COPY reads from: the context, or a stage or image that is mounted read-only. */
@@ -15,16 +16,16 @@ export interface SourceRoot {
   /** Files of a stage or image keep their numeric owners; files of a context belong to root. */
   readonly keepsOwners: boolean;
   /** A file's extended attributes, where something remembers them; else they are read. */
-  readonly xattrsOf?: ((file: string, stat: BigIntStats) => ReadonlyMap<string, Uint8Array>) | undefined;
+  readonly xattrsOf?: ((file: string, stat: FileStat) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
 
 export const hostPath = (root: SourceRoot, path: string): string =>
   path === '' ? root.directory : `${root.directory}/${path}`;
 
 /** `path` is relative and clean, its directories resolved. undefined: nothing there. */
-export function statSource(root: SourceRoot, path: string): BigIntStats | undefined {
+export function statSource(root: SourceRoot, path: string): FileStat | undefined {
   try {
-    return lstatSync(hostPath(root, path), { bigint: true });
+    return new FileStat(lstatSync(hostPath(root, path), { bigint: true }));
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

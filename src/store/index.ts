@@ -22,5 +22,8 @@ export type { Lease } from './leases.ts';
 export { OciArchiveSink } from './oci-archive.ts';
 export { OciLayout, type OciLayoutOptions } from './oci-layout.ts';
 export type { StorePaths } from './paths.ts';
+export type { FetchBlob, Origin } from './remote-blobs.ts';
 export { openStore, type Store, type StoreBase, type StoreDependencies } from './store.ts';
 export type { TagRecord } from './tags.ts';
+export type { UsageLine } from './usage.ts';
+export type { Problem, Verified } from './verify.ts';

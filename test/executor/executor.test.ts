@@ -61,6 +61,7 @@ function machine(run: Run = async () => 0) {
     snapshotter: { name: 'directory', prepare: snapshot, view: snapshot },
     find: async (diffId) => layers.get(diffId),
     commitTar: async (tar) => keep(await collect(tar)),
+    importTar: async (tar) => keep(await collect(tar)),
     compressed: async (layer) => layer,
     view: async () => memoryView({}),
   };
@@ -210,7 +211,9 @@ it('says why a step is not taken from the cache', async () => {
   await executeSteps(target, options());
   writeFileSync(join(directory, 'file'), '22');
   await executeSteps(target, options());
-  const reasons = recorder.events.flatMap((event) => (event.type === 'step.miss' && !event.isExpected ? event.reason : []));
+  const reasons = recorder.events.flatMap((event) =>
+    event.type === 'step.miss' && !event.isExpected ? event.reason : [],
+  );
   expect(reasons).toEqual(['1 file changed (file content)', 'the step before it has another result']);
 });
 

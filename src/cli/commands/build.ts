@@ -200,7 +200,8 @@ function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void 
   }
 }
 
-const COMMAND_NAMES = 'pull push load images tag rmi inspect import login logout prune info version help'.split(' ');
+const COMMAND_NAMES =
+  'pull push load images tag rmi inspect diff import login logout prune store info version help'.split(' ');
 
 /** `tsbuild imags` would be a build of the context "imags"; where there is no such directory, a command was meant. */
 function rejectMistypedCommand(directory: string): void {

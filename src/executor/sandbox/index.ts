@@ -5,8 +5,16 @@
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
-export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand, SIDE_FD } from './namespace.ts';
+export {
+  enterNamespace,
+  isInsideNamespace,
+  type NamespaceOptions,
+  procInNamespace,
+  type SelfCommand,
+  SIDE_FD,
+} from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
+export { climb, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
 export type {
   Availability,
   ExitStatus,
@@ -17,6 +25,7 @@ export type {
   SandboxIo,
   SandboxResult,
 } from './sandbox.ts';
+export { parseProfile, type SeccompProfile } from './seccomp/index.ts';
 export type { HostEntry, ResolverSettings, SandboxSettings, Ulimit } from './settings.ts';
 export { dieWithParent, tryLock } from './syscalls.ts';
 export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';

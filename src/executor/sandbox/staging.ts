@@ -1,4 +1,14 @@
-import { chmodSync, closeSync, existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { ProcessSpec } from './sandbox.ts';
 import { cloneTree, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
 
@@ -17,7 +27,7 @@ export const STAGED = {
   dev: `${STAGING}/dev`,
 } as const;
 
-/** Docker's and BuildKit's lists (containerfile-reference 6.1). */
+/** The lists of Docker 28 (containerfile-reference 6.1). */
 const MASKED_PROC = [
   'acpi',
   'asound',
@@ -47,6 +57,7 @@ export function stageKernelTrees(network: ProcessSpec['network'], shmSizeBytes =
     name,
     fd: cloneTree(`/dev/${name}`),
   }));
+  const isUnified = hasUnifiedCgroups();
   // A sysfs shows the devices of one network namespace, so it has to be mounted in it.
   if (network === 'none') mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
   const sys = cloneTree('/sys');
@@ -56,8 +67,35 @@ export function stageKernelTrees(network: ProcessSpec['network'], shmSizeBytes =
   place(sys, STAGED.sys);
   stageDevices(devices, shmSizeBytes);
   restrictProc();
-  MASKED_SYS.map((name) => `${STAGED.sys}/${name}`).forEach(mask);
+  [...MASKED_SYS, ...thermalThrottles()].map((name) => `${STAGED.sys}/${name}`).forEach(mask);
+  stageCgroups(isUnified);
   setReadOnly(STAGED.sys);
+}
+
+/** linux/magic.h */
+const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+const hasUnifiedCgroups = (): boolean =>
+  existsSync('/sys/fs/cgroup') && statfsSync('/sys/fs/cgroup').type === CGROUP2_SUPER_MAGIC;
+
+/** They tell other containers' load. */
+function thermalThrottles(): readonly string[] {
+  const cpus = 'devices/system/cpu';
+  if (!existsSync(`${STAGED.sys}/${cpus}`)) return [];
+  const names = readdirSync(`${STAGED.sys}/${cpus}`).filter((name) => /^cpu\d+$/.test(name));
+  return names.map((name) => `${cpus}/${name}/thermal_throttle`);
+}
+
+/** Programs look up their limits here: they see the build's own group, where there is one hierarchy, and otherwise nothing. */
+function stageCgroups(isUnified: boolean): void {
+  const target = `${STAGED.sys}/fs/cgroup`;
+  if (!existsSync(target)) return;
+  try {
+    if (!isUnified) return mask(target);
+    mount({ source: 'cgroup', target, type: 'cgroup2', flags: SAFE | MS.readOnly });
+  } catch {
+    mask(target);
+  }
 }
 
 /** Docker's and BuildKit's. */

@@ -5,6 +5,7 @@ import { type Init, startInit } from './init.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus, ProcessSpec } from './sandbox.ts';
+import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import {
   becomeUser,
@@ -12,6 +13,7 @@ import {
   CLONE,
   chdir,
   forbidNewPrivileges,
+  joinSessionKeyring,
   MS,
   mount,
   sethostname,
@@ -38,7 +40,10 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     report({ kind: 'built', stubs: buildRootfs(order) });
     enterRootfs();
     limitCapabilities(last, order.spec.settings?.capabilities);
+    ownKeyring(order);
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
+    // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
+    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
     report({ kind: 'ended', status: await execute(order) });
   } catch (error) {
     report(describe(error));
@@ -51,10 +56,31 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
 function isolate({ network, hostname }: ProcessSpec): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
   unshare(network === 'none' ? own | CLONE.net : own);
+  unshareCgroups();
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
   sethostname(hostname);
   if (network === 'none') bringLoopbackUp();
+}
+
+/** Paths of /proc/self/cgroup begin at the build's own. */
+function unshareCgroups(): void {
+  try {
+    unshare(CLONE.cgroup);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EINVAL') throw error; // a kernel without cgroups
+  }
+}
+
+/** Keys of the user's session are not for the step. With a filter, it can reach no key anyway. */
+function ownKeyring({ filter }: StepOrder): void {
+  try {
+    joinSessionKeyring();
+  } catch (error) {
+    // a kernel without keys, a container that refuses them, or a user who has too many
+    const isHarmless = ['ENOSYS', 'EPERM', 'EACCES'].includes(systemErrorCode(error) ?? '');
+    if (!isHarmless && filter === undefined) throw error;
+  }
 }
 
 function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {

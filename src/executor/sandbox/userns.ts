@@ -6,10 +6,11 @@ import type { Mount } from '../../layers/index.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent, limitOpenFiles } from './syscalls.ts';
+import { closeAllOnExec, createPipe, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -49,13 +50,15 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     dieWithParent();
     closeAllOnExec();
     limitOpenFiles(MAX_OPEN_FILES);
+    forbidCores();
+    const filter = stepFilter(spec.settings);
     const stdout = createPipe();
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
     const outputs = { stdout: stdout.write, stderr: stderr.write };
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, ...files, ...outputs };
+    const order: StepOrder = { spec, root, filter, ...files, ...outputs };
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
     try {
@@ -77,8 +80,10 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #hostFor(order: StepOrder): StepHost {
-    const hasLimits = (order.spec.settings?.ulimits ?? []).length > 0;
-    return hasLimits ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    const { ulimits = [], seccomp } = order.spec.settings ?? {};
+    // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
+    const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
+    return isForeign || ulimits.length > 0 ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -155,7 +160,10 @@ class StepControl {
     }
     if (this.#signal.aborted) throw cancelled();
     if (this.#failure) throw this.#failure;
-    if (!this.#status) throw new BuildError('E_SANDBOX', 'The sandbox ended before the step did');
+    if (!this.#status)
+      throw new BuildError('E_SANDBOX', 'The sandbox ended before the step did', {
+        hint: 'If you gave it --security-opt seccomp=FILE, the profile may refuse what starting a program needs',
+      });
     return { status: this.#status, stubs: this.stubs };
   }
 
