@@ -37,6 +37,7 @@ export interface RegistryAccess {
 
 export type {
   CacheOptions,
+  CacheTarget,
   ImageOptions,
   OutputSpec,
   PullPolicy,

@@ -17,6 +17,7 @@ export { DockerArchiveSink } from './docker-archive.ts';
 export type { Pruned, PruneOptions, RemoveLayerDirectory } from './gc.ts';
 export type { Decompress } from './image-reader.ts';
 export type { ImageListing, ImageStore, Removed } from './images.ts';
+export { type CarriedCache, ImportedCache } from './imported-cache.ts';
 export type { DiskLayerIndex } from './layer-index.ts';
 export type { Lease } from './leases.ts';
 export { OciArchiveSink } from './oci-archive.ts';
