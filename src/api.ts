@@ -38,6 +38,7 @@ export interface RegistryAccess {
 export type {
   CacheOptions,
   ImageOptions,
+  IsolationOptions,
   OutputSpec,
   PullPolicy,
   ResultOptions,

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import type { Delegated, Environment, IsolationOptions, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
-  BuiltinSandbox,
   CacheMounts,
+  chooseSandbox,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
@@ -15,6 +15,7 @@ import {
   type NamespaceRung,
   overlayWorks,
   procInNamespace,
+  type StepSandbox,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
@@ -39,7 +40,7 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
-  readonly sandbox: BuiltinSandbox;
+  readonly sandbox: StepSandbox;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
   /** Copies a directory of a root to a path where nothing is. */
@@ -71,14 +72,15 @@ const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: SessionOptions,
+  session: SessionOptions & IsolationOptions,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox({ proc: procInNamespace(session.env) });
+  const { isolation, runtime: program, env } = session;
+  using sandbox = chooseSandbox({ isolation, program, path: env.PATH, proc: procInNamespace(env) });
   const workspace: Workspace = {
     root,
     store,

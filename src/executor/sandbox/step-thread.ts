@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
+import { runBundle } from './oci/run-bundle.ts';
 import { lookupProgram } from './program.ts';
-import { buildRootfs, enterRootfs } from './rootfs.ts';
-import type { ExitStatus, ProcessSpec } from './sandbox.ts';
+import { buildRootfs, enterRootfs, moveRootfs } from './rootfs.ts';
+import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import {
@@ -32,19 +33,16 @@ type Report = (message: StepReport) => void;
 export async function runStep(order: StepOrder, report: Report): Promise<void> {
   let init: Init | undefined;
   try {
-    isolate(order.spec);
+    isolate(order);
     init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
-    enterRootfs();
-    limitCapabilities(last, order.spec.settings?.capabilities);
-    ownKeyring(order);
-    if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
-    // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
-    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    report({ kind: 'ended', status: await execute(order, last) });
+    if (order.bundle) {
+      moveRootfs(order.bundle);
+      report({ kind: 'ended', status: await runBundle(order, order.bundle) });
+    } else report({ kind: 'ended', status: await runHere(order, last) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -53,10 +51,20 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   report({ kind: 'gone' });
 }
 
-function isolate({ network, hostname }: ProcessSpec): void {
+function runHere(order: StepOrder, lastCapability: number): Promise<ExitStatus> {
+  enterRootfs();
+  limitCapabilities(lastCapability, order.spec.settings?.capabilities);
+  ownKeyring(order);
+  if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
+  // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
+  if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
+  return execute(order, lastCapability);
+}
+
+function isolate({ spec: { network, hostname }, bundle }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
   unshare(network === 'none' ? own | CLONE.net : own);
-  unshareCgroups();
+  if (!bundle) unshareCgroups(); // a runtime looks for its own group in the host's tree
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
   sethostname(hostname);

@@ -5,6 +5,7 @@ import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
+import type { OciRuntime } from './oci/runtime.ts';
 import { probeNamespace } from './probe.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { stepFilter } from './step-filter.ts';
@@ -21,6 +22,8 @@ export interface BuiltinSandboxOptions {
   readonly worker?: URL | undefined;
   /** Of the steps; see `procInNamespace`. Default: `own`. */
   readonly proc?: 'own' | 'container' | undefined;
+  /** What runs the steps instead, if anything. */
+  readonly runtime?: OciRuntime | undefined;
 }
 
 /**
@@ -28,8 +31,9 @@ export interface BuiltinSandboxOptions {
  * `enterNamespace` only. Each step has a thread for itself; one spare is kept ready, because starting it takes 40 ms.
  */
 export class BuiltinSandbox implements Sandbox, Disposable {
-  readonly name = 'builtin';
+  readonly name: string;
   readonly #entry: URL;
+  readonly #runtime: OciRuntime | undefined;
   readonly #proc: 'own' | 'container';
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
@@ -38,6 +42,8 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   constructor(options: BuiltinSandboxOptions = {}) {
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
     this.#proc = options.proc ?? 'own';
+    this.#runtime = options.runtime;
+    this.name = options.runtime === undefined ? 'builtin' : 'oci';
   }
 
   /** Says how many steps will be run, and starts the thread of the first one already. */
@@ -57,13 +63,14 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     limitOpenFiles(MAX_OPEN_FILES);
     forbidCores();
     const filter = stepFilter(spec.settings);
+    await using bundle = await this.#runtime?.createBundle(spec);
     const stdout = createPipe();
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
     const outputs = { stdout: stdout.write, stderr: stderr.write };
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...outputs };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, bundle: bundle?.bundle, ...files, ...outputs };
     const group = groupOf(spec);
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
