@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import type { Delegated, Environment, IsolationOptions, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
 import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
-  BuiltinSandbox,
   CacheMounts,
+  chooseSandbox,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
@@ -17,6 +17,7 @@ import {
   type NetworkRequest,
   overlayWorks,
   procInNamespace,
+  type StepSandbox,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
@@ -41,7 +42,7 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
-  readonly sandbox: BuiltinSandbox;
+  readonly sandbox: StepSandbox;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
   /** Copies a directory of a root to a path where nothing is. */
@@ -76,18 +77,16 @@ type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?:
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: WorkspaceSession,
+  session: WorkspaceSession & IsolationOptions,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = stateDirectory(session);
   const { store, library, directories, caches } = openRooms(root, session);
-  using sandbox = new BuiltinSandbox({
-    proc: procInNamespace(session.env),
-    network: uidOf(session.env) === 0 ? 'host' : 'private',
-    path: session.env.PATH,
-  });
+  const { isolation, runtime: program, env } = session;
+  const network = uidOf(env) === 0 ? 'host' : 'private';
+  using sandbox = chooseSandbox({ isolation, program, network, path: env.PATH, proc: procInNamespace(env) });
   const workspace: Workspace = {
     root,
     store,
