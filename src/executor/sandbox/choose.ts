@@ -1,4 +1,5 @@
 import { BuildError } from '../../errors.ts';
+import type { NetworkRequest } from './network/index.ts';
 import { OciSandbox } from './oci/sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
 import { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
@@ -16,8 +17,8 @@ export interface SandboxChoice extends BuiltinSandboxOptions {
 }
 
 export interface StepSandbox extends Sandbox, Disposable {
-  /** Says how many steps will be run. */
-  expect(steps: number): void;
+  /** Says how many steps will be run, and most of them in which network. */
+  expect(steps: number, network?: Pick<NetworkRequest, 'mode' | 'helper'>): void;
 }
 
 /** The one place that knows which sandboxes there are. */

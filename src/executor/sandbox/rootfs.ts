@@ -27,14 +27,15 @@ export interface RootfsPlan {
   readonly hosts: string;
   /** `container`: the step has the /proc that the namespace has (rung e). */
   readonly proc: 'own' | 'container';
-  /** An OCI runtime runs the step, and mounts /proc, /sys and /dev. */
+  readonly hasOwnNetwork: boolean;
+  /** An OCI runtime runs the step, and mounts /proc and /dev. */
   readonly bundle?: Bundle | undefined;
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts, proc, bundle }: RootfsPlan): Stubs {
-  if (bundle) stageForRuntime(spec.network);
-  else stageKernelTrees({ proc, network: spec.network, shmSizeBytes: spec.settings?.shmSizeBytes });
+export function buildRootfs({ spec, root, resolvConf, hosts, proc, hasOwnNetwork, bundle }: RootfsPlan): Stubs {
+  if (bundle) stageForRuntime(hasOwnNetwork);
+  else stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes: spec.settings?.shmSizeBytes });
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
 import { runBundle } from './oci/run-bundle.ts';
+import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs, moveRootfs } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
@@ -14,6 +14,7 @@ import {
   CLONE,
   chdir,
   forbidNewPrivileges,
+  joinNetwork,
   joinSessionKeyring,
   MS,
   mount,
@@ -39,10 +40,11 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     await init.ready;
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
-    if (order.bundle) {
-      moveRootfs(order.bundle);
-      report({ kind: 'ended', status: await runBundle(order, order.bundle) });
-    } else report({ kind: 'ended', status: await runHere(order, last) });
+    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
+    const { bundle } = order;
+    if (bundle) moveRootfs(bundle);
+    const status = await (bundle ? runBundle(order, bundle) : runHere(order, last, onStarted));
+    report({ kind: 'ended', status });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -51,24 +53,25 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   report({ kind: 'gone' });
 }
 
-function runHere(order: StepOrder, lastCapability: number): Promise<ExitStatus> {
+function runHere(order: StepOrder, last: number, onStarted: (started: StartedProgram) => void): Promise<ExitStatus> {
   enterRootfs();
-  limitCapabilities(lastCapability, order.spec.settings?.capabilities);
+  limitCapabilities(last, order.spec.settings?.capabilities);
   ownKeyring(order);
   if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
   // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
   if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-  return execute(order, lastCapability);
+  return execute(order, last, onStarted);
 }
 
-function isolate({ spec: { network, hostname }, bundle }: StepOrder): void {
+function isolate({ spec, hasOwnNetwork, networkNamespace, bundle }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
-  unshare(network === 'none' ? own | CLONE.net : own);
+  if (networkNamespace !== undefined) joinNetwork(networkNamespace);
+  unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
   if (!bundle) unshareCgroups(); // a runtime looks for its own group in the host's tree
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
-  sethostname(hostname);
-  if (network === 'none') bringLoopbackUp();
+  sethostname(spec.hostname);
+  if (hasOwnNetwork) bringLoopbackUp();
 }
 
 /** Paths of /proc/self/cgroup begin at the build's own. */
@@ -93,9 +96,9 @@ function ownKeyring({ filter }: StepOrder): void {
 
 /** Becomes the step's user and starts its program, in the root and with the bounding set of the calling thread. */
 export function execute(
-  { spec, stdout, stderr }: Pick<StepOrder, 'spec' | 'stdout' | 'stderr'>,
+  { spec, ...streams }: Pick<StepOrder, 'spec'> & StepStreams,
   last: number,
-  onStart?: (pid: number) => void,
+  onStarted: (started: StartedProgram) => void,
 ): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
@@ -106,20 +109,10 @@ export function execute(
   } catch (error) {
     return Promise.resolve(notStarted(`cannot enter the working directory "${spec.cwd}": ${systemErrorCode(error)}`));
   }
-  const [name = '', ...args] = spec.argv;
-  const program = lookupProgram(name, spec.env);
+  const program = lookupProgram(spec.argv[0] ?? '', spec.env);
   if ('reason' in program) return Promise.resolve(notStarted(program.reason));
   limitProcess(spec.settings?.ulimits ?? []);
-  return new Promise((resolve) => {
-    // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
-    const options = { argv0: name, env: { ...spec.env }, detached: true };
-    const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
-    if (child.pid !== undefined) onStart?.(child.pid);
-    child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
-    child.once('exit', (code, signal) =>
-      resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
-    );
-  });
+  return runProgram({ path: program.path, argv: spec.argv, env: spec.env, streams, onStarted });
 }
 
 /** What a step that could not be set up reports. */

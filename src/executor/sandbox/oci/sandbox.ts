@@ -5,10 +5,9 @@ import type { ProcessSpec } from '../sandbox.ts';
 import { BuiltinSandbox, type BuiltinSandboxOptions } from '../userns.ts';
 import { findRuntimes, isExecutable, type OciRuntime, openBundle } from './runtime.ts';
 
-export interface OciOptions extends Pick<BuiltinSandboxOptions, 'worker'> {
+export interface OciOptions extends Omit<BuiltinSandboxOptions, 'runtime'> {
   /** A program by its path, or by its name in $PATH; default: the first of crun, runc and youki that works. */
   readonly program?: string | undefined;
-  readonly path?: string | undefined;
 }
 
 /**
@@ -17,7 +16,7 @@ export interface OciOptions extends Pick<BuiltinSandboxOptions, 'worker'> {
  */
 export class OciSandbox extends BuiltinSandbox {
   constructor(options: OciOptions = {}) {
-    super({ worker: options.worker, runtime: new ProbedRuntime(options) });
+    super({ ...options, runtime: new ProbedRuntime(options) });
   }
 }
 
