@@ -7,6 +7,7 @@ import { BuildError } from './errors.ts';
 import {
   BuiltinSandbox,
   CacheMounts,
+  ChrootSandbox,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
@@ -15,8 +16,10 @@ import {
   type NamespaceRung,
   overlayWorks,
   procInNamespace,
+  type Sandbox,
 } from './executor/index.ts';
 import {
+  ChosenSnapshotter,
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
@@ -39,7 +42,10 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
-  readonly sandbox: BuiltinSandbox;
+  /** What steps run in; another one after `useChroot`. */
+  readonly sandbox: Sandbox;
+  /** From here on steps run in this process, without namespaces, in roots that are copies (rung d). */
+  useChroot(): void;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
   /** Copies a directory of a root to a path where nothing is. */
@@ -77,14 +83,20 @@ export async function withWorkspace<T>(
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
-  const { store, library, directories, caches } = openRooms(root, session.env);
+  let isChroot = false;
+  const { store, library, directories, caches } = openRooms(root, { env: session.env, isChroot: () => isChroot });
   using sandbox = new BuiltinSandbox({ proc: procInNamespace(session.env) });
   const workspace: Workspace = {
     root,
     store,
     library,
     workers: directories.workers,
-    sandbox,
+    get sandbox() {
+      return isChroot ? new ChrootSandbox() : sandbox;
+    },
+    useChroot: () => {
+      isChroot = true;
+    },
     registry: (access) =>
       createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),
     caches,
@@ -95,7 +107,7 @@ export async function withWorkspace<T>(
     removeStale: () => directories.removeStale(),
     expectRuns: (steps) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps);
+      if (!isChroot) sandbox.expect(steps);
     },
   };
   return await store.withLease(async () => {
@@ -112,15 +124,21 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, env: Environment): OpenRooms {
+interface RoomOptions {
+  readonly env: Environment;
+  readonly isChroot: () => boolean;
+}
+
+function openRooms(root: string, { env, isChroot }: RoomOptions): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
-  const caches = cacheMounts(root, directories);
+  const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
   const store = openStore(root, ({ paths, blobs, layerIndex }) => {
-    // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(env) || overlayWorks(paths.active);
-    const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
-    const snapshotter = new Snapshots(directories, layerIndex);
+    const snapshotter = new ChosenSnapshotter(() => {
+      // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
+      const hasOverlay = !isChroot() && (!isInsideNamespace(env) || overlayWorks(paths.active));
+      return new (hasOverlay ? OverlaySnapshotter : DirectorySnapshotter)(directories, layerIndex);
+    });
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
     return {
@@ -136,9 +154,10 @@ function openRooms(root: string, env: Environment): OpenRooms {
   return { store, library, directories, caches };
 }
 
-const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
+const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
   new CacheMounts({
     root: join(root, 'cache-mounts'),
+    isMoved,
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
     measure: (path) => directories.measure(path),

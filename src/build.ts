@@ -85,15 +85,19 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
     const { images } = bases;
     const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings };
-    const executor = executorOptions(options, rooms);
+    let executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
       const rung = await chooseRung(options);
-      await prefetch(graph, remote);
-      const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
-      return await delegateBuild(pending, options, { handOver, rung });
+      if (rung.isolation === 'namespaces') {
+        await prefetch(graph, remote);
+        const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
+        return await delegateBuild(pending, options, { handOver, rung });
+      }
+      workspace.useChroot();
+      executor = executorOptions(options, { ...rooms, secrets: readSecrets(pending, options) });
     }
 
     const competing =

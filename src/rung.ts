@@ -1,13 +1,12 @@
 import type { SessionOptions } from './api.ts';
 import { BuildError } from './errors.ts';
-import { climb, describeDescent, type NamespaceRung } from './executor/index.ts';
+import { climb, describeDescent, type Rung } from './executor/index.ts';
 
 /** Where steps will run on this machine, said in one line where it is not the first rung. Throws `E_NO_USERNS`, `E_NO_SUBUID`. */
-export async function chooseRung({ emit }: SessionOptions): Promise<NamespaceRung> {
+export async function chooseRung({ emit }: SessionOptions): Promise<Rung> {
   const ladder = await climb();
   const { chosen, failure } = ladder;
-  if (chosen?.isolation !== 'namespaces')
-    throw failure ?? new BuildError('E_NO_USERNS', 'Steps cannot run on this machine');
+  if (chosen === undefined) throw failure ?? new BuildError('E_NO_USERNS', 'Steps cannot run on this machine');
   const message = describeDescent(ladder);
   if (message !== undefined) emit({ type: 'info', message });
   return chosen;

@@ -5,6 +5,7 @@
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
+export { ChrootSandbox, type ChrootSandboxOptions } from './chroot.ts';
 export {
   enterNamespace,
   isInsideNamespace,

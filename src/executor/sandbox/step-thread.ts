@@ -83,7 +83,11 @@ function ownKeyring({ filter }: StepOrder): void {
   }
 }
 
-function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
+/** Becomes the step's user and starts its program, in the root and with the bounding set of the calling thread. */
+export function execute(
+  { spec, stdout, stderr }: Pick<StepOrder, 'spec' | 'stdout' | 'stderr'>,
+  onStart?: (pid: number) => void,
+): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
   try {
@@ -99,6 +103,7 @@ function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
     // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
     const options = { argv0: name, env: { ...spec.env }, detached: true };
     const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
+    if (child.pid !== undefined) onStart?.(child.pid);
     child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
     child.once('exit', (code, signal) =>
       resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
@@ -106,7 +111,8 @@ function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
   });
 }
 
-function describe(error: unknown): StepReport {
+/** What a step that could not be set up reports. */
+export function describe(error: unknown): StepReport {
   if (error instanceof BuildError)
     return { kind: 'failed', code: error.code, message: error.message, hint: error.hint, fields: error.fields };
   const reason = error instanceof Error ? error.message : String(error);
