@@ -1,18 +1,26 @@
-import { closeSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, linkSync, lstatSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import type { DirectoryChain } from './chain.ts';
 import { copyNode, finishDirectory } from './copy-node.ts';
 import { implicitDirectory, join } from './layer-tree.ts';
 import type { RootEntry } from './root-view.ts';
 
+export interface CopyOptions {
+  /** The directory of the merged tree to copy; default: its root. */
+  readonly top?: string | undefined;
+  /**
+   * The copy is to be changed and then compared (`diffInto`): names of one file become files of their own, as they do in an
+   * overlay as soon as one of them is written to, and `TARGET.directories` says which directory is which.
+   */
+  readonly isForDiff?: boolean | undefined;
+}
+
 /**
- * Copies the merged tree of a chain, or what it has at the directory `part`, to `target`. Names of one file become files of their
- * own, as they do in an overlay as soon as one of them is written to. Returns a moment on the filesystem's clock (ctime, ns):
- * what has a later ctime was changed afterwards, which no tool can hide. Of a whole
- * chain, `TARGET.directories` says which directory is which.
+ * Copies the merged tree of a chain to `target`. Returns a moment on the filesystem's clock (ctime, ns): what has a later
+ * ctime was changed afterwards, which no tool can hide.
  */
-export function copyChain(chain: DirectoryChain, target: string, part?: string): bigint {
-  const top = part ?? '';
+export function copyChain(chain: DirectoryChain, target: string, { top = '', isForDiff = false }: CopyOptions): bigint {
+  const firstNames = new Map<string, string>();
   const directories: RootEntry[] = [];
   const pending = [top];
   const targetOf = (path: string): string => joinPath(target, path.slice(top.length));
@@ -20,17 +28,37 @@ export function copyChain(chain: DirectoryChain, target: string, part?: string):
     const found = chain.tree.lookup(path);
     if (!found && path !== '') continue;
     const entry = found?.entry ?? implicitDirectory('');
-    copyNode(found ? chain.sourceOf(found) : '', targetOf(path), entry);
+    const source = found ? chain.sourceOf(found) : '';
+    const first = isForDiff || !found ? undefined : otherName(source, { target: targetOf(path), entry, firstNames });
+    if (first !== undefined) linkSync(first, targetOf(path));
+    else copyNode(source, targetOf(path), entry);
     if (entry.type !== 'directory') continue;
     directories.push({ ...entry, path });
     for (const name of chain.tree.list(path)) pending.push(join(path, name));
   }
-  if (part === undefined) {
+  if (isForDiff) {
     const identities = directories.map(({ path }) => [path, inodeOf(targetOf(path))] as const);
     writeFileSync(identitiesOf(target), JSON.stringify(identities));
   }
   for (const entry of directories.reverse()) finishDirectory(targetOf(entry.path), entry);
   return nextTick(`${target}.tick`);
+}
+
+interface Naming {
+  readonly target: string;
+  readonly entry: RootEntry;
+  readonly firstNames: Map<string, string>;
+}
+
+/** The copy that the file has under another name already. */
+function otherName(source: string, { target, entry, firstNames }: Naming): string | undefined {
+  if (entry.type === 'directory') return undefined;
+  const { nlink, dev, ino } = lstatSync(source, { bigint: true });
+  if (nlink < 2n) return undefined;
+  const key = `${dev}:${ino}`;
+  const first = firstNames.get(key);
+  if (first === undefined) firstNames.set(key, target);
+  return first;
 }
 
 const identitiesOf = (target: string): string => `${target}.directories`;
