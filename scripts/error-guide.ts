@@ -84,6 +84,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     meaning: 'A file has an owner outside of the mapped ids',
     next: 'Give the user a larger range of sub-ids',
   },
+  E_OWNER_NOT_RECORDED: {
+    meaning: 'A user with one id cannot record the owner of a file: the filesystem has no attributes',
+    next: 'Move the store with `--root`, or install uidmap and give the user sub-ids',
+  },
   E_UNAUTHORIZED: { meaning: 'The registry wants credentials, or refuses these', next: '`tsbuild login REGISTRY`' },
   E_DENIED: { meaning: 'The user may not do this in the registry', next: 'Ask for the right, or check the name' },
   E_NOT_FOUND: {

@@ -12,6 +12,7 @@ import {
   type MountedRoot,
   mountView,
   overlayWorks,
+  ownersOf,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
@@ -87,7 +88,7 @@ export async function withWorkspace<T>(
     copyTree: (chain, path, target) => directories.copyTree(chain, path, target),
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
-    mountRoot: (chain) => mountChain(library, chain, root),
+    mountRoot: async (chain) => Object.assign(await mountChain(library, chain, root), { owners: directories.owners }),
     removeStale: () => directories.removeStale(),
     expectRuns: (steps) => {
       if (steps > 0) directories.workers.start();
@@ -109,7 +110,7 @@ interface OpenRooms {
 }
 
 function openRooms(root: string, env: Environment): OpenRooms {
-  const directories = new LayerDirectories(root, new LayerWorkers());
+  const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(env));
   const caches = cacheMounts(root, directories);
   let library: LayerLibrary | undefined;
   const store = openStore(root, ({ paths, blobs, layerIndex }) => {
@@ -132,7 +133,9 @@ function openRooms(root: string, env: Environment): OpenRooms {
 
 const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
   new CacheMounts({
-    root: join(root, 'cache-mounts'),
+    // a cache of files of sub-ids is of no use without them, nor the other way round
+    root: join(root, directories.owners === 'real' ? 'cache-mounts' : 'cache-mounts-recorded'),
+    owners: directories.owners,
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
     measure: (path) => directories.measure(path),

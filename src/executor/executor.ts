@@ -11,7 +11,7 @@ import {
   type NodeId,
   type Op,
 } from '../graph/index.ts';
-import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
+import type { CommittedLayer, LayerLibrary, Owners } from '../layers/index.ts';
 import { type CacheIndex, type CacheRecord, chainIdOf, type Layer, type MtimeRule } from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
@@ -29,6 +29,7 @@ import type { SourceRoot } from './source-root.ts';
 /** A stage's filesystem, readable at `path` until disposed. */
 export interface MountedRoot extends AsyncDisposable {
   readonly path: string;
+  readonly owners?: Owners | undefined;
 }
 
 export interface ExecutorOptions {
@@ -338,6 +339,7 @@ class Run {
       directory: mounted.path,
       description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
       keepsOwners: true,
+      owners: mounted.owners,
     };
     return await write(selectSources(op, () => root));
   }

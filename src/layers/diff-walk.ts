@@ -5,6 +5,7 @@ import { entryAt } from './file-entry.ts';
 import { join } from './layer-tree.ts';
 import { namesIn } from './layer-walk.ts';
 import type { MergedTree } from './merged-tree.ts';
+import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
 import { makeWhiteout } from './whiteout.ts';
 
@@ -13,14 +14,15 @@ export interface DiffOptions {
   /** ctime in ns: later ones are changes (see copyChain). */
   readonly since: bigint;
   readonly upper: string;
+  readonly owners: Owners;
 }
 
 /**
  * Compares a directory with the chain that it was copied from, by change times: no content is read. The changes go to `upper` as
  * overlay would have left them: changed files (moved there), the directories above them, whiteouts.
  */
-export function diffInto(below: MergedTree, { root, since, upper }: DiffOptions): undefined {
-  const walk = new DiffWalk(below, { root, since, upper });
+export function diffInto(below: MergedTree, options: DiffOptions): undefined {
+  const walk = new DiffWalk(below, options);
   walk.directory('', true);
   walk.finish();
 }
@@ -51,7 +53,8 @@ class DiffWalk {
 
   /** Last, when nothing more is put into them. */
   finish(): void {
-    for (const [path, entry] of [...this.#made].reverse()) finishDirectory(joinPath(this.#options.upper, path), entry);
+    for (const [path, entry] of [...this.#made].reverse())
+      finishDirectory(joinPath(this.#options.upper, path), entry, this.#options.owners);
   }
 
   #child(path: string, at: string): void {
@@ -69,9 +72,9 @@ class DiffWalk {
     if (this.#made.has(path)) return;
     if (path !== '') this.#make(parentOf(path));
     const at = joinPath(this.#options.root, path);
-    const entry = entryAt(at, path);
+    const entry = entryAt(at, path, this.#options);
     if (!entry) return;
-    copyNode(at, joinPath(this.#options.upper, path), entry);
+    copyNode(at, joinPath(this.#options.upper, path), entry, this.#options.owners);
     this.#made.set(path, entry);
   }
 }

@@ -5,7 +5,14 @@
  * `syscalls.ts` is the only file here that calls the C library. Nothing here knows about instructions or layers' contents.
  */
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
-export { enterNamespace, isInsideNamespace, type NamespaceOptions, type SelfCommand, SIDE_FD } from './namespace.ts';
+export {
+  enterNamespace,
+  isInsideNamespace,
+  type NamespaceOptions,
+  ownersOf,
+  type SelfCommand,
+  SIDE_FD,
+} from './namespace.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type {
   Availability,

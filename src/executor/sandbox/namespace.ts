@@ -4,11 +4,13 @@ import { constants } from 'node:os';
 import type { Duplex, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
+import type { Owners } from '../../layers/index.ts';
 import { formatIdMap, type IdRange } from './id-map.ts';
-import { type IdMaps, lookupHelper, resolveIdMaps } from './id-source.ts';
+import { chooseIdMaps, type IdMaps, lookupHelper, ownersWith } from './id-source.ts';
 import { explainRefusal } from './refusal.ts';
 
 const MARKER = 'TSBUILD_NAMESPACE';
+const OWNERS = 'TSBUILD_OWNERS';
 
 /** How to run this very program again, with the same arguments. */
 export interface SelfCommand {
@@ -19,6 +21,29 @@ export interface SelfCommand {
 
 /** Whether a process with this environment was started by `enterNamespace`. */
 export const isInsideNamespace = (env: Readonly<Record<string, string | undefined>>): boolean => env[MARKER] === '1';
+
+/**
+ * How files say whose they are in the namespace of this run. Inside of it the outer process has decided; outside, the variable
+ * asks for one, and else the user's sub-ids decide.
+ */
+export function ownersOf(env: Readonly<Record<string, string | undefined>>): Owners {
+  const asked = askedOwners(env);
+  if (isInsideNamespace(env)) return asked ?? 'real';
+  try {
+    return ownersWith(chooseIdMaps({ path: env.PATH, owners: asked }));
+  } catch {
+    return 'real'; // what is missing is said when the namespace is entered
+  }
+}
+
+function askedOwners(env: Readonly<Record<string, string | undefined>>): Owners | undefined {
+  const asked = env[OWNERS];
+  if (asked === undefined || asked === '') return undefined;
+  if (asked === 'real' || asked === 'recorded') return asked;
+  throw new BuildError('E_USAGE', `Cannot use the environment variable ${OWNERS}="${asked}"`, {
+    hint: 'It is "recorded" (never use sub-ids) or "real" (fail without them); leave it out for the better of the two',
+  });
+}
 
 export interface NamespaceOptions {
   /** Given to the inner process as its standard input; absent: it inherits ours. */
@@ -41,10 +66,10 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
  * Throws `E_NO_SUBUID` or `E_NO_USERNS`.
  */
 export async function enterNamespace(self: SelfCommand, { stdin, side }: NamespaceOptions = {}): Promise<number> {
-  const maps = resolveIdMaps(self.env.PATH);
+  const maps = chooseIdMaps({ path: self.env.PATH, owners: askedOwners(self.env) });
   const command = ['sh', '-c', SCRIPT, 'sh', self.execPath, ...self.args];
   const child = spawn('unshare', ['--user', '--mount', '--propagation', 'private', ...command], {
-    env: { ...self.env, [MARKER]: '1' },
+    env: { ...self.env, [MARKER]: '1', [OWNERS]: ownersWith(maps) },
     stdio: [stdin === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit', 'pipe', ...(side ? ['pipe' as const] : [])],
     detached: true,
   });
@@ -104,7 +129,8 @@ async function openNamespace(child: ChildProcess, maps: IdMaps, ended: Promise<n
 
 async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<void> {
   try {
-    if (writer === 'self') {
+    if (writer !== 'newuidmap') {
+      if (writer === 'single') writeFileSync(`/proc/${pid}/setgroups`, 'deny');
       writeFileSync(`/proc/${pid}/uid_map`, formatIdMap(uids));
       writeFileSync(`/proc/${pid}/gid_map`, formatIdMap(gids));
       return;
