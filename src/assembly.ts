@@ -22,6 +22,7 @@ import {
   type LayerLibrary,
   LayerWorkers,
   OverlaySnapshotter,
+  type Owners,
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
@@ -36,6 +37,8 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
+  /** How files of the layers and of steps say whose they are. */
+  readonly owners: Owners;
   readonly sandbox: BuiltinSandbox;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
@@ -75,12 +78,13 @@ export async function withWorkspace<T>(
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox();
+  using sandbox = new BuiltinSandbox({ owners: directories.owners });
   const workspace: Workspace = {
     root,
     store,
     library,
     workers: directories.workers,
+    owners: directories.owners,
     sandbox,
     registry: (access) =>
       createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),

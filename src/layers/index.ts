@@ -15,7 +15,18 @@ export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';
 export { LayerWorkers } from './layer-workers.ts';
 export type { LayerLibrary } from './library.ts';
 export { OverlaySnapshotter } from './overlay.ts';
-export { type FileOwnerIds, giveTo, type Owners, ownerOf, recordOwner } from './ownership.ts';
+export {
+  encodeOwnerCarrier,
+  encodeOwnerRecord,
+  type FileOwnerIds,
+  giveTo,
+  isOwnerNote,
+  OWNER_XATTR,
+  type Owners,
+  ownerOf,
+  parseOwnerCarrier,
+  parseOwnerRecord,
+} from './ownership.ts';
 export type { RootEntry, RootView } from './root-view.ts';
 export type {
   ActiveSnapshot,

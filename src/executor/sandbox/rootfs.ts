@@ -1,5 +1,5 @@
-import { chmodSync, chownSync, closeSync, mkdirSync, writeFileSync } from 'node:fs';
-import type { Mount } from '../../layers/index.ts';
+import { chmodSync, closeSync, mkdirSync, writeFileSync } from 'node:fs';
+import { giveTo, type Mount, type Owners } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { ensurePlace, type Place, type PlaceKind } from './root-paths.ts';
 import type { ProcessSpec } from './sandbox.ts';
@@ -14,16 +14,17 @@ export interface RootfsPlan {
   /** undefined: the image's stays. */
   readonly resolvConf: string | undefined;
   readonly hosts: string;
+  readonly owners: Owners;
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts }: RootfsPlan): Stubs {
+export function buildRootfs({ spec, root, resolvConf, hosts, owners }: RootfsPlan): Stubs {
   stageKernelTrees(spec.network, spec.settings?.shmSizeBytes);
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });
   chdir('/');
-  for (const directory of spec.directories) makeDirectory(directory);
+  for (const directory of spec.directories) makeDirectory(directory, owners);
   const attached = [
     attach(STAGED.proc, '/proc', 'directory'),
     attach(STAGED.sys, '/sys', 'directory'),
@@ -34,7 +35,7 @@ export function buildRootfs({ spec, root, resolvConf, hosts }: RootfsPlan): Stub
     attachFile(1, { path: '/etc/hosts', content: hosts, mode: 0o644 }),
     ...spec.files.map((file, index) => attachFile(index + 2, { ...file, mode: 0o755 })),
   ];
-  const mounts = attachMounts(spec.mounts);
+  const mounts = attachMounts(spec.mounts, owners);
   return {
     mounted: [...attached.map(({ path }) => path), ...mounts.mounted],
     created: [...attached.flatMap(({ created }) => created), ...mounts.created],
@@ -49,10 +50,10 @@ export function enterRootfs(): void {
   chdir('/');
 }
 
-function makeDirectory({ path, uid, gid }: ProcessSpec['directories'][number]): void {
+function makeDirectory({ path, uid, gid }: ProcessSpec['directories'][number], owners: Owners): void {
   const place = ensurePlace(STAGED.root, path, {
     kind: 'directory',
-    onCreate: ({ fd }) => chownSync(`/proc/self/fd/${fd}`, uid, gid),
+    onCreate: ({ fd }) => giveTo(`/proc/self/fd/${fd}`, { uid, gid }, owners),
   });
   closeSync(place.fd);
 }

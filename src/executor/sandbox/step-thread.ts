@@ -3,6 +3,7 @@ import { BuildError, systemErrorCode } from '../../errors.ts';
 import { lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
 import { lookupProgram } from './program.ts';
+import type { Recorder } from './recorded/index.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus, ProcessSpec } from './sandbox.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
@@ -27,9 +28,10 @@ type Report = (message: StepReport) => void;
  * bounding set and user. No asynchronous fs call may happen here: a pool thread would be started from within the new pid
  * namespace, which the kernel refuses, and would see another root.
  */
-export async function runStep(order: StepOrder, report: Report): Promise<void> {
+export async function runStep(order: StepOrder, report: Report, recorder?: Recorder): Promise<void> {
   let init: Init | undefined;
   try {
+    await recorder?.ready;
     isolate(order.spec);
     init = await startInit();
     report({ kind: 'init', pid: init.pid });
@@ -39,9 +41,13 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     enterRootfs();
     limitCapabilities(last, order.spec.settings?.capabilities);
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
-    report({ kind: 'ended', status: await execute(order) });
+    await recorder?.begin(init.pid, order.spec);
+    const status = await execute(order);
+    await recorder?.end();
+    report({ kind: 'ended', status });
   } catch (error) {
     report(describe(error));
+    await recorder?.end().catch(() => undefined); // the first error says more
     init?.release();
   }
   await init?.gone;
@@ -57,9 +63,9 @@ function isolate({ network, hostname }: ProcessSpec): void {
   if (network === 'none') bringLoopbackUp();
 }
 
-function execute({ spec, stdout, stderr }: StepOrder): Promise<ExitStatus> {
+function execute({ spec, stdout, stderr, owners }: StepOrder): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
-  becomeUser(spec);
+  if (owners === 'real') becomeUser(spec);
   try {
     chdir(spec.cwd);
   } catch (error) {

@@ -2,7 +2,7 @@ import { closeSync, fchownSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import type { Mount } from '../../layers/index.ts';
+import type { Mount, Owners } from '../../layers/index.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
@@ -17,6 +17,8 @@ const MAX_OPEN_FILES = 1_048_576;
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
   readonly worker?: URL | undefined;
+  /** Absent: `real`. */
+  readonly owners?: Owners | undefined;
 }
 
 /**
@@ -26,12 +28,14 @@ export interface BuiltinSandboxOptions {
 export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
+  readonly #owners: Owners;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
+    this.#owners = options.owners ?? 'real';
   }
 
   /** Says how many steps will be run, and starts the thread of the first one already. */
@@ -55,11 +59,12 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     const outputs = { stdout: stdout.write, stderr: stderr.write };
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, ...files, ...outputs };
+    const order: StepOrder = { spec, root, owners: this.#owners, ...files, ...outputs };
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
     try {
-      for (const fd of Object.values(outputs)) giveTo(fd, spec);
+      // where owners are recorded, all of the step's users may open them
+      if (this.#owners === 'real') for (const fd of Object.values(outputs)) giveTo(fd, spec);
       const outcome = await step.run(order);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {

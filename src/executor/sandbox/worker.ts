@@ -1,17 +1,20 @@
 // Entry of the thread that runs one step: the thread changes its own namespaces, so it serves once. A step with limits has
 // a process for itself, which begins here, too: its main thread starts that thread and passes the messages on.
-import { isMainThread, type MessagePort, parentPort, Worker } from 'node:worker_threads';
+import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
+import { Recorder, SUPERVISOR, serveSupervisor } from './recorded/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { runStep } from './step-thread.ts';
 import { closeAllOnExec, dieWithParent } from './syscalls.ts';
 
 if (isMainThread) relay();
+else if (workerData?.role === SUPERVISOR) serveSupervisor();
 else if (parentPort !== null) serve(parentPort);
 
 function serve(port: MessagePort): void {
   port.once('message', (order: StepOrder) => {
     const report = (message: StepReport) => port.postMessage(message);
-    runStep(order, report).finally(() => port.close());
+    const recorder = order.owners === 'recorded' ? new Recorder(new URL(import.meta.url)) : undefined;
+    runStep(order, report, recorder).finally(() => port.close());
   });
 }
 

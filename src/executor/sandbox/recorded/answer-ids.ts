@@ -1,0 +1,114 @@
+import type { Asking, Handler, Room } from './asking.ts';
+import {
+  type Change,
+  type Credentials,
+  type Ids,
+  isPrivileged,
+  KEEP,
+  setFilesystem,
+  setId,
+  setRealEffective,
+  setThree,
+} from './credentials.ts';
+import type { Answer } from './listener.ts';
+import { EINVAL, EPERM } from './raw.ts';
+
+type Kind = 'uid' | 'gid';
+
+const NGROUPS_MAX = 65536;
+
+const change =
+  (kind: Kind, next: (ids: Ids, asking: Asking, privileged: boolean) => Change<Ids>): Handler =>
+  ({ tickets }, asking) => {
+    const who = asking.who();
+    const ids = next(who[kind], asking, isPrivileged(who));
+    if (!ids) return { errno: EPERM };
+    tickets.give(asking.pid, { ...who, [kind]: ids });
+    return { value: 0 };
+  };
+
+const single = (kind: Kind): Handler => {
+  const set = change(kind, (ids, asking, privileged) => setId(ids, asking.id(0), privileged));
+  return (room, asking) => (asking.id(0) === KEEP ? { errno: EINVAL } : set(room, asking));
+};
+
+const two = (kind: Kind): Handler =>
+  change(kind, (ids, asking, privileged) =>
+    setRealEffective(ids, { real: asking.id(0), effective: asking.id(1) }, privileged),
+  );
+
+const three = (kind: Kind): Handler =>
+  change(kind, (ids, asking, privileged) =>
+    setThree(ids, { real: asking.id(0), effective: asking.id(1), saved: asking.id(2) }, privileged),
+  );
+
+const filesystem =
+  (kind: Kind): Handler =>
+  ({ tickets }, asking) => {
+    const who = asking.who();
+    const ids = setFilesystem(who[kind], asking.id(0), isPrivileged(who));
+    tickets.give(asking.pid, { ...who, [kind]: ids });
+    return { value: who[kind].filesystem };
+  };
+
+const get =
+  (pick: (who: Credentials) => number): Handler =>
+  (_, asking) => ({ value: pick(asking.who()) });
+
+const getThree =
+  (kind: Kind): Handler =>
+  ({ target }, asking) => {
+    const { real, effective, saved } = asking.who()[kind];
+    [real, effective, saved].forEach((id, index) => {
+      target.write(asking.pid, asking.arg(index), words([id]));
+    });
+    return { value: 0 };
+  };
+
+function getGroups({ target }: Room, asking: Asking): Answer {
+  const { groups } = asking.who();
+  const size = asking.arg(0) | 0;
+  if (size === 0) return { value: groups.length };
+  if (size < groups.length) return { errno: EINVAL };
+  if (groups.length > 0) target.write(asking.pid, asking.arg(1), words(groups));
+  return { value: groups.length };
+}
+
+function setGroups({ target, tickets }: Room, asking: Asking): Answer {
+  const who = asking.who();
+  const count = asking.arg(0) | 0;
+  if (!isPrivileged(who)) return { errno: EPERM };
+  if (count < 0 || count > NGROUPS_MAX) return { errno: EINVAL };
+  const list = count === 0 ? Buffer.alloc(0) : target.read(asking.pid, asking.arg(1), count * 4);
+  const groups = Array.from({ length: count }, (_, index) => list.readUInt32LE(index * 4));
+  tickets.give(asking.pid, { ...who, groups: groups.sort((a, b) => a - b) });
+  return { value: 0 };
+}
+
+function words(ids: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(ids.length * 4);
+  ids.forEach((id, index) => {
+    bytes.writeUInt32LE(id, index * 4);
+  });
+  return bytes;
+}
+
+/** Who a process is (credentials(7)). */
+export const ID_ANSWERS: Readonly<Record<string, Handler>> = {
+  getuid: get(({ uid }) => uid.real),
+  geteuid: get(({ uid }) => uid.effective),
+  getgid: get(({ gid }) => gid.real),
+  getegid: get(({ gid }) => gid.effective),
+  getresuid: getThree('uid'),
+  getresgid: getThree('gid'),
+  getgroups: getGroups,
+  setuid: single('uid'),
+  setgid: single('gid'),
+  setreuid: two('uid'),
+  setregid: two('gid'),
+  setresuid: three('uid'),
+  setresgid: three('gid'),
+  setfsuid: filesystem('uid'),
+  setfsgid: filesystem('gid'),
+  setgroups: setGroups,
+};
