@@ -90,7 +90,7 @@ export function ownerOf(path: string, stats: FileOwnerIds, owners: Owners): File
 }
 
 /**
- * Records an owner. The path is followed at its end only where it leads over /proc/self/fd. Throws `E_OWNER_NOT_RECORDED`
+ * Records an owner; a link at the end of the path is not followed. Throws `E_OWNER_NOT_RECORDED`
  * where the filesystem has no attributes.
  */
 export function recordOwner(path: string, owner: FileOwnerIds, stats: Pick<Stats, 'mode'> = lstatSync(path)): void {
@@ -112,8 +112,12 @@ export function recordOwner(path: string, owner: FileOwnerIds, stats: Pick<Stats
 
 /** Gives a file to somebody, followed at its end as chown(2) does. */
 export function giveTo(path: string, owner: FileOwnerIds, owners: Owners): void {
-  if (owners === 'real') chownSync(path, owner.uid, owner.gid);
-  else recordOwner(path, owner, statSync(path));
+  if (owners === 'real') {
+    chownSync(path, owner.uid, owner.gid);
+    return;
+  }
+  const stats = statSync(path);
+  recordOwner(stats.isDirectory() ? `${path}/.` : path, owner, stats);
 }
 
 const S_IFMT = 0o170000;

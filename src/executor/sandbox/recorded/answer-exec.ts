@@ -18,11 +18,11 @@ function exec(room: Room, asking: Asking, file: Located | undefined): Answer {
   const isSetuid = (facts.mode & S_ISUID) !== 0;
   const isSetgid = (facts.mode & S_ISGID) !== 0 && (facts.mode & S_IXGRP) !== 0;
   const gains = (isSetuid || isSetgid) && !hasNoNewPrivileges(room, asking.pid);
-  const uid = afterExec(who.uid, gains && isSetuid ? facts.uid : undefined);
-  const gid = afterExec(who.gid, gains && isSetgid ? facts.gid : undefined);
-  if (JSON.stringify([uid, gid]) !== JSON.stringify([who.uid, who.gid])) {
-    room.tickets.give(asking.pid, { ...who, uid, gid });
-  }
+  const next = afterExec(who, {
+    ...(gains && isSetuid ? { uid: facts.uid } : {}),
+    ...(gains && isSetgid ? { gid: facts.gid } : {}),
+  });
+  if (JSON.stringify(next) !== JSON.stringify(who)) room.tickets.give(asking.pid, next);
   return 'continue';
 }
 

@@ -3,12 +3,12 @@ import {
   type Change,
   type Credentials,
   type Ids,
-  isPrivileged,
   KEEP,
   setFilesystem,
   setId,
   setRealEffective,
   setThree,
+  withUsers,
 } from './credentials.ts';
 import type { Answer } from './listener.ts';
 import { EINVAL, EPERM } from './raw.ts';
@@ -17,13 +17,16 @@ type Kind = 'uid' | 'gid';
 
 const NGROUPS_MAX = 65536;
 
+const withIds = (who: Credentials, kind: Kind, ids: Ids): Credentials =>
+  kind === 'uid' ? withUsers(who, ids) : { ...who, gid: ids };
+
 const change =
   (kind: Kind, next: (ids: Ids, asking: Asking, privileged: boolean) => Change<Ids>): Handler =>
   ({ tickets }, asking) => {
     const who = asking.who();
-    const ids = next(who[kind], asking, isPrivileged(who));
+    const ids = next(who[kind], asking, who.capable);
     if (!ids) return { errno: EPERM };
-    tickets.give(asking.pid, { ...who, [kind]: ids });
+    tickets.give(asking.pid, withIds(who, kind, ids));
     return { value: 0 };
   };
 
@@ -46,7 +49,7 @@ const filesystem =
   (kind: Kind): Handler =>
   ({ tickets }, asking) => {
     const who = asking.who();
-    const ids = setFilesystem(who[kind], asking.id(0), isPrivileged(who));
+    const ids = setFilesystem(who[kind], asking.id(0), who.capable);
     tickets.give(asking.pid, { ...who, [kind]: ids });
     return { value: who[kind].filesystem };
   };
@@ -77,12 +80,24 @@ function getGroups({ target }: Room, asking: Asking): Answer {
 function setGroups({ target, tickets }: Room, asking: Asking): Answer {
   const who = asking.who();
   const count = asking.arg(0) | 0;
-  if (!isPrivileged(who)) return { errno: EPERM };
+  if (!who.capable) return { errno: EPERM };
   if (count < 0 || count > NGROUPS_MAX) return { errno: EINVAL };
   const list = count === 0 ? Buffer.alloc(0) : target.read(asking.pid, asking.arg(1), count * 4);
   const groups = Array.from({ length: count }, (_, index) => list.readUInt32LE(index * 4));
   tickets.give(asking.pid, { ...who, groups: groups.sort((a, b) => a - b) });
   return { value: 0 };
+}
+
+/** linux/prctl.h and linux/securebits.h; the filter asks about these two only. */
+const PR_SET_KEEPCAPS = 8;
+const KEEP_CAPS = 1 << 4;
+const NO_SETUID_FIXUP = 1 << 2;
+
+function keepCapabilities({ tickets }: Room, asking: Asking): Answer {
+  const value = asking.id(1);
+  const isKept = asking.id(0) === PR_SET_KEEPCAPS ? value === 1 : (value & (KEEP_CAPS | NO_SETUID_FIXUP)) !== 0;
+  tickets.give(asking.pid, { ...asking.who(), keepsCapabilities: isKept });
+  return 'continue';
 }
 
 function words(ids: readonly number[]): Buffer {
@@ -111,4 +126,5 @@ export const ID_ANSWERS: Readonly<Record<string, Handler>> = {
   setfsuid: filesystem('uid'),
   setfsgid: filesystem('gid'),
   setgroups: setGroups,
+  prctl: keepCapabilities,
 };

@@ -4,6 +4,10 @@ export interface Credentials {
   readonly gid: Ids;
   /** Supplementary groups. */
   readonly groups: readonly number[];
+  /** It has its capabilities: as a rule where the effective user is 0. */
+  readonly capable: boolean;
+  /** They stay when it becomes another user (PR_SET_KEEPCAPS). */
+  readonly keepsCapabilities: boolean;
 }
 
 /** One set of user or group ids. */
@@ -26,10 +30,16 @@ export const credentialsOf = (uid: number, gid: number, groups: readonly number[
   uid: sameIds(uid),
   gid: sameIds(gid),
   groups,
+  capable: uid === 0,
+  keepsCapabilities: false,
 });
 
-/** Capabilities go with the effective user 0: no step has a user with some of them. */
-export const isPrivileged = ({ uid }: Credentials): boolean => uid.effective === 0;
+/** With other user ids; capabilities come and go with them (capabilities(7), "Effect of user ID changes"). */
+export const withUsers = (who: Credentials, uid: Ids): Credentials => ({
+  ...who,
+  uid,
+  capable: uid.effective === 0 || (who.keepsCapabilities && who.capable),
+});
 
 /** setuid(2), setgid(2) */
 export function setId(ids: Ids, wanted: number, privileged: boolean): Change<Ids> {
@@ -78,10 +88,16 @@ export function setFilesystem(ids: Ids, wanted: number, privileged: boolean): Id
 }
 
 /** execve(2): the ids of a setuid or setgid file, and what is effective is saved. */
-export const afterExec = (ids: Ids, owner: number | undefined): Ids => {
+export function afterExec(who: Credentials, owner: { readonly uid?: number; readonly gid?: number }): Credentials {
+  const uid = executed(who.uid, owner.uid);
+  const gid = executed(who.gid, owner.gid);
+  return { ...who, uid, gid, capable: uid.effective === 0, keepsCapabilities: false };
+}
+
+function executed(ids: Ids, owner: number | undefined): Ids {
   const effective = owner ?? ids.effective;
   return { real: ids.real, effective, saved: effective, filesystem: effective };
-};
+}
 
 const threeOf = ({ real, effective, saved }: Ids) => ({ real, effective, saved });
 
@@ -94,7 +110,7 @@ export function mayAccess(
   file: { readonly uid: number; readonly gid: number; readonly mode: number },
   wanted: number,
 ): boolean {
-  if (credentials.uid.filesystem === 0) return true;
+  if (credentials.uid.filesystem === 0 || credentials.capable) return true;
   const shift = credentials.uid.filesystem === file.uid ? 6 : isInGroup(credentials, file.gid) ? 3 : 0;
   return ((file.mode >> shift) & wanted) === wanted;
 }
@@ -105,7 +121,7 @@ export function mayGive(
   owner: { readonly uid: number; readonly gid: number },
   wanted: { readonly uid: number; readonly gid: number },
 ): boolean {
-  if (isPrivileged(credentials)) return true;
+  if (credentials.capable) return true;
   if (credentials.uid.filesystem !== owner.uid) return false;
   const keepsUser = wanted.uid === KEEP || wanted.uid === owner.uid;
   const keepsGroup = wanted.gid === KEEP || wanted.gid === owner.gid;

@@ -15,6 +15,11 @@ const whenCreating: readonly SeccompRule[] = Object.entries(OPENING).flatMap(([n
   }),
 );
 
+/** PR_SET_KEEPCAPS and PR_SET_SECUREBITS of linux/prctl.h: the rest of prctl(2) has nothing to do with users. */
+const whenKeeping = [8n, 28n].map((value): SeccompRule => {
+  return { names: ['prctl'], action: NOTIFY, tests: [{ index: 0, comparison: 'eq', value }] };
+});
+
 /** What goes around the calls that are asked about; without them C libraries use the older ones. */
 const AROUND = ['setxattrat', 'getxattrat', 'listxattrat', 'removexattrat', 'io_uring_setup', 'io_uring_enter'];
 
@@ -22,12 +27,13 @@ const AROUND = ['setxattrat', 'getxattrat', 'listxattrat', 'removexattrat', 'io_
 export function recordingFilter(names: readonly string[]): Buffer | undefined {
   const architecture = lookupNative();
   if (architecture === undefined) return undefined;
-  const always = names.filter((name) => !(name in OPENING));
+  const always = names.filter((name) => !(name in OPENING) && name !== 'prctl');
   const profile: SeccompProfile = {
     defaultAction: { kind: 'allow' },
     subArchitectures: { x86_64: ['x86'], aarch64: ['arm'] },
     rules: [
       ...whenCreating,
+      ...whenKeeping,
       { names: always, action: NOTIFY },
       { names: AROUND, action: { kind: 'errno', errno: ENOSYS } },
     ],
