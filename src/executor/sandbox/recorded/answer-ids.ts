@@ -100,6 +100,14 @@ function keepCapabilities({ tickets }: Room, asking: Asking): Answer {
   return 'continue';
 }
 
+const UNLIMITED = Buffer.alloc(16, 0xff);
+
+/** RLIMIT_LOCKS, where the tickets are. */
+function showLocks({ target }: Room, { pid }: Asking, address: number): Answer {
+  if (address !== 0) target.write(pid, address, UNLIMITED);
+  return { value: 0 };
+}
+
 function words(ids: readonly number[]): Buffer {
   const bytes = Buffer.alloc(ids.length * 4);
   ids.forEach((id, index) => {
@@ -127,4 +135,8 @@ export const ID_ANSWERS: Readonly<Record<string, Handler>> = {
   setfsgid: filesystem('gid'),
   setgroups: setGroups,
   prctl: keepCapabilities,
+  // pam_limits sets every limit of a session: this one stays, and looks as it does everywhere
+  setrlimit: () => ({ value: 0 }),
+  getrlimit: (room, asking) => showLocks(room, asking, asking.arg(1)),
+  prlimit64: (room, asking) => showLocks(room, asking, asking.arg(3)),
 };

@@ -1,6 +1,8 @@
 import { release } from 'node:os';
 import { compileProfile, lookupNative, type SeccompProfile, type SeccompRule } from '../seccomp/index.ts';
 
+import { RLIMIT_LOCKS } from './tickets.ts';
+
 const NOTIFY = { kind: 'notify' } as const;
 const ENOSYS = 38;
 /** O_CREAT, and the bit of O_TMPFILE that is not O_DIRECTORY: what makes no file is not asked about. */
@@ -15,10 +17,17 @@ const whenCreating: readonly SeccompRule[] = Object.entries(OPENING).flatMap(([n
   }),
 );
 
+/** Of getrlimit(2) only RLIMIT_LOCKS matters: see `tickets.ts`. */
+const whenLimiting = Object.entries({ setrlimit: 0, getrlimit: 0, prlimit64: 1 }).map(([name, index]): SeccompRule => {
+  return { names: [name], action: NOTIFY, tests: [{ index, comparison: 'eq', value: BigInt(RLIMIT_LOCKS) }] };
+});
+
 /** PR_SET_KEEPCAPS and PR_SET_SECUREBITS of linux/prctl.h: the rest of prctl(2) has nothing to do with users. */
 const whenKeeping = [8n, 28n].map((value): SeccompRule => {
   return { names: ['prctl'], action: NOTIFY, tests: [{ index: 0, comparison: 'eq', value }] };
 });
+
+const TESTED = [...whenCreating, ...whenKeeping, ...whenLimiting];
 
 /** What goes around the calls that are asked about; without them C libraries use the older ones. */
 const AROUND = ['setxattrat', 'getxattrat', 'listxattrat', 'removexattrat', 'io_uring_setup', 'io_uring_enter'];
@@ -27,16 +36,12 @@ const AROUND = ['setxattrat', 'getxattrat', 'listxattrat', 'removexattrat', 'io_
 export function recordingFilter(names: readonly string[]): Buffer | undefined {
   const architecture = lookupNative();
   if (architecture === undefined) return undefined;
-  const always = names.filter((name) => !(name in OPENING) && name !== 'prctl');
+  const tested = new Set(TESTED.flatMap((rule) => rule.names));
+  const always = names.filter((name) => !tested.has(name));
   const profile: SeccompProfile = {
     defaultAction: { kind: 'allow' },
     subArchitectures: { x86_64: ['x86'], aarch64: ['arm'] },
-    rules: [
-      ...whenCreating,
-      ...whenKeeping,
-      { names: always, action: NOTIFY },
-      { names: AROUND, action: { kind: 'errno', errno: ENOSYS } },
-    ],
+    rules: [...TESTED, { names: always, action: NOTIFY }, { names: AROUND, action: { kind: 'errno', errno: ENOSYS } }],
   };
   return compileProfile(profile, { architecture, capabilities: [], kernel: release() });
 }

@@ -2,7 +2,7 @@ import type { Credentials } from './credentials.ts';
 import { AT, type Kernel } from './raw.ts';
 
 /** asm-generic/resource.h: without any effect since Linux 2.4.25, but every process has it, over fork(2) and execve(2). */
-const RLIMIT_LOCKS = 10;
+export const RLIMIT_LOCKS = 10;
 /** Tickets are larger than any limit that somebody means. */
 const FIRST_TICKET = 1n << 62n;
 const LAST_TICKET = FIRST_TICKET + 0xffff_ffffn;
