@@ -1,5 +1,8 @@
-// Bundles the program into dist/: tsbuild.js (the command) and the worker threads' entry points.
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+// Bundles the program into dist/: tsbuild.js (the command), program.cjs (what it runs) and the threads' entry points.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 
@@ -11,6 +14,7 @@ const common = {
   outdir: 'dist',
   bundle: true,
   platform: 'node',
+  format: 'cjs',
   target: 'node20.18',
   // what every start and every thread has to read; names stay, for stack traces
   minifyWhitespace: true,
@@ -19,24 +23,42 @@ const common = {
   legalComments: 'none',
   logLevel: 'warning',
 };
-await build({
-  ...common,
-  entryPoints: { tsbuild: 'src/cli/main.ts' },
-  splitting: true,
-  chunkNames: '[name]-[hash]',
-  format: 'esm',
-  define: { TSBUILD_VERSION: JSON.stringify(version) },
-  banner: {
-    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+/** undici's HTTP/2, which is off, would load Node's at each start that talks to a registry. */
+const withoutHttp2 = {
+  name: 'without-http2',
+  setup({ onLoad }) {
+    onLoad({ filter: /undici\/lib\/dispatcher\/client-h2\.js$/ }, () => ({ contents: '' }));
   },
-});
-// CommonJS: a step starts a thread, and loading a module costs it 18 ms more than loading a script
+};
+// CommonJS: loading a module costs a thread 18 ms more than loading a script, and only a script can be kept compiled
 await build({
   ...common,
-  entryPoints: { 'layers-worker': 'src/layers/worker.ts', 'sandbox-worker': 'src/executor/sandbox/worker.ts' },
+  entryPoints: {
+    program: 'src/cli/main.ts',
+    'layers-worker': 'src/layers/worker.ts',
+    'sandbox-worker': 'src/executor/sandbox/worker.ts',
+  },
   outExtension: { '.js': '.cjs' },
-  format: 'cjs',
-  define: { 'import.meta.url': '__moduleUrl' },
+  supported: { 'dynamic-import': false },
+  plugins: [withoutHttp2],
+  define: { TSBUILD_VERSION: JSON.stringify(version), 'import.meta.url': '__moduleUrl' },
   banner: { js: "const __moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
 });
+await build({ ...common, entryPoints: { tsbuild: 'src/cli/start.ts' } });
+writeFileSync(`${root}/dist/package.json`, '{"type":"commonjs"}\n');
 chmodSync(`${root}/dist/tsbuild.js`, 0o755);
+keepCompiled();
+
+/** Builds and pushes an image, so that V8 compiles what that needs. Without success every start compiles it. */
+function keepCompiled() {
+  const home = mkdtempSync(join(tmpdir(), 'tsbuild-'));
+  try {
+    writeFileSync(join(home, 'Containerfile'), 'FROM scratch\nCOPY Containerfile /\nENV A=b\nCMD ["sh"]\n');
+    const command = ['build', '--root', join(home, 'store'), '--push', '-t', 'REGISTRY/x', home];
+    const preload = ['--require', `${root}/scripts/code-cache.cjs`];
+    const options = { stdio: 'ignore', env: { PATH: process.env.PATH, HOME: home } };
+    spawnSync(process.execPath, [...preload, `${root}/dist/tsbuild.js`, ...command], options);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}

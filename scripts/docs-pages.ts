@@ -1,4 +1,5 @@
-import { createProgram } from '../src/cli/program.ts';
+import type { Command } from 'commander';
+import { allCommands, createProgram } from '../src/cli/program.ts';
 import { type ErrorCode, EXIT_CODES } from '../src/errors.ts';
 import { ERROR_GUIDE } from './error-guide.ts';
 
@@ -32,6 +33,9 @@ export function errorsPage(): string {
   return `${GENERATED}\n# Errors and exit codes\n\n${intro}\n\n${sections.join('\n')}`;
 }
 
+const pathOf = (command: Command): string =>
+  command.parent ? `${pathOf(command.parent)} ${command.name()}` : command.name();
+
 /** docs/cli.md: the help of every command. */
 export function commandsPage(): string {
   const registrar = {
@@ -42,10 +46,10 @@ export function commandsPage(): string {
   const program = createProgram(registrar, (part) => {
     text += part;
   });
-  const pages = [program, ...program.commands].map((command) => {
+  const pages = allCommands(program).map((command) => {
     text = '';
     command.configureHelp({ helpWidth: 100 }).outputHelp();
-    const title = command === program ? 'tsbuild' : `tsbuild ${command.name()}`;
+    const title = pathOf(command);
     return `## ${title}\n\n\`\`\`text\n${text.trimEnd()}\n\`\`\`\n`;
   });
   return `${GENERATED}\n# Commands\n\nResults go to stdout, all else to stderr. Exit codes: [errors.md](errors.md).\n\n${pages.join('\n')}`;

@@ -61,6 +61,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     meaning: 'A RUN command could not be started',
     next: 'Check that the shell or program exists in the image',
   },
+  E_RUN_TIMEOUT: {
+    meaning: 'A RUN command took longer than `--timeout` allows',
+    next: 'Look for what it waits for, or allow more time',
+  },
   E_UNKNOWN_USER: {
     meaning: 'USER or --chown names nobody in the image',
     next: 'Create the user first, or use numbers',

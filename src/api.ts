@@ -1,9 +1,18 @@
 import type { Writable } from 'node:stream';
-import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptions } from './build-options.ts';
+import type {
+  CacheOptions,
+  ImageOptions,
+  PullPolicy,
+  ResultOptions,
+  SandboxOptions,
+  TimeOptions,
+} from './build-options.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { SelfCommand, SshIdentity } from './executor/index.ts';
-import type { Descriptor, Digest } from './oci/index.ts';
+import type { FileDifference } from './layers/index.ts';
+import type { Descriptor, DiffId, Digest, JsonDifference } from './oci/index.ts';
+import type { UsageLine, Verified } from './store/index.ts';
 
 /** What every operation takes. */
 export interface SessionOptions {
@@ -27,6 +36,7 @@ export interface RegistryAccess {
 }
 
 export type {
+  CacheOptions,
   ImageOptions,
   OutputSpec,
   PullPolicy,
@@ -35,7 +45,7 @@ export type {
   TimeOptions,
   VolumeSpec,
 } from './build-options.ts';
-export type { HostEntry, ResolverSettings, Ulimit } from './executor/index.ts';
+export type { HostEntry, ResolverSettings, ResourceLimits, Ulimit } from './executor/index.ts';
 
 /** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
 export interface SecretSource {
@@ -53,7 +63,8 @@ export interface BuildOptions
     ImageOptions,
     TimeOptions,
     ResultOptions,
-    SandboxOptions {
+    SandboxOptions,
+    CacheOptions {
   /** Directory. */
   readonly context: string;
   /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */
@@ -71,7 +82,6 @@ export interface BuildOptions
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
   readonly buildArgs: Readonly<Record<string, string>>;
-  readonly noCache: boolean;
   readonly pull: PullPolicy;
   readonly network: 'default' | 'host' | 'none';
   /** Steps at once; default: number of processors, at least 4. */
@@ -147,6 +157,36 @@ export interface PushResult {
 export interface PruneResult {
   readonly removed: number;
   readonly freedBytes: number;
+}
+
+/** See `stateUsage`. Bytes on disk. */
+export interface StateUsage {
+  readonly root: string;
+  readonly lines: readonly UsageLine[];
+  /** By `prune`, and by `prune --all`. */
+  readonly freedBytes: number;
+  readonly freedByAllBytes: number;
+}
+
+/** See `verifyState`. */
+export type StateVerification = Verified;
+
+/** See `diffImages`. Pairs: of the first image, of the second. */
+export interface ImageDifferences {
+  readonly digests: readonly string[];
+  readonly manifest: readonly JsonDifference[];
+  readonly config: readonly JsonDifference[];
+  readonly layers: readonly LayerDifference[];
+}
+
+export interface LayerDifference {
+  /** From 0, the lowest. */
+  readonly index: number;
+  readonly createdBy: readonly [string | undefined, string | undefined];
+  /** undefined: that image has no such layer. */
+  readonly diffIds: readonly [DiffId | undefined, DiffId | undefined];
+  /** Empty where both are there: only the order of the tars, or the form of their headers. */
+  readonly files: readonly FileDifference[];
 }
 
 export interface InfoReport {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
@@ -11,13 +12,16 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
+  type NamespaceRung,
   overlayWorks,
   ownersOf,
+  procInNamespace,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
+  LayerCheck,
   LayerDirectories,
   type LayerLibrary,
   LayerWorkers,
@@ -78,7 +82,7 @@ export async function withWorkspace<T>(
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = rootOf(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox({ owners: directories.owners });
+  using sandbox = new BuiltinSandbox({ proc: procInNamespace(session.env), owners: directories.owners });
   const workspace: Workspace = {
     root,
     store,
@@ -129,6 +133,8 @@ function openRooms(root: string, env: Environment): OpenRooms {
       decompress,
       removeLayerDirectory: (diffId, options) => directories.removeLayer(diffId, options),
       removeCaches: (options) => caches.prune(options),
+      layerCheck: new LayerCheck(root, directories, layers),
+      measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
   });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
@@ -184,16 +190,18 @@ export interface DelegateOptions {
   readonly without?: readonly string[];
   /** What it reads from `SIDE_FD`. */
   readonly side?: Uint8Array | undefined;
+  /** Where steps will run; default: as if a step would have all. */
+  readonly rung?: NamespaceRung | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side }: DelegateOptions = {},
+  { env = {}, without = [], side, rung }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
   const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side, rung }) };
 }

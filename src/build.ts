@@ -16,11 +16,13 @@ import {
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  type NamespaceRung,
   namedContextRoot,
   type RunSettings,
   SIDE_FD,
   type SourceRoot,
   SshAgents,
+  StepLocks,
   statCacheName,
 } from './executor/index.ts';
 import {
@@ -48,7 +50,9 @@ import {
 } from './oci/index.ts';
 import { type OutputRooms, writeOutputs } from './outputs.ts';
 import { parseContainerfiles, parseMountOption } from './parser/index.ts';
+import { keepWithin } from './prune.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
+import { chooseRung } from './rung.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 import { squashImage } from './squash.ts';
 import { unusedSecrets } from './unused-secrets.ts';
@@ -87,9 +91,10 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const pending = lookedUp?.missing ?? stepsOf(graph);
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
+      const rung = await chooseRung(options);
       await prefetch(graph, remote);
       const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
-      return await delegateBuild(pending, options, handOver);
+      return await delegateBuild(pending, options, { handOver, rung });
     }
 
     const competing =
@@ -104,6 +109,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
     const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
+    await keepWithin(options.keepStorageBytes, workspace, options);
     return summary(image, { descriptor, names, graph, results, start });
   });
 }
@@ -133,6 +139,7 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
     buildPlatform: hostPlatform(),
     network: options.network,
     contexts: named,
+    freshStages: options.noCacheFilter,
     mounts: options.mounts?.map(parseMountOption),
   };
 }
@@ -156,11 +163,16 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: Buil
 }
 
 /** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
-function delegateBuild(pending: readonly Node[], options: BuildOptions, handOver: Environment): Promise<Delegated> {
+function delegateBuild(
+  pending: readonly Node[],
+  options: BuildOptions,
+  { handOver, rung }: { readonly handOver: Environment; readonly rung: NamespaceRung },
+): Promise<Delegated> {
   const secrets = readSecrets(pending, options);
   const without = secretVariables(options.secrets).filter((name) => !Object.hasOwn(options.buildArgs, name));
-  if (secrets.size === 0) return delegate(options, { env: handOver, without });
+  if (secrets.size === 0) return delegate(options, { env: handOver, without, rung });
   return delegate(options, {
+    rung,
     env: { ...handOver, [SECRETS_FD]: String(SIDE_FD) },
     without,
     side: encodeSecrets(secrets),
@@ -229,7 +241,8 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     emit: options.emit,
     signal: options.signal,
     jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
-    noCache: options.noCache,
+    cachePolicy: { noCache: options.noCache, ttlMs: options.cacheTtlMs },
+    locks: new StepLocks(join(workspace.root, 'step-locks')),
     runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),

@@ -10,7 +10,7 @@ import type {
 } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { parseDestination, sinkFor } from './destinations.ts';
-import { BuildError } from './errors.ts';
+import { BuildError, type ErrorCode } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import {
   choosePlatform,
@@ -68,6 +68,8 @@ export async function pullImage(name: string, platform: Platform, { workspace, s
   return workspace.store.images.open(remote.descriptor.digest);
 }
 
+const RECOVERABLE: ReadonlySet<ErrorCode> = new Set(['E_NO_PLATFORM', 'E_CORRUPT_STORE', 'E_DIGEST_MISMATCH']);
+
 /**
  * undefined: the store has no image of that name for the platform. A name stands for the image of one platform there, that
  * which was pulled last.
@@ -81,7 +83,8 @@ export async function lookupStored(
   try {
     return stored && (await images.resolve(stored, platform));
   } catch (error) {
-    if (error instanceof BuildError && error.code === 'E_NO_PLATFORM') return undefined;
+    // What is damaged or lost can be had again where it came from.
+    if (error instanceof BuildError && RECOVERABLE.has(error.code)) return undefined;
     throw error;
   }
 }

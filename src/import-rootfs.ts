@@ -22,7 +22,7 @@ export const importRootfs = (tar: string, name: string, options: ImportOptions):
     const ref = parseLocalName(name);
     const label = tar === '-' ? 'standard input' : tar;
     const bytes = tar === '-' ? (options.stdin ?? emptyBytes()) : fileBytes(tar);
-    const { diffId } = await workspace.library.commitTar(await tarOf(bytes, label));
+    const { diffId } = await workspace.library.importTar(await tarOf(bytes, label));
     const layer = await workspace.library.find(diffId);
     if (!layer) throw new BuildError('E_CORRUPT_STORE', 'The imported layer vanished from the store');
     await requireRootfs(layer, label, workspace);

@@ -14,10 +14,12 @@ export {
   systemErrorCode,
 } from './errors.ts';
 export type { BuildEvent, EventSink, StepSummary } from './events.ts';
+export { diffImages } from './image-diff.ts';
 export { inspectImage, listImages, pull, push, removeImages, tagImage } from './images.ts';
 export { importRootfs } from './import-rootfs.ts';
 export { info } from './info.ts';
 export { load } from './load.ts';
 export { login, logout } from './logins.ts';
-export { codeFrame, splitCsv } from './parser/index.ts';
+export { codeFrame, parseDuration, splitCsv } from './parser/index.ts';
 export { prune } from './prune.ts';
+export { stateUsage, verifyState } from './state-directory.ts';

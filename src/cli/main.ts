@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { version } from './version.ts';
 
 /** The only file that knows `process`. `--version` loads nothing else of the program. */
@@ -24,4 +23,4 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
-await main();
+void main();

@@ -2,7 +2,9 @@ import { Command, type CommanderError } from 'commander';
 import { BuildError } from '../index.ts';
 import { buildCommand } from './commands/build.ts';
 import { type Registrar, UsageFailure, usageLine, withExamples } from './commands/command.ts';
+import { diffCommand } from './commands/diff.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
+import { storeCommand } from './commands/state.ts';
 import { imagesCommand, infoCommand, inspectCommand, pruneCommand, rmiCommand, tagCommand } from './commands/store.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
 import { isForeignOption } from './foreign-options.ts';
@@ -32,6 +34,8 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
     loginCommand,
     logoutCommand,
     pruneCommand,
+    storeCommand,
+    diffCommand,
     infoCommand,
   );
   for (const make of makers) program.addCommand(make(registrar));
@@ -40,9 +44,15 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
       print(`tsbuild ${version}\n`);
     }),
   );
-  for (const command of [program, ...program.commands]) prepare(command, print);
+  for (const command of allCommands(program)) prepare(command, print);
   return program;
 }
+
+/** With those of groups (`store verify`). */
+export const allCommands = (command: Command): readonly Command[] => [
+  command,
+  ...command.commands.flatMap(allCommands),
+];
 
 /** Nothing in the program ends the process or prints a mistake by itself. */
 function prepare(command: Command, print: (text: string) => void): void {

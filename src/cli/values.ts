@@ -18,6 +18,27 @@ export function parseBuildArgs(texts: readonly string[], env: Environment): Reco
   return Object.fromEntries(pairs.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Go's durations with days: `90s`, `1h30m`, `7d`, in milliseconds. */
+export function parseDuration(option: string, text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|[smhd])/g)];
+  if (text === '' || parts.map(([part]) => part).join('') !== text)
+    throw usageError(`${option} "${text}" is not a duration`, 'e.g. 90s, 1h30m or 7d');
+  return parts.reduce((sum, [, number, unit = '']) => sum + Number(number) * (UNIT_MS[unit] ?? 0), 0);
+}
+
+/** docker's `--filter until=DURATION`; the last one counts. */
+export function parseUntil(filters: readonly string[]): number | undefined {
+  return filters
+    .map((text) => {
+      const [, value] = /^until=(.*)$/.exec(text) ?? [];
+      if (value === undefined) throw usageError(`--filter "${text}" is not known`, 'e.g. --filter until=24h');
+      return parseDuration('--filter until', value);
+    })
+    .at(-1);
+}
+
 /** `NAME=SOURCE`. */
 export function parseBuildContexts(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(

@@ -1,5 +1,5 @@
 import { sha256 } from '../oci/index.ts';
-import type { FileHasher } from './file-hasher.ts';
+import type { FileReader } from './file-hasher.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { copiedEntries, type Fingerprint, shortened, shortHash } from './source-files.ts';
 import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
@@ -11,7 +11,7 @@ import type { SourceEntry } from './source-walk.ts';
  */
 export function hashSources(
   sources: readonly SelectedSource[],
-  hasher: FileHasher,
+  hasher: FileReader,
   prints: Fingerprint[] = [],
 ): string {
   const hash = sha256();
@@ -34,7 +34,7 @@ export function hashSources(
 }
 
 interface Memory {
-  readonly hasher: FileHasher;
+  readonly hasher: FileReader;
   /** Inode to the first name that it was met under, over all sources: the layer links them, too. */
   readonly inodes: Map<string, string>;
   /** Of the source. */
@@ -45,7 +45,7 @@ interface Memory {
 function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown[] {
   const { stat } = entry;
   const path = hostPath(root, entry.path);
-  const owner = root.keepsOwners ? [Number(stat.uid), Number(stat.gid)] : [];
+  const owner = root.keepsOwners ? [stat.uid, stat.gid] : [];
   const xattrs = [...memory.hasher.xattrs(path, stat)].map(([name, value]) => [
     name,
     Buffer.from(value).toString('hex'),
@@ -55,16 +55,16 @@ function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown
     content: kind === 'file' ? shortened(`${content[0]}`) : content.length === 0 ? '' : shortHash(`${content[0]}`),
     attributes: xattrs.length === 0 ? '' : shortHash(JSON.stringify(xattrs)),
   });
-  return [kind, entry.relative, Number(stat.mode), ...owner, xattrs, ...content];
+  return [kind, entry.relative, stat.mode, ...owner, xattrs, ...content];
 }
 
 function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): [string, ...unknown[]] {
   const { stat } = entry;
   if (stat.isSymbolicLink()) return ['link', readSourceLink(root, entry.path)];
   if (stat.isDirectory()) return [entry.isParent ? 'parent' : 'directory'];
-  if (!stat.isFile()) return ['special', Number(stat.rdev)];
-  if (stat.nlink > 1n) {
-    const inode = `${stat.dev}:${stat.ino}`;
+  if (!stat.isFile()) return ['special', stat.rdev];
+  if (stat.nlink > 1) {
+    const { inode } = stat;
     const first = inodes.get(inode);
     if (first !== undefined) return ['hardlink', first];
     inodes.set(inode, `${position}/${entry.relative}`);

@@ -5,7 +5,7 @@ import type { RootView, TarEntry } from '../layers/index.ts';
 import type { MtimeRule } from '../oci/index.ts';
 import { hasWildcard } from '../parser/index.ts';
 import { stageArchive } from './archive-source.ts';
-import { hostEntry, secondsOf } from './host-entry.ts';
+import { hostEntry } from './host-entry.ts';
 import { resolveInRoot } from './rootfs-path.ts';
 import type { PathSelection, SelectedSource } from './selected-source.ts';
 import { hostPath, type SourceRoot } from './source-root.ts';
@@ -91,7 +91,7 @@ function nearestMtime(view: StagedView, path: string): number {
 function newestMtime(source: SelectedSource, inlineMtime: number): number {
   if (source.type === 'inline') return inlineMtime;
   const top = source.entries[0];
-  return top === undefined ? 0 : secondsOf(top.stat);
+  return top === undefined ? 0 : top.stat.mtime;
 }
 
 const conflict = (message: string, hint: string): BuildError => new BuildError('E_COPY_CONFLICT', message, { hint });
@@ -182,7 +182,7 @@ function stageInline(state: CopyState, content: string, target: string): void {
 function onTheWay(state: CopyState, { stat }: SourceEntry, { made, target }: OnTheWay): TarEntry {
   const there = state.staged.lstat(target);
   if (there?.type !== 'directory') return made;
-  return { ...there, path: made.path, mode: Number(stat.mode) & 0o7777 };
+  return { ...there, path: made.path, mode: stat.mode & 0o7777 };
 }
 
 interface OnTheWay {

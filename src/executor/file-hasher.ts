@@ -1,107 +1,104 @@
-import { type BigIntStats, closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
+import type { FileStat } from './file-stat.ts';
+import { StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
-const RACY_NS = 2_000_000_000n;
+const RACY_MS = 2000;
 const CHUNK_BYTES = 1024 * 1024;
 const ZEROS = new Uint8Array(CHUNK_BYTES);
-const FORMAT = 'tsbuild-stat-cache 2';
 
 type Xattrs = ReadonlyMap<string, Uint8Array>;
 
-interface Facts {
-  readonly stamp: string;
-  /** Hex; of regular files. */
-  sha256?: string;
-  /** As JSON. */
-  xattrs?: string;
+/** What reading a file gives. */
+export interface FileReader {
+  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
+  hash(path: string, stat: FileStat): string;
+  xattrs(path: string, stat: FileStat): Xattrs;
 }
 
-const newest = ({ ctimeNs, mtimeNs }: BigIntStats): bigint => {
-  if (ctimeNs > mtimeNs) return ctimeNs;
-  return mtimeNs;
+/** Remembers nothing: for roots whose paths and inodes are others each time. */
+export const freshReader: FileReader = {
+  hash: (file, stat) => hashFile({ file, stat }),
+  xattrs: (path) => readXattrs(path),
 };
 
-const stampOf = (s: BigIntStats): string => `${s.size} ${s.mtimeNs} ${s.ctimeNs} ${s.ino} ${s.dev} ${s.mode}`;
+/** What was learned of a file; `stamp` names the state of the file. */
+interface Facts {
+  readonly path: string;
+  readonly stamp: string;
+  /** Hex; of regular files. */
+  readonly sha256?: string | undefined;
+  /** As JSON. */
+  readonly xattrs?: string | undefined;
+}
 
 /**
  * What reading a file gives (sha256 of its bytes, extended attributes), remembered across builds by (path, size, mtime ns,
  * ctime ns, inode, device, mode). A file younger than the clock's granularity is read but not remembered (git's "racily
  * clean" problem).
  */
-export class FileHasher {
+export class FileHasher implements FileReader {
   readonly #file: string;
-  /** Lines of the cache file by path, taken apart when they are asked for. */
-  readonly #known: ReadonlyMap<string, string>;
-  readonly #fresh = new Map<string, Facts>();
+  readonly #known: StatCache;
+  readonly #learned = new Map<string, Facts>();
+  /** What was asked last is mostly asked again. */
+  #last: Facts | undefined;
   #isDirty = false;
 
   /** `cacheFile` is private to one context directory; a damaged one is as good as none. */
   constructor(cacheFile: string) {
     this.#file = cacheFile;
-    this.#known = load(cacheFile);
+    this.#known = new StatCache(readCache(cacheFile));
   }
 
-  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
-  hash(path: string, stat: BigIntStats): string {
+  hash(path: string, stat: FileStat): string {
     const facts = this.#factsOf(path, stat);
     if (facts.sha256 !== undefined) return facts.sha256;
     const hex = hashFile({ file: path, stat });
-    this.#learn(path, stat, { ...facts, sha256: hex });
+    this.#learn({ ...facts, sha256: hex }, stat);
     return hex;
   }
 
   /** Setting an attribute changes the ctime, so they are remembered as contents are. */
-  xattrs(path: string, stat: BigIntStats): Xattrs {
+  xattrs(path: string, stat: FileStat): Xattrs {
     const facts = this.#factsOf(path, stat);
     if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
     const found = readXattrs(path);
-    this.#learn(path, stat, { ...facts, xattrs: encodeXattrs(found) });
+    this.#learn({ ...facts, xattrs: encodeXattrs(found) }, stat);
     return found;
   }
 
-  #factsOf(path: string, stat: BigIntStats): Facts {
-    const stamp = stampOf(stat);
-    const fresh = this.#fresh.get(path);
-    if (fresh?.stamp === stamp) return fresh;
-    const line = this.#known.get(path);
-    if (line === undefined || !line.startsWith(`${stamp}\t`)) return { stamp };
-    const facts = parseFacts(line);
-    this.#fresh.set(path, facts);
-    return facts;
+  #factsOf(path: string, { stamp }: FileStat): Facts {
+    if (this.#last?.path === path && this.#last.stamp === stamp) return this.#last;
+    const learned = this.#learned.get(path);
+    if (learned?.stamp === stamp) return learned;
+    this.#last = { path, stamp, ...this.#known.lookup(path, stamp) };
+    return this.#last;
   }
 
-  #learn(path: string, stat: BigIntStats, facts: Facts): void {
+  #learn(facts: Facts, { newestMs }: FileStat): void {
     this.#isDirty = true;
-    const age = BigInt(Date.now()) * 1_000_000n - newest(stat);
-    if (age > RACY_NS) this.#fresh.set(path, facts);
+    if (Date.now() - newestMs <= RACY_MS) return;
+    this.#learned.set(facts.path, facts);
+    this.#last = facts;
   }
 
   /** Keeps what was asked for in this build. Best effort: a cache that cannot be written costs time only. */
   save(): void {
     if (!this.#isDirty) return;
-    const records = [FORMAT, ...[...this.#fresh].map(formatRecord)];
     const temporary = `${this.#file}.${process.pid}`;
     try {
       mkdirSync(dirname(this.#file), { recursive: true });
-      writeFileSync(temporary, records.join('\0'));
+      writeFileSync(temporary, this.#known.with(this.#learned));
       renameSync(temporary, this.#file);
     } catch {
       // no space or no permission: the next build reads again
     }
   }
-}
-
-/** Records end with a NUL, which no path has; fields with a tab, which only the path, the last one, may have. */
-const formatRecord = ([path, { stamp, sha256: hex = '', xattrs = '' }]: readonly [string, Facts]): string =>
-  `${stamp}\t${hex}\t${xattrs}\t${path}`;
-
-function parseFacts(record: string): Facts {
-  const [stamp = '', hex, xattrs] = record.split('\t', 3);
-  return { stamp, ...(hex ? { sha256: hex } : {}), ...(xattrs ? { xattrs } : {}) };
 }
 
 const NO_XATTRS: Xattrs = new Map();
@@ -118,21 +115,12 @@ function decodeXattrs(text: string): Xattrs {
   return new Map(coded.map(([name, hex]) => [name, Buffer.from(hex, 'hex')]));
 }
 
-function load(file: string): ReadonlyMap<string, string> {
-  const known = new Map<string, string>();
-  let text: string;
+function readCache(file: string): string {
   try {
-    text = readFileSync(file, 'utf8');
+    return readFileSync(file, 'utf8');
   } catch {
-    return known; // absent
+    return ''; // absent
   }
-  const [format, ...records] = text.split('\0');
-  if (format !== FORMAT) return known;
-  for (const record of records) {
-    const fields = /^[\d ]+\t(?:[0-9a-f]{64})?\t(?:\[[^\t]*\])?\t/.exec(record);
-    if (fields) known.set(record.slice(fields[0].length), record);
-  }
-  return known;
 }
 
 function hashFile(seen: SeenFile): string {
@@ -141,7 +129,7 @@ function hashFile(seen: SeenFile): string {
   const fd = openUnchanged(seen);
   try {
     let at = 0;
-    for (const { end, isHole } of extentsOf(fd, Number(seen.stat.size))) {
+    for (const { end, isHole } of extentsOf(fd, seen.stat.size)) {
       while (at < end) {
         const n = isHole
           ? Math.min(end - at, CHUNK_BYTES)

@@ -1,7 +1,7 @@
-import type { BigIntStats } from 'node:fs';
 import { BuildError } from '../errors.ts';
 import type { ModeChange } from '../graph/index.ts';
 import { readXattrs, type TarEntry } from '../layers/index.ts';
+import type { FileStat } from './file-stat.ts';
 import { hostPath, readSourceLink, type SourceRoot } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
 import type { Owner } from './users.ts';
@@ -13,9 +13,6 @@ export interface EntryChanges {
   readonly chmod: ModeChange | undefined;
 }
 
-/** Whole seconds. */
-export const secondsOf = (stat: BigIntStats): number => Math.floor(Number(stat.mtimeMs) / 1000);
-
 /** A file, directory, link, ... of a source root as a member of a layer; `target` is its absolute path in the image. */
 export function hostEntry(
   root: SourceRoot,
@@ -23,23 +20,23 @@ export function hostEntry(
   { target, owner, chmod }: EntryChanges & { readonly target: string },
 ): TarEntry {
   const isDirectory = stat.isDirectory();
-  const mode = Number(stat.mode) & 0o7777;
-  const own = root.keepsOwners ? { uid: Number(stat.uid), gid: Number(stat.gid) } : { uid: 0, gid: 0 };
+  const mode = stat.mode & 0o7777;
+  const own = root.keepsOwners ? { uid: stat.uid, gid: stat.gid } : { uid: 0, gid: 0 };
   const { xattrsOf = readXattrs } = root;
   const xattrs = xattrsOf(hostPath(root, path), stat);
   const common = {
     path: target.slice(1),
     mode: stat.isSymbolicLink() ? mode : (chmod?.(mode, isDirectory) ?? mode),
     ...(owner ?? own),
-    mtime: secondsOf(stat),
+    mtime: stat.mtime,
     ...(xattrs.size > 0 ? { xattrs } : {}),
   };
   if (isDirectory) return { type: 'directory', ...common };
   if (stat.isSymbolicLink()) return { type: 'symlink', ...common, linkname: readSourceLink(root, path) };
   if (stat.isFIFO()) return { type: 'fifo', ...common };
-  if (stat.isFile()) return { type: 'file', ...common, size: Number(stat.size) };
-  if (stat.isBlockDevice() || (stat.isCharacterDevice() && stat.rdev !== 0n)) {
-    return { type: stat.isBlockDevice() ? 'block' : 'char', ...common, ...deviceNumbers(Number(stat.rdev)) };
+  if (stat.isFile()) return { type: 'file', ...common, size: stat.size };
+  if (stat.isBlockDevice() || (stat.isCharacterDevice() && stat.rdev !== 0)) {
+    return { type: stat.isBlockDevice() ? 'block' : 'char', ...common, ...deviceNumbers(stat.rdev) };
   }
   throw new BuildError(
     'E_CONTEXT',
@@ -51,7 +48,7 @@ export function hostEntry(
 }
 
 /** A character device 0:0 is how overlay says "deleted" (linux Documentation/filesystems/overlayfs.rst). */
-const kindOf = (stat: BigIntStats): string => (stat.isSocket() ? 'socket' : 'whiteout device');
+const kindOf = (stat: FileStat): string => (stat.isSocket() ? 'socket' : 'whiteout device');
 
 /** Linux' 64-bit dev_t (sysmacros.h, gnu_dev_major and gnu_dev_minor); Node gives what fits in 32 bits. */
 function deviceNumbers(rdev: number): { devMajor: number; devMinor: number } {

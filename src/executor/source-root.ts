@@ -1,8 +1,9 @@
 import { isUtf8 } from 'node:buffer';
-import { type BigIntStats, lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import { type Owners, ownerOf } from '../layers/index.ts';
 import type { IgnoreFile } from '../parser/index.ts';
+import { FileStat } from './file-stat.ts';
 import { followLinks } from './follow-links.ts';
 
 /** Where COPY reads from: the context, or a stage or image that is mounted read-only. */
@@ -18,20 +19,20 @@ export interface SourceRoot {
   /** How the files of a stage or image say whose they are; absent: `real`. */
   readonly owners?: Owners | undefined;
   /** A file's extended attributes, where something remembers them; else they are read. */
-  readonly xattrsOf?: ((file: string, stat: BigIntStats) => ReadonlyMap<string, Uint8Array>) | undefined;
+  readonly xattrsOf?: ((file: string, stat: FileStat) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
 
 export const hostPath = (root: SourceRoot, path: string): string =>
   path === '' ? root.directory : `${root.directory}/${path}`;
 
 /** `path` is relative and clean, its directories resolved. undefined: nothing there. */
-export function statSource(root: SourceRoot, path: string): BigIntStats | undefined {
+export function statSource(root: SourceRoot, path: string): FileStat | undefined {
   try {
     const file = hostPath(root, path);
     const stat = lstatSync(file, { bigint: true });
-    if (root.owners !== 'recorded') return stat;
+    if (root.owners !== 'recorded') return new FileStat(stat);
     const { uid, gid } = ownerOf(file, { uid: Number(stat.uid), gid: Number(stat.gid) }, root.owners);
-    return Object.assign(stat, { uid: BigInt(uid), gid: BigInt(gid) });
+    return new FileStat(Object.assign(stat, { uid: BigInt(uid), gid: BigInt(gid) }));
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

@@ -1,5 +1,5 @@
-import type { BigIntStats } from 'node:fs';
 import type { IgnoreFile } from '../parser/index.ts';
+import type { FileStat } from './file-stat.ts';
 import { listSource, type SourceRoot, statSource } from './source-root.ts';
 
 /** One file, directory, link, ... of the source tree. */
@@ -8,7 +8,7 @@ export interface SourceEntry {
   readonly relative: string;
   /** Relative to the source root; no component is a symbolic link (but the last may be one). */
   readonly path: string;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   /** A directory that is not selected itself, but something in it is. */
   readonly isParent?: true;
 }

@@ -96,8 +96,8 @@ const ruled = (entry: TarEntry, rule: MtimeRule | undefined): TarEntry =>
 
 /** The second and later names of an inode, in path order. */
 function hardlinkOf(entry: TarEntry, body: Body | undefined, inodes: Map<string, string>): TarEntry | undefined {
-  if (entry.type !== 'file' || body?.type !== 'host' || body.stat.nlink < 2n) return undefined;
-  const inode = `${body.stat.dev}:${body.stat.ino}`;
+  if (entry.type !== 'file' || body?.type !== 'host' || body.stat.nlink < 2) return undefined;
+  const { inode } = body.stat;
   const first = inodes.get(inode);
   if (first === undefined) {
     inodes.set(inode, entry.path);

@@ -1,10 +1,11 @@
-import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
+import { FileStat } from './file-stat.ts';
 
 /** A regular file as it was when it was selected: the cache key, the tar's header and its bytes must speak of one state. */
 export interface SeenFile {
   readonly file: string;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
 }
 
 /** Opens it for reading. Throws `E_CONTEXT` where it cannot be read or is no longer the same. The caller closes. */
@@ -21,14 +22,8 @@ export function openUnchanged(seen: SeenFile): number {
 
 /** To be asked again after the last byte was read. Throws `E_CONTEXT`. */
 export function requireUnchanged(fd: number, { file, stat }: SeenFile): void {
-  const now = fstatSync(fd, { bigint: true });
-  const isSame =
-    now.ino === stat.ino &&
-    now.dev === stat.dev &&
-    now.size === stat.size &&
-    now.mtimeNs === stat.mtimeNs &&
-    now.ctimeNs === stat.ctimeNs;
-  if (!isSame) throw changedMeanwhile(file);
+  const now = new FileStat(fstatSync(fd, { bigint: true }));
+  if (now.stamp !== stat.stamp) throw changedMeanwhile(file);
 }
 
 /** Also for a file that ends before its size says so. */

@@ -191,4 +191,6 @@ export interface Node {
   /** `stage/position/kind`: names the step across edits, to compare a miss with. */
   readonly slot: string;
   readonly platform: Platform;
+  /** `--no-cache-filter` names its stage: no record of it is used. */
+  readonly isFresh?: boolean | undefined;
 }

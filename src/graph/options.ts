@@ -51,6 +51,8 @@ export interface LowerOptions {
   readonly network: 'default' | 'host' | 'none';
   /** `--build-context`. */
   readonly contexts: NamedContexts;
+  /** `--no-cache-filter`: names or indexes of stages. */
+  readonly freshStages?: readonly string[] | undefined;
 }
 
 /** A resolved image that a stage starts from or copies from. */

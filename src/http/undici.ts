@@ -1,3 +1,11 @@
-/** What only talking to a registry needs, to be imported lazily: a bundler gives a CommonJS package's names only to static imports. */
-export { createSecureContext } from 'node:tls';
-export { Agent, ProxyAgent } from 'undici';
+import type { Dispatcher } from 'undici';
+import apiRequest from 'undici/lib/api/api-request.js';
+import Agent from 'undici/lib/dispatcher/agent.js';
+import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js';
+
+/** What only talking to a registry needs, to be imported lazily. */
+export { Agent, ProxyAgent };
+
+/** `dispatcher.request`, which undici's index puts there. */
+export const request = (dispatcher: Dispatcher, options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData> =>
+  apiRequest.call(dispatcher, options);

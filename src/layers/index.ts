@@ -10,11 +10,14 @@ export { type CompressionKind, decompress, detectCompression } from './compressi
 export { DirectorySnapshotter } from './directory.ts';
 export { extentsOf, type FileExtent } from './file-extents.ts';
 export { type FlatEntry, flattenLayers } from './flatten.ts';
+export { LayerCheck } from './layer-check.ts';
+export { compareLayers, type FileDifference } from './layer-difference.ts';
 export { LayerDirectories } from './layer-directories.ts';
 export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';
 export { LayerWorkers } from './layer-workers.ts';
 export type { LayerLibrary } from './library.ts';
 export { OverlaySnapshotter } from './overlay.ts';
+export { newOwnedName } from './owner.ts';
 export {
   encodeOwnerCarrier,
   encodeOwnerRecord,

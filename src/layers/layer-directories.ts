@@ -93,6 +93,18 @@ export class LayerDirectories {
     return path;
   }
 
+  /** Unpacks a layer once more, for whoever wants to compare; `remove` ends it. */
+  async unpack(layer: Layer): Promise<string> {
+    const directory = await this.createActive();
+    try {
+      await this.#unpackInto(directory, layer);
+      return directory;
+    } catch (error) {
+      await this.remove([directory]);
+      throw error;
+    }
+  }
+
   /** Keeps a finished `fs` and its meta as the layer's directory. */
   async keep(directory: string, diffId: DiffId, meta: LayerMeta): Promise<void> {
     writeMeta(directory, meta);
@@ -135,17 +147,14 @@ export class LayerDirectories {
   }
 
   async #apply(layer: Layer): Promise<string> {
-    const path = this.pathOf(layer.diffId);
-    return this.#once(path, async (directory) => {
-      const fs = join(directory, 'fs');
-      await mkdir(fs, { mode: 0o755 });
-      const meta = await this.workers.feed({ kind: 'apply', directory: fs, owners: this.owners }, layer.uncompressed());
-      writeMeta(directory, {
-        kind: 'applied',
-        ...meta,
-        ...(this.owners === 'recorded' ? { owners: this.owners } : {}),
-      });
-    });
+    return this.#once(this.pathOf(layer.diffId), (directory) => this.#unpackInto(directory, layer));
+  }
+
+  async #unpackInto(directory: string, layer: Layer): Promise<void> {
+    const fs = join(directory, 'fs');
+    await mkdir(fs, { mode: 0o755 });
+    const meta = await this.workers.feed({ kind: 'apply', directory: fs, owners: this.owners }, layer.uncompressed());
+    writeMeta(directory, { kind: 'applied', ...meta, ...(this.owners === 'recorded' ? { owners: this.owners } : {}) });
   }
 
   /** Makes the directory `path` unless it is there; at the same time only once in this process. */

@@ -25,7 +25,7 @@ import type { LayerLibrary } from './library.ts';
 import { MergedTree } from './merged-tree.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
-import { TarIndexer } from './tar/index.ts';
+import { TAR_END, TarIndexer } from './tar/index.ts';
 import { TarIndexes } from './tar-indexes.ts';
 import { TarTree } from './tar-tree.ts';
 
@@ -70,13 +70,17 @@ export class DiskLayerLibrary implements LayerLibrary {
   }
 
   async commitTar(tar: ByteStream): Promise<CommittedLayer> {
-    const indexer = new TarIndexer();
-    const { digest, size } = await this.#parts.store.ingest(through(tar, indexer));
-    const entries = indexer.finish();
+    const { digest, size } = await this.#parts.store.ingest(tar);
     const diffId = digest as string as DiffId; // The blob is the tar: the same bytes' hash.
-    await this.#indexes.keep(diffId, entries);
     await this.#parts.index.add({ diffId, tarSize: size, blobs: [{ compression: 'none', digest, size }] });
-    return { diffId, sizeBytes: size, isEmpty: entries.length === 0 };
+    return { diffId, sizeBytes: size, isEmpty: size === TAR_END.byteLength };
+  }
+
+  async importTar(tar: ByteStream): Promise<CommittedLayer> {
+    const indexer = new TarIndexer();
+    const committed = await this.commitTar(through(tar, indexer));
+    await this.#indexes.keep(committed.diffId, indexer.entries);
+    return committed;
   }
 
   async compressed(layer: Layer, compression: Compression): Promise<Layer> {
@@ -169,12 +173,13 @@ export class DiskLayerLibrary implements LayerLibrary {
   }
 }
 
-/** Shows every chunk to the indexer on its way. */
+/** Shows every chunk to the indexer on its way; fails where the archive is not whole. */
 async function* through(bytes: ByteStream, indexer: TarIndexer): ByteStream {
   for await (const chunk of bytes) {
     indexer.push(chunk);
     yield chunk;
   }
+  indexer.finish();
 }
 
 async function* abortable(bytes: ByteStream, signal: AbortSignal | undefined): ByteStream {

@@ -10,8 +10,10 @@ export interface LayerLibrary {
   readonly snapshotter: Snapshotter;
   /** undefined: no form of it is here. Its descriptor is that of the uncompressed tar. */
   find(diffId: DiffId): Promise<Layer | undefined>;
-  /** Keeps a tar as a new layer. */
+  /** Keeps a tar of our own making as a new layer. It is indexed when somebody looks into it. */
   commitTar(tar: ByteStream): Promise<CommittedLayer>;
+  /** The same for a tar from elsewhere. Throws `E_BAD_LAYER`. */
+  importTar(tar: ByteStream): Promise<CommittedLayer>;
   /** The same layer with a compressed descriptor; compresses at most once per diffId and compression, on all cores. */
   compressed(layer: Layer, compression: Compression): Promise<Layer>;
   view(chain: readonly Layer[]): Promise<RootView>;

@@ -16,7 +16,7 @@ function startOf(pid: number): string | undefined {
 /** Digits that name this process' pid namespace (pid_namespaces(7)): process numbers mean something in it only. */
 const pidNamespace = (): string => readlinkSync('/proc/self/ns/pid').replace(/\D/g, '');
 
-/** A name for a directory that belongs to this process as long as it lives. */
+/** A name for a directory of `active` that belongs to this process as long as it lives; later it is cleared away. */
 export const newOwnedName = (): string =>
   [pidNamespace(), process.pid, startOf(process.pid), randomBytes(8).toString('hex')].join('-');
 

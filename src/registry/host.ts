@@ -123,15 +123,19 @@ export class Host {
   }
 
   /**
-   * `GET /v2/` without credentials: 200 and 401 both say that a registry is there, and 401 what it wants. https comes
-   * first everywhere; plain http follows only for this machine or without verification, and never after a certificate
-   * that was looked at and refused.
+   * `GET /v2/` without credentials: 200 and 401 both say that a registry is there, and 401 what it wants. On this machine
+   * plain http comes first (a server of TLS answers 400 to it, or nothing), elsewhere https; plain http follows only for
+   * this machine or without verification, and never after a certificate that was looked at and refused.
    */
   async #ping({ signal, onRetry, action }: RegistryCall): Promise<URL> {
     const host = API_HOSTS[this.#registry] ?? this.#registry;
     const https = new URL(`https://${host}`);
     const plain = !this.#tlsVerify || isLoopback(https.hostname);
     const request = { method: 'GET', signal, onRetry, headers: {} } as const;
+    if (isLoopback(https.hostname)) {
+      const answer = await this.#plainAnswer(new URL(`http://${host}`), request);
+      if (answer) return this.#learn(new URL(`http://${host}`), answer, action);
+    }
     if (plain && (await this.#speaksTls(https, request)))
       return this.#learn(https, await this.#get(https, request), action);
     const base = plain ? new URL(`http://${host}`) : https;
@@ -140,6 +144,19 @@ export class Host {
 
   #get(base: URL, request: Omit<TransportRequest, 'url'>): Promise<HttpResponse> {
     return this.transport.send({ ...request, url: new URL('/v2/', base) });
+  }
+
+  /** undefined: nothing there, or not a registry in plain http. */
+  async #plainAnswer(base: URL, request: Omit<TransportRequest, 'url'>): Promise<HttpResponse | undefined> {
+    try {
+      const response = await this.#get(base, { ...request, retry: 'once' });
+      const isRegistry = response.status === 200 || response.status === 401;
+      if (isRegistry && response.url.origin === base.origin) return response;
+      await response.discard();
+    } catch (error) {
+      if (!isTransientError(error)) throw error;
+    }
+    return undefined;
   }
 
   async #speaksTls(base: URL, request: Omit<TransportRequest, 'url'>): Promise<boolean> {

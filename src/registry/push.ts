@@ -52,7 +52,7 @@ async function putManifest(
   await response.discard();
 }
 
-/** Layers in parallel, then the config, then the manifest: whoever can see the name can fetch all of it. */
+/** Layers and config in parallel, then the manifest: whoever can see the name can fetch all of it. */
 export async function pushImage(image: Image, push: Push): Promise<Descriptor> {
   const { ref, emit, signal } = push;
   if (ref.digest !== undefined && ref.digest !== image.descriptor.digest) {
@@ -72,11 +72,10 @@ export async function pushImage(image: Image, push: Push): Promise<Descriptor> {
       warned.add(text);
     },
   };
-  await forEachLimited(layerBlobs(image), { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
+  const config = { descriptor: image.configDescriptor, open: () => once(image.rawConfig) };
+  await forEachLimited([...layerBlobs(image), config], { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
     pushBlob({ ...push, signal: stop, onWarning: common.onWarning }, blob),
   );
-  const config = { descriptor: image.configDescriptor, open: () => once(image.rawConfig) };
-  await pushBlob({ ...push, onWarning: common.onWarning }, config);
   await putManifest(push, image, common);
   return image.descriptor;
 }

@@ -110,10 +110,10 @@ export class DiskContentStore implements ContentStore {
         await sparse.add(chunk).catch(fail);
         size += chunk.byteLength;
       }
-      await sparse.finish().catch(fail);
       await file.chmod(mode).catch(fail);
-      await file.datasync().catch(fail);
+      await sparse.finish().catch(fail);
     } finally {
+      await sparse.settle();
       await file.close();
     }
     return hash || !expected ? { digest: digestFrom(hash ?? sha256()), size } : { digest: expected.digest, size };
@@ -125,6 +125,18 @@ export class DiskContentStore implements ContentStore {
     } catch (cause) {
       throw storeError({ doing: 'delete a blob', path: this.#path(digest) }, cause);
     }
+  }
+
+  /** What the bytes of a blob's file really are; undefined: not here. */
+  async hash(digest: Digest): Promise<Digest | undefined> {
+    const hash = sha256();
+    try {
+      for await (const chunk of this.#bytes(digest)) hash.update(chunk);
+    } catch (cause) {
+      if (cause instanceof BuildError && cause.code === 'E_CORRUPT_STORE') return undefined;
+      throw cause;
+    }
+    return digestFrom(hash);
   }
 
   /** The digests of all blobs, in no order. */
@@ -163,9 +175,7 @@ export class DiskContentStore implements ContentStore {
   /** A blob whose bytes are wrong is removed, so that the next pull or build brings it again. */
   async #damaged(digest: Digest, cause: BuildError): Promise<BuildError> {
     if (this.#directories.isForeign) return cause;
-    const hash = sha256();
-    for await (const chunk of this.#bytes(digest)) hash.update(chunk);
-    if (digestFrom(hash) === digest) return cause;
+    if ((await this.hash(digest)) === digest) return cause;
     await this.delete(digest);
     return new BuildError(cause.code, `Damaged blob ${digest} in the store`, {
       hint: 'It was removed: pull or build the image again, and check the disk',

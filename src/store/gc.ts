@@ -1,6 +1,5 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
 import {
   type CacheKey,
   type CacheRecord,
@@ -13,14 +12,15 @@ import {
 import type { DiskContentStore } from './blobs.ts';
 import { parseCacheRecord } from './cache-index.ts';
 import { mark } from './gc-mark.ts';
+import { selectRecords, type UsedRecord } from './gc-select.ts';
 import { Sweep } from './gc-sweep.ts';
 import type { ImageRecord } from './image-records.ts';
 import type { ImageStore } from './images.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
 import type { Leases } from './leases.ts';
 import { blobPath, imagePath, layerIndexPath, type StorePaths } from './paths.ts';
-import { readRecord } from './state-file.ts';
-import { storeError } from './store-error.ts';
+import { namesIn, readRecord } from './state-file.ts';
+import { type MeasurePath, measureUsage } from './usage.ts';
 
 export interface PruneOptions {
   /** Also the cache, the directories of cache mounts, and spare forms of layers: what remains is what tagged images need. */
@@ -29,6 +29,10 @@ export interface PruneOptions {
   readonly keepUntagged?: boolean;
   /** Only counts. */
   readonly dryRun?: boolean;
+  /** Cache records that were last used before this moment go (milliseconds since 1970), with `all` no others. */
+  readonly unusedSinceMs?: number | undefined;
+  /** Cache records go, last used first, until the store holds so many bytes; what named images need stays. */
+  readonly keepBytes?: number | undefined;
 }
 
 export interface Pruned {
@@ -54,6 +58,7 @@ export interface PruneDependencies {
   readonly removeLayerDirectory?: RemoveLayerDirectory | undefined;
   /** As above. */
   readonly removeCaches?: RemoveCaches | undefined;
+  readonly measure: MeasurePath;
 }
 
 /**
@@ -65,7 +70,7 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     const cutoff = await deps.leases.oldestStart(lease.startedMs, lease);
     const sweep = new Sweep({ cutoff, ingest: deps.paths.ingest, dryRun: options.dryRun ?? false });
     const images = await sweepImages(deps, options, sweep);
-    const cache = await sweepCache(deps, options, sweep);
+    const cache = await sweepCache(deps, { ...options, images }, sweep);
     const { layerIndex, blobs } = deps;
     const live = await mark({ images, cache, layerIndex, blobs, keepSpareForms: !options.all });
     for (const diffId of await layersOf(deps.paths)) {
@@ -77,7 +82,7 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     // what was fetched can be fetched again
     for (const name of await namesIn(deps.paths.remote)) await sweep.removeTree(join(deps.paths.remote, name));
     if (!options.dryRun) await deps.leases.clearIngest(cutoff);
-    const caches = options.all ? await deps.removeCaches?.({ dryRun: sweep.dryRun }) : undefined;
+    const caches = options.all && !isLimited(options) ? await deps.removeCaches?.({ dryRun: sweep.dryRun }) : undefined;
     return sweep.result(caches);
   });
 }
@@ -99,14 +104,23 @@ async function sweepImages(deps: PruneDependencies, options: PruneOptions, sweep
   return kept;
 }
 
-/** Returns the records that stay: those whose layers are here, or with `all` only those in use. */
-async function sweepCache(deps: PruneDependencies, options: PruneOptions, sweep: Sweep): Promise<CacheRecord[]> {
+const isLimited = ({ unusedSinceMs, keepBytes }: PruneOptions): boolean =>
+  unusedSinceMs !== undefined || keepBytes !== undefined;
+
+interface CacheSweep extends PruneOptions {
+  /** Those that stay. */
+  readonly images: readonly ImageRecord[];
+}
+
+/** Returns the records that stay: those whose layers are here, within the limits; with `all` and no limit only those in use. */
+async function sweepCache(deps: PruneDependencies, options: CacheSweep, sweep: Sweep): Promise<CacheRecord[]> {
+  const found = await cacheRecords(deps);
+  const selected = options.all && !isLimited(options) ? [] : await select(found, deps, options);
+  const useful = new Set(selected.map(({ key }) => key));
   const kept: CacheRecord[] = [];
-  for (const name of await namesIn(deps.paths.cache)) {
-    const path = join(deps.paths.cache, name);
-    const record = parseCacheRecord(await readRecord(path));
-    const useful = record && !options.all && (!record.layer || (await deps.layers.find(record.layer.diffId)));
-    const gone = !useful && (await sweep.remove(path, 'counted'));
+  for (const { path, record } of found) {
+    const isUseful = record !== undefined && useful.has(record.key);
+    const gone = !isUseful && (await sweep.remove(path, 'counted'));
     if (!gone && record) kept.push(record);
   }
   const keys = new Set(kept.map((record) => record.key));
@@ -117,6 +131,39 @@ async function sweepCache(deps: PruneDependencies, options: PruneOptions, sweep:
     if (!keys.has(String(key) as CacheKey)) await sweep.remove(path, 'quiet');
   }
   return kept;
+}
+
+interface FoundRecord {
+  readonly path: string;
+  /** undefined: damaged. */
+  readonly record: CacheRecord | undefined;
+  readonly usedMs: number;
+}
+
+async function cacheRecords({ paths }: PruneDependencies): Promise<readonly FoundRecord[]> {
+  const found: FoundRecord[] = [];
+  for (const name of await namesIn(paths.cache)) {
+    const path = join(paths.cache, name);
+    const usedMs = (await stat(path).catch(() => undefined))?.mtimeMs ?? 0;
+    found.push({ path, usedMs, record: parseCacheRecord(await readRecord(path)) });
+  }
+  return found;
+}
+
+/** Those whose layers are here, within the limits. */
+async function select(
+  found: readonly FoundRecord[],
+  deps: PruneDependencies,
+  { images, unusedSinceMs, keepBytes }: CacheSweep,
+): Promise<readonly CacheRecord[]> {
+  const usable: UsedRecord[] = [];
+  for (const { record, usedMs } of found) {
+    if (record && (!record.layer || (await deps.layers.find(record.layer.diffId)))) usable.push({ record, usedMs });
+  }
+  const limits = { unusedSinceMs, keepBytes };
+  if (keepBytes === undefined) return selectRecords(usable, limits, { fixedBytes: 0, bytesOf: () => 0 });
+  const usage = await measureUsage(deps, { images, cached: usable.map(({ record }) => record) });
+  return selectRecords(usable, limits, usage);
 }
 
 async function sweepLayer(deps: PruneDependencies, diffId: DiffId, sweep: Sweep): Promise<void> {
@@ -150,12 +197,3 @@ const isThere = async (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (cause) {
-    if (systemErrorCode(cause) === 'ENOENT') return [];
-    throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
-  }
-}

@@ -70,7 +70,8 @@ function recordOf(image: Image): ImageRecord {
   };
 }
 
-function parseImageRecord(value: Readonly<Record<string, unknown>> | undefined): ImageRecord | undefined {
+/** undefined: not a record that we wrote. */
+export function parseImageRecord(value: Readonly<Record<string, unknown>> | undefined): ImageRecord | undefined {
   if (!value) return undefined;
   // Written by `recordOf`; a file that was damaged since fails these checks.
   const record = value as Partial<{ -readonly [K in keyof ImageRecord]: ImageRecord[K] }>;

@@ -24,3 +24,5 @@ export { OciLayout, type OciLayoutOptions } from './oci-layout.ts';
 export type { StorePaths } from './paths.ts';
 export { openStore, type Store, type StoreBase, type StoreDependencies } from './store.ts';
 export type { TagRecord } from './tags.ts';
+export type { UsageLine } from './usage.ts';
+export type { Problem, Verified } from './verify.ts';

@@ -13,10 +13,8 @@ export class DiskLayerIndex implements LayerIndex {
   }
 
   async get(diffId: DiffId): Promise<LayerRecord | undefined> {
-    const value = await readRecord(layerIndexPath(this.#paths, diffId));
-    if (!value || value.diffId !== diffId || !Array.isArray(value.blobs)) return undefined;
-    const tarSize = typeof value.tarSize === 'number' ? { tarSize: value.tarSize } : {};
-    return { diffId, ...tarSize, blobs: value.blobs.filter(isLayerBlob) };
+    const record = parseLayerRecord(await readRecord(layerIndexPath(this.#paths, diffId)));
+    return record?.diffId === diffId ? record : undefined;
   }
 
   async add(record: LayerRecord): Promise<void> {
@@ -31,6 +29,14 @@ export class DiskLayerIndex implements LayerIndex {
   async touch(diffId: DiffId): Promise<void> {
     if (!(await touch(layerIndexPath(this.#paths, diffId)))) await this.add({ diffId, blobs: [] });
   }
+}
+
+/** undefined: not a record that we wrote. */
+export function parseLayerRecord(value: Readonly<Record<string, unknown>> | undefined): LayerRecord | undefined {
+  if (typeof value?.diffId !== 'string' || !isDigest(value.diffId) || !Array.isArray(value.blobs)) return undefined;
+  const tarSize = typeof value.tarSize === 'number' ? { tarSize: value.tarSize } : {};
+  // A diffID has the form of a digest.
+  return { diffId: value.diffId as string as DiffId, ...tarSize, blobs: value.blobs.filter(isLayerBlob) };
 }
 
 function merge(known: LayerRecord | undefined, added: LayerRecord): LayerRecord {

@@ -10,6 +10,8 @@ import { DiskLayerIndex } from './layer-index.ts';
 import { type Lease, Leases } from './leases.ts';
 import { createRoot, type StorePaths, storePaths } from './paths.ts';
 import { temporaryName } from './process-identity.ts';
+import { listUsage, type MeasurePath, type UsageLine } from './usage.ts';
+import { type LayerCheck, type Verified, verifyStore } from './verify.ts';
 
 export interface StoreDependencies {
   /** Layers in other forms than blobs (frozen directories). Absent: blobs only. */
@@ -17,6 +19,9 @@ export interface StoreDependencies {
   readonly decompress: Decompress;
   readonly removeLayerDirectory?: RemoveLayerDirectory | undefined;
   readonly removeCaches?: RemoveCaches | undefined;
+  readonly layerCheck?: LayerCheck | undefined;
+  /** Absent: what is not a blob counts nothing. */
+  readonly measure?: MeasurePath | undefined;
 }
 
 /** An open state directory. Whatever writes to it, or reads from it for longer, holds a lease. */
@@ -29,6 +34,8 @@ export interface Store {
   /** Runs `work` under a lease: nothing that it makes or uses is pruned by other processes meanwhile. */
   withLease<T>(work: (lease: Lease) => Promise<T>): Promise<T>;
   prune(options?: PruneOptions): Promise<Pruned>;
+  verify(options: { readonly repair: boolean }): Promise<Verified>;
+  usage(): Promise<readonly UsageLine[]>;
   /** A new path on the store's file system for what is not complete yet; cleared away when we are gone. */
   temporaryPath(): string;
 }
@@ -44,15 +51,18 @@ export function openStore(root: string, connect: (base: StoreBase) => StoreDepen
   const layers = deps.layers ?? blobLayers(base, deps.decompress);
   const images = new ImageStore({ paths, blobs, layerIndex, layers, decompress: deps.decompress });
   const leases = new Leases(paths);
-  const { removeLayerDirectory, removeCaches } = deps;
+  const { removeLayerDirectory, removeCaches, measure = async () => 0 } = deps;
+  const pruning = { paths, blobs, images, layerIndex, layers, leases, removeLayerDirectory, removeCaches, measure };
   return {
     ...base,
     images,
     cache: new DiskCacheIndex({ paths, layers, layerIndex }),
     withLease: (work) => leases.withLease(work),
     temporaryPath: () => join(paths.ingest, temporaryName()),
-    prune: (options) =>
-      prune({ paths, blobs, images, layerIndex, layers, leases, removeLayerDirectory, removeCaches }, options),
+    prune: (options) => prune(pruning, options),
+    verify: (options) =>
+      verifyStore({ paths, blobs, images, layers, layerCheck: deps.layerCheck, removeLayerDirectory }, options),
+    usage: () => listUsage({ paths, measure }),
   };
 }
 

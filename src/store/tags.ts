@@ -78,7 +78,8 @@ export function namesFor(ref: Reference): readonly Reference[] {
   ];
 }
 
-function parseTag(value: Readonly<Record<string, unknown>> | undefined): TagRecord | undefined {
+/** undefined: not a record that we wrote. */
+export function parseTag(value: Readonly<Record<string, unknown>> | undefined): TagRecord | undefined {
   if (!value) return undefined;
   const { name, manifest, created, updated } = value;
   if (typeof name !== 'string' || typeof manifest !== 'string' || !isDigest(manifest)) return undefined;

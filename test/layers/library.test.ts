@@ -176,7 +176,8 @@ function unpacked(root: string, tar: Uint8Array): LayerTree {
 function indexed(tar: Uint8Array): LayerTree {
   const indexer = new TarIndexer();
   indexer.push(tar);
-  return new TarTree(layerOf(tar), indexer.finish());
+  indexer.finish();
+  return new TarTree(layerOf(tar), indexer.entries);
 }
 
 describe.runIf(isRoot)('a layer', () => {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { BuildResult, ResultOptions } from '../../index.ts';
 import { parseOutput } from '../output-option.ts';
 import { writeResultFile } from '../result-file.ts';
+import { parseSize } from '../sandbox-values.ts';
 import { usageError } from '../usage.ts';
 import { choice, collect, parseBoolean } from '../values.ts';
 
@@ -18,6 +19,7 @@ export interface ResultFlags {
   readonly iidfile?: string;
   readonly iidfileRaw?: string;
   readonly metadataFile?: string;
+  readonly keepStorage?: string;
 }
 
 export function addResultOptions(command: Command): Command {
@@ -38,7 +40,8 @@ export function addResultOptions(command: Command): Command {
     .option('--force-rm <bool>', 'the same after a failure; only true', 'true')
     .option('--iidfile <file>', 'write the image ID to this file after success')
     .option('--iidfile-raw <file>', 'write the image ID without "sha256:"')
-    .option('--metadata-file <file>', 'write names and digests as JSON after success, in the form of docker buildx');
+    .option('--metadata-file <file>', 'write names and digests as JSON after success, in the form of docker buildx')
+    .option('--keep-storage <size>', 'after success prune the cache to so much, longest unused first, e.g. 20g');
 }
 
 export function resultOptions(flags: ResultFlags): ResultOptions {
@@ -57,6 +60,7 @@ export function resultOptions(flags: ResultFlags): ResultOptions {
     format: choice('--format', flags.format, ['oci', 'docker']),
     squash: flags.squash === true,
     push: flags.push === true,
+    keepStorageBytes: flags.keepStorage === undefined ? undefined : parseSize('--keep-storage', flags.keepStorage),
   };
 }
 

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
+import { addCacheOptions, type CacheFlags, cacheOptions } from '../build-options/cache.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
 import { addLimitOptions } from '../build-options/limits.ts';
 import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
@@ -19,14 +20,13 @@ import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, pars
 import { version } from '../version.ts';
 import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
-interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
+interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags, CacheFlags {
   readonly file?: readonly string[];
   readonly buildContext?: readonly string[];
   readonly ignorefile?: string;
   readonly buildArgFile?: readonly string[];
   readonly target?: string;
   readonly buildArg?: readonly string[];
-  readonly cache: boolean;
   readonly pull: string;
   readonly network: string;
   readonly secret?: readonly string[];
@@ -68,7 +68,6 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'lines of name=value, "#" begins a comment; --build-arg wins (repeatable)',
       collect,
     )
-    .option('--no-cache', 'run every step again')
     .option(
       '--pull <policy>',
       'when to fetch base images: always (so --pull alone), missing, newer or never',
@@ -89,6 +88,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
+  addCacheOptions(command);
   addResultOptions(command);
   addImageOptions(command);
   addTimeOptions(command);
@@ -128,6 +128,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     ...sandboxOptions(flags),
     ...image,
     ...times,
+    ...cacheOptions(flags),
     context: directory,
     contexts: parseBuildContexts(flags.buildContext ?? []),
     files: containerfiles(flags.file ?? []),
@@ -135,7 +136,6 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
     contextStdin: contextStdin(directory, flags.file ?? [], host),
     target: flags.target,
-    noCache: !flags.cache,
     pull: pullPolicy(flags.pull),
     network: choice('--network', flags.network, ['default', 'host', 'none']),
     secrets: parseSecrets(flags.secret ?? []),
@@ -147,7 +147,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     stdout: host.archiveStdout,
     self: selfCommand(host),
   } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
-  return inSession(context, { ...globals, progress }, async (session) => {
+  return inSession(context, { ...globals, progress, explainsCache: flags.explainCache === true }, async (session) => {
     const result = await operations.build({ ...settings, ...session.options });
     return report(result, { flags, outputs: results.outputs, session, context });
   });
@@ -200,7 +200,8 @@ function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void 
   }
 }
 
-const COMMAND_NAMES = 'pull push load images tag rmi inspect import login logout prune info version help'.split(' ');
+const COMMAND_NAMES =
+  'pull push load images tag rmi inspect diff import login logout prune store info version help'.split(' ');
 
 /** `tsbuild imags` would be a build of the context "imags"; where there is no such directory, a command was meant. */
 function rejectMistypedCommand(directory: string): void {

@@ -1,11 +1,12 @@
 import { Command } from 'commander';
 import { formatSize, formatTable } from '../render/format.ts';
+import { parseSize } from '../sandbox-values.ts';
 import { type CommandContext, confirm, inSession, type Session, selfCommand } from '../session.ts';
-import { choice } from '../values.ts';
+import { choice, collect, parseUntil } from '../values.ts';
 import { globalsOf, type Registrar, withExamples } from './command.ts';
 
 /** Runs one command over the store; `work` gives the text for stdout, or an exit code where it has said all itself. */
-async function runOnStore(
+export async function runOnStore(
   { context, setExitCode }: Registrar,
   command: Command,
   work: (session: Session, context: CommandContext) => Promise<string | number>,
@@ -97,18 +98,30 @@ export function inspectCommand(registrar: Registrar): Command {
 interface PruneFlags {
   readonly all?: boolean;
   readonly force?: boolean;
+  readonly filter?: readonly string[];
+  readonly keepStorage?: string;
 }
 
 export function pruneCommand(registrar: Registrar): Command {
   const command = new Command('prune')
     .description('remove what no image needs: old layers, blobs and cache records')
     .option('-a, --all', 'also remove images without a name, and the whole cache')
-    .option('-f, --force', 'do not ask');
-  withExamples(command, ['tsbuild prune', 'tsbuild prune -af']);
-  return command.action(async ({ all = false, force = false }: PruneFlags) => {
+    .option('-f, --force', 'do not ask')
+    .option('--filter <until=duration>', 'cached steps that were not used for so long, e.g. until=24h', collect)
+    .option('--keep-storage <size>', 'cached steps until all fits in so much, longest unused first, e.g. 10g');
+  withExamples(command, [
+    'tsbuild prune',
+    'tsbuild prune -af',
+    'tsbuild prune -f --filter until=168h --keep-storage 20g',
+  ]);
+  return command.action(async ({ all = false, force = false, filter = [], keepStorage }: PruneFlags) => {
+    const limits = {
+      unusedForMs: parseUntil(filter),
+      keepBytes: keepStorage === undefined ? undefined : parseSize('--keep-storage', keepStorage),
+    };
     await runOnStore(registrar, command, async ({ options }, { host, operations }) => {
       if (!force) await confirm(host, all ? 'Remove unnamed images and the whole cache' : 'Remove what no image needs');
-      const result = await operations.prune({ all, force }, { ...options, self: selfCommand(host) });
+      const result = await operations.prune({ all, force, ...limits }, { ...options, self: selfCommand(host) });
       if ('kind' in result) return result.exitCode;
       return `${result.removed} removed, ${formatSize(result.freedBytes)} freed\n`;
     });

@@ -46,3 +46,8 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 export function shortId(id: string): string {
   return /^sha256:[0-9a-f]{64}$/.test(id) ? id.slice(0, 'sha256:'.length + 12) : id;
 }
+
+/** On one line, whatever an image says: control characters stand as `\\x1b`. */
+export const printable = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\x${(c.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`);

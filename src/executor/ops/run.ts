@@ -43,12 +43,26 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
       request.onOutput(stream, chunk);
     },
   };
-  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal).catch((error: unknown) => {
+  const { timeoutMs } = request.settings;
+  const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+  const ended = limit === undefined ? signal : AbortSignal.any([signal, limit]);
+  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, ended).catch((error: unknown) => {
+    if (limit?.aborted && !signal.aborted) throw timedOut(request, tail.lines());
     throw atMount(op, error);
   });
   signal.throwIfAborted();
   if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
   return await snapshot.commit({ exclude: stubs, mtimeRule: request.mtimeRule });
+}
+
+function timedOut({ node, op, settings }: RunRequest, outputTail: readonly string[]): BuildError {
+  const seconds = (settings.timeoutMs ?? 0) / 1000;
+  return new BuildError('E_RUN_TIMEOUT', `RUN took longer than ${seconds} s: ${commandText(op)}`, {
+    range: node.range,
+    outputTail,
+    hint: 'Look at the output above for what it waits for, or give it more time with --timeout',
+    fields: { timeoutSeconds: seconds },
+  });
 }
 
 /** A mount that failed is named by its target: its place says more than that of the whole RUN. */
@@ -80,7 +94,7 @@ async function processSpec({ op, settings }: RunRequest, view: RootView, mounts:
     gid: user.gid,
     groups: user.groups,
     network: op.network === 'none' ? 'none' : 'host',
-    hostname: HOSTNAME,
+    hostname: settings.sandbox?.hostname ?? HOSTNAME,
     // a working directory that the base image names but does not have is made too, as OCI runtimes do
     directories: [...directories, { path: op.cwd, uid: 0, gid: 0 }],
     files: op.files,

@@ -8,9 +8,11 @@ import type { Owners } from '../../layers/index.ts';
 import { formatIdMap, type IdRange } from './id-map.ts';
 import { chooseIdMaps, type IdMaps, lookupHelper, ownersWith } from './id-source.ts';
 import { explainRefusal } from './refusal.ts';
+import type { NamespaceRung } from './rung.ts';
 
 const MARKER = 'TSBUILD_NAMESPACE';
 const OWNERS = 'TSBUILD_OWNERS';
+const PROC = 'TSBUILD_PROC';
 
 /** How to run this very program again, with the same arguments. */
 export interface SelfCommand {
@@ -36,7 +38,8 @@ export function ownersOf(env: Readonly<Record<string, string | undefined>>): Own
   }
 }
 
-function askedOwners(env: Readonly<Record<string, string | undefined>>): Owners | undefined {
+/** What the environment asks for. Throws `E_USAGE`. */
+export function askedOwners(env: Readonly<Record<string, string | undefined>>): Owners | undefined {
   const asked = env[OWNERS];
   if (asked === undefined || asked === '') return undefined;
   if (asked === 'real' || asked === 'recorded') return asked;
@@ -44,12 +47,16 @@ function askedOwners(env: Readonly<Record<string, string | undefined>>): Owners 
     hint: 'It is "recorded" (never use sub-ids) or "real" (fail without them); leave it out for the better of the two',
   });
 }
+/** Which /proc the steps of a process that `enterNamespace` started have: one of their own, or that of the container. */
+export const procInNamespace = (env: Readonly<Record<string, string | undefined>>): 'own' | 'container' =>
+  env[PROC] === 'container' ? 'container' : 'own';
 
 export interface NamespaceOptions {
   /** Given to the inner process as its standard input; absent: it inherits ours. */
   readonly stdin?: Uint8Array | undefined;
   /** Given to the inner process by a pipe, as its descriptor `SIDE_FD`. For what may stand in no argument and no variable. */
   readonly side?: Uint8Array | undefined;
+  readonly rung?: NamespaceRung | undefined;
 }
 
 export const SIDE_FD = 4;
@@ -63,26 +70,49 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
  * Runs this command again in a user and mount namespace of its own, as root over the ids of the user, and returns its exit
  * status (128+n for a signal). The inner process has our standard streams but a session of its own, so that a signal
  * reaches it exactly once: through us. It has to call `dieWithParent`, which `BuiltinSandbox` does.
- * Throws `E_NO_SUBUID` or `E_NO_USERNS`.
+ * `rung`: what `climb` chose. Throws `E_NO_SUBUID` or `E_NO_USERNS`.
  */
-export async function enterNamespace(self: SelfCommand, { stdin, side }: NamespaceOptions = {}): Promise<number> {
-  const maps = chooseIdMaps({ path: self.env.PATH, owners: askedOwners(self.env) });
-  const command = ['sh', '-c', SCRIPT, 'sh', self.execPath, ...self.args];
-  const child = spawn('unshare', ['--user', '--mount', '--propagation', 'private', ...command], {
-    env: { ...self.env, [MARKER]: '1', [OWNERS]: ownersWith(maps) },
-    stdio: [stdin === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit', 'pipe', ...(side ? ['pipe' as const] : [])],
-    detached: true,
+export async function enterNamespace(self: SelfCommand, { stdin, side, rung }: NamespaceOptions = {}): Promise<number> {
+  const maps = rung?.maps ?? chooseIdMaps({ path: self.env.PATH, owners: askedOwners(self.env) });
+  const { child, opened, ended } = spawnInNamespace([self.execPath, ...self.args], maps, {
+    env: { ...self.env, [MARKER]: '1', [OWNERS]: ownersWith(maps), [PROC]: rung?.proc ?? 'own' },
+    stdio: [stdin === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'],
+    extra: side ? ['pipe'] : [],
   });
   const stopForwarding = forwardSignals(child);
   try {
-    const ended = exitOf(child);
-    await openNamespace(child, maps, ended);
+    await opened;
     if (stdin !== undefined) feed(child.stdin, stdin);
     if (side !== undefined) feed(child.stdio[SIDE_FD], side);
     return await ended;
   } finally {
     stopForwarding();
   }
+}
+
+export interface NamespaceSpawn {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdio: readonly ('inherit' | 'pipe' | 'ignore')[];
+  /** From `SIDE_FD` on. */
+  readonly extra?: readonly 'pipe'[];
+}
+
+/** Starts a command as root over `maps` and returns when it runs. Throws `E_NO_SUBUID` or `E_NO_USERNS`. */
+export async function startInNamespace(
+  command: readonly string[],
+  maps: IdMaps,
+  options: NamespaceSpawn,
+): Promise<{ readonly ended: Promise<number> }> {
+  const { opened, ended } = spawnInNamespace(command, maps, options);
+  await opened;
+  return { ended };
+}
+
+function spawnInNamespace(command: readonly string[], maps: IdMaps, { env, stdio, extra = [] }: NamespaceSpawn) {
+  const args = ['--user', '--mount', '--propagation', 'private', 'sh', '-c', SCRIPT, 'sh', ...command];
+  const child = spawn('unshare', args, { env, stdio: [...stdio, 'pipe', ...extra], detached: true });
+  const ended = exitOf(child);
+  return { child, ended, opened: openNamespace(child, maps, ended) };
 }
 
 function forwardSignals(child: ChildProcess): () => void {

@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
+import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
-import { resolveIdMaps } from './id-source.ts';
-import { explainRefusal } from './refusal.ts';
+import { chooseIdMaps } from './id-source.ts';
+import { askedOwners } from './namespace.ts';
 import { mountRoot } from './root-mount.ts';
+import { climbFor, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
 import type { Availability } from './sandbox.ts';
+import { seccompRefusal } from './step-filter.ts';
 import { detach, keepingDirectory } from './syscalls.ts';
 
 export interface HostFinding {
@@ -19,34 +22,62 @@ const run = promisify(execFile);
 const total = (ranges: readonly IdRange[]): number => ranges.reduce((sum, { count }) => sum + count, 0);
 
 /** For `tsbuild info`: what this machine allows, each with the way to make it better. Outside of the namespace. */
-export async function probeHost(path?: string): Promise<readonly HostFinding[]> {
-  return [await probeUserNamespace(), probeIds(path), await probeProgram('sh'), await probeProgram('mount'), ...LIMITS];
+export async function probeHost(
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<readonly HostFinding[]> {
+  const owners = askedOwners(env);
+  const ladder = await climbFor(owners);
+  return [
+    ...describeLadder(ladder),
+    { name: 'user namespaces', value: ladder.chosen?.isolation === 'namespaces' ? 'available' : 'unavailable' },
+    probeIds({ path: env.PATH, owners }),
+    await probeProgram('sh'),
+    await probeProgram('mount'),
+    ...LIMITS,
+    probeSeccomp(),
+  ];
 }
 
 const LIMITS: readonly HostFinding[] = [
   { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
-  { name: 'seccomp', value: "steps run without a filter, with the capabilities of Docker's default" },
 ];
 
-async function probeUserNamespace(): Promise<HostFinding> {
-  const name = 'user namespaces';
-  try {
-    await run('unshare', ['--user', '--mount', '--propagation', 'private', 'true']);
-    return { name, value: 'available' };
-  } catch (error) {
-    const { message, hint } = explainRefusal();
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    if (isMissing) return { name, value: 'unavailable: "unshare" is not installed', hint: 'Install util-linux' };
-    return { name, value: `unavailable: ${message}`, ...(hint === undefined ? {} : { hint }) };
-  }
+/** The rung that steps run on, what it lacks, and why each higher one is not possible. */
+function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {
+  const title = chosen === undefined ? 'none: steps cannot run' : `${chosen.letter}: ${RUNG_TITLES[chosen.letter]}`;
+  const weakness = chosen && RUNG_WEAKNESSES[chosen.letter];
+  return [
+    { name: 'rung', value: title },
+    ...(weakness === undefined ? [] : [{ name: 'weaker', value: weakness }]),
+    ...refused.map(({ letter, reason, fix }) => ({
+      name: `rung ${letter}`,
+      value: `not possible: ${reason}`,
+      ...(fix === undefined ? {} : { hint: fix }),
+    })),
+  ];
 }
 
-function probeIds(path: string | undefined): HostFinding {
+function probeSeccomp(): HostFinding {
+  const name = 'seccomp';
+  const refusal = seccompRefusal();
+  if (refusal === undefined) return { name, value: "steps run with Docker's default profile" };
+  const hint = 'Steps run without a filter: use a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64';
+  return { name, value: `unavailable: ${refusal}`, hint };
+}
+
+const WRITERS = {
+  self: 'written by root',
+  newuidmap: 'mapped by newuidmap',
+  single: 'written by the user; other owners are recorded',
+} as const;
+
+function probeIds(asked: Parameters<typeof chooseIdMaps>[0]): HostFinding {
   const name = 'user ids';
   try {
-    const { uids, gids, writer } = resolveIdMaps(path);
-    const how = writer === 'self' ? 'written by root' : 'mapped by newuidmap';
-    return { name, value: `${total(uids)} uids and ${total(gids)} gids, ${how}` };
+    const { uids, gids, writer } = chooseIdMaps(asked);
+    const [ofUsers, ofGroups] = [total(uids), total(gids)];
+    const counts = `${ofUsers} uid${ofUsers === 1 ? '' : 's'} and ${ofGroups} gid${ofGroups === 1 ? '' : 's'}`;
+    return { name, value: `${counts}, ${WRITERS[writer]}` };
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     return { name, value: `unavailable: ${error.message}`, ...(error.hint === undefined ? {} : { hint: error.hint }) };
@@ -81,7 +112,8 @@ export function probeNamespace(): Availability {
  * works; otherwise why not.
  */
 export function overlayRefusal(directory: string): string | undefined {
-  const base = mkdtempSync(`${directory}/probe-`);
+  const base = `${directory}/${newOwnedName()}`;
+  mkdirSync(base, { mode: 0o700 });
   let isMounted = false;
   try {
     for (const name of ['lower', 'upper', 'work', 'mnt']) mkdirSync(`${base}/${name}`);

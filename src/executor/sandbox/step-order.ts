@@ -7,6 +7,8 @@ import type { Stubs } from './stubs.ts';
 export interface StepOrder extends RootfsPlan {
   readonly stdout: number;
   readonly stderr: number;
+  /** Struct sock_filter[]; undefined: every system call is allowed. */
+  readonly filter: Uint8Array | undefined;
 }
 
 /** What it reports, in this order; `failed` may come at any time and ends it. */

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { lastCapability, limitCapabilities } from './capabilities.ts';
+import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
 import { lookupProgram } from './program.ts';
 import type { Recorder } from './recorded/index.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus, ProcessSpec } from './sandbox.ts';
+import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import {
   becomeUser,
@@ -13,6 +14,7 @@ import {
   CLONE,
   chdir,
   forbidNewPrivileges,
+  joinSessionKeyring,
   MS,
   mount,
   sethostname,
@@ -33,16 +35,19 @@ export async function runStep(order: StepOrder, report: Report, recorder?: Recor
   try {
     await recorder?.ready;
     isolate(order.spec);
-    init = await startInit();
+    init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
     enterRootfs();
     limitCapabilities(last, order.spec.settings?.capabilities);
+    ownKeyring(order);
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
     await recorder?.begin(init.pid, order.spec);
-    const status = await execute(order);
+    // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
+    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
+    const status = await execute(order, last);
     await recorder?.end();
     report({ kind: 'ended', status });
   } catch (error) {
@@ -57,15 +62,44 @@ export async function runStep(order: StepOrder, report: Report, recorder?: Recor
 function isolate({ network, hostname }: ProcessSpec): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
   unshare(network === 'none' ? own | CLONE.net : own);
+  unshareCgroups();
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
   sethostname(hostname);
   if (network === 'none') bringLoopbackUp();
 }
 
-function execute({ spec, stdout, stderr, owners }: StepOrder): Promise<ExitStatus> {
+/** Paths of /proc/self/cgroup begin at the build's own. */
+function unshareCgroups(): void {
+  try {
+    unshare(CLONE.cgroup);
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EINVAL') throw error; // a kernel without cgroups
+  }
+}
+
+/** Keys of the user's session are not for the step. With a filter, it can reach no key anyway. */
+function ownKeyring({ filter }: StepOrder): void {
+  try {
+    joinSessionKeyring();
+  } catch (error) {
+    // a kernel without keys, a container that refuses them, or a user who has too many
+    const isHarmless = ['ENOSYS', 'EPERM', 'EACCES'].includes(systemErrorCode(error) ?? '');
+    if (!isHarmless && filter === undefined) throw error;
+  }
+}
+
+/** Becomes the step's user and starts its program, in the root and with the bounding set of the calling thread. */
+export function execute(
+  { spec, stdout, stderr, owners }: Pick<StepOrder, 'spec' | 'stdout' | 'stderr' | 'owners'>,
+  last: number,
+  onStart?: (pid: number) => void,
+): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
+  // a recorded user is still root, and so are its programs
   if (owners === 'real') becomeUser(spec);
+  // any other user has lost them all
+  if (owners === 'recorded' || spec.uid === 0) dropCapabilities(last, spec.settings?.capabilities);
   try {
     chdir(spec.cwd);
   } catch (error) {
@@ -79,6 +113,7 @@ function execute({ spec, stdout, stderr, owners }: StepOrder): Promise<ExitStatu
     // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
     const options = { argv0: name, env: { ...spec.env }, detached: true };
     const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
+    if (child.pid !== undefined) onStart?.(child.pid);
     child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
     child.once('exit', (code, signal) =>
       resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
@@ -86,7 +121,8 @@ function execute({ spec, stdout, stderr, owners }: StepOrder): Promise<ExitStatu
   });
 }
 
-function describe(error: unknown): StepReport {
+/** What a step that could not be set up reports. */
+export function describe(error: unknown): StepReport {
   if (error instanceof BuildError)
     return { kind: 'failed', code: error.code, message: error.message, hint: error.hint, fields: error.fields };
   const reason = error instanceof Error ? error.message : String(error);

@@ -3,13 +3,15 @@ import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import type { Mount, Owners } from '../../layers/index.ts';
+import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { probeNamespace } from './probe.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent, limitOpenFiles } from './syscalls.ts';
+import { closeAllOnExec, createPipe, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -17,6 +19,8 @@ const MAX_OPEN_FILES = 1_048_576;
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
   readonly worker?: URL | undefined;
+  /** Of the steps; see `procInNamespace`. Default: `own`. */
+  readonly proc?: 'own' | 'container' | undefined;
   /** Absent: `real`. */
   readonly owners?: Owners | undefined;
 }
@@ -28,6 +32,7 @@ export interface BuiltinSandboxOptions {
 export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
+  readonly #proc: 'own' | 'container';
   readonly #owners: Owners;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
@@ -35,6 +40,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
 
   constructor(options: BuiltinSandboxOptions = {}) {
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
+    this.#proc = options.proc ?? 'own';
     this.#owners = options.owners ?? 'real';
   }
 
@@ -53,18 +59,22 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     dieWithParent();
     closeAllOnExec();
     limitOpenFiles(MAX_OPEN_FILES);
+    forbidCores();
+    const filter = stepFilter(spec.settings);
     const stdout = createPipe();
     const stderr = createPipe();
     const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
     const outputs = { stdout: stdout.write, stderr: stderr.write };
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, owners: this.#owners, ...files, ...outputs };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, owners: this.#owners, ...files, ...outputs };
+    const group = groupOf(spec);
     const host = this.#hostFor(order);
     const step = new StepControl(host, signal);
     try {
       // where owners are recorded, all of the step's users may open them
       if (this.#owners === 'real') for (const fd of Object.values(outputs)) giveTo(fd, spec);
+      if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
@@ -73,6 +83,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
       closeSync(stderr.write);
       await Promise.all(finished);
       removeStubs(root, step.stubs.created);
+      await group?.remove();
     }
   }
 
@@ -82,8 +93,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #hostFor(order: StepOrder): StepHost {
-    const hasLimits = (order.spec.settings?.ulimits ?? []).length > 0;
-    return hasLimits ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    const { ulimits = [], seccomp, limits = {} } = order.spec.settings ?? {};
+    // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
+    const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
+    const isLimited = ulimits.length > 0 || limitOption(limits) !== undefined;
+    return isForeign || isLimited ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -104,6 +118,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   #startWorker(): Worker {
     return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false });
   }
+}
+
+function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
+  const limits = settings?.limits;
+  return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
 }
 
 /** Else the step's own user could not open /dev/stdout. */
@@ -160,7 +179,10 @@ class StepControl {
     }
     if (this.#signal.aborted) throw cancelled();
     if (this.#failure) throw this.#failure;
-    if (!this.#status) throw new BuildError('E_SANDBOX', 'The sandbox ended before the step did');
+    if (!this.#status)
+      throw new BuildError('E_SANDBOX', 'The sandbox ended before the step did', {
+        hint: 'If you gave it --security-opt seccomp=FILE, the profile may refuse what starting a program needs',
+      });
     return { status: this.#status, stubs: this.stubs };
   }
 

@@ -1,6 +1,6 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { BuildError } from '../../errors.ts';
-import type { Mount } from '../../layers/index.ts';
+import { type Mount, newOwnedName } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { detach, keepingDirectory, mount } from './syscalls.ts';
 
@@ -12,13 +12,14 @@ export interface MountedView {
 
 /**
  * Makes a root readable in this process, which must be inside `enterNamespace`: only its mount namespace sees it. A single
- * layer or a bind is its directory itself. `parent`: an existing directory for the mount point; nothing is left in it.
+ * layer or a bind is its directory itself. `parent`: the directory of what is in use, for the mount point; nothing is left in it.
  * Throws `E_NO_OVERLAY`.
  */
 export function mountView(root: Mount, parent: string): MountedView {
   const direct = lookupDirectory(root);
   if (direct !== undefined) return { path: direct, dispose: () => {} };
-  const base = mkdtempSync(`${parent}/view-`);
+  const base = `${parent}/${newOwnedName()}`;
+  mkdirSync(base, { mode: 0o700 });
   const dispose = () => {
     detach(base);
     rmSync(base, { recursive: true });

@@ -18,7 +18,8 @@ const MAX_INDEX_ENTRIES = 2_000_000;
 export async function buildTarIndex(bytes: ByteStream): Promise<readonly TarIndexEntry[]> {
   const indexer = new TarIndexer();
   for await (const chunk of bytes) indexer.push(chunk);
-  return indexer.finish();
+  indexer.finish();
+  return indexer.entries;
 }
 
 /** The same for a tar that passes by, e.g. while it is hashed. */
@@ -38,8 +39,12 @@ export class TarIndexer {
     this.#decoder.push(chunk);
   }
 
-  finish(): readonly TarIndexEntry[] {
+  finish(): void {
     this.#decoder.finish();
+  }
+
+  /** So far. */
+  get entries(): readonly TarIndexEntry[] {
     return this.#index;
   }
 }

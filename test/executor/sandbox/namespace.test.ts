@@ -53,7 +53,7 @@ describe('the namespace of the build', () => {
   });
 
   it.skipIf(!isThere('nobody'))('tells a user without sub-ids what to do who wants real owners', async () => {
-    const child = startDriver(directory, 'nobody', { steps: [] });
+    const child = startDriver(directory, 'nobody', { steps: [] }, { TSBUILD_OWNERS: 'real' });
     if (!child.stdout) throw new Error('The driver has no output');
     const { code, message, hint } = JSON.parse(await text(child.stdout));
     expect(code).toBe('E_NO_SUBUID');

@@ -66,6 +66,20 @@ describe.each(users)('a step of %s', (user) => {
     expect(stdout).toContain('alive');
   });
 
+  it.each([
+    { what: 'a program', wanted: { argv: ['/proc/1/exe', '-c', 'echo in'] } },
+    { what: 'a program by its own name', wanted: { argv: ['/proc/self/exe', '-e', '1'] } },
+    { what: 'a working directory', wanted: { script: 'echo in', cwd: '/proc/1/cwd' } },
+    { what: 'a working directory by a descriptor', wanted: { script: 'echo in', cwd: '/proc/self/fd/9' } },
+  ])(
+    'is not started in PID 1 or in what starts it: $what of the image (the shapes of CVE-2019-5736 and CVE-2024-21626)',
+    async ({ wanted }) => {
+      const { status, stdout } = await driveOne(directory, user, wanted);
+      expect(status?.kind).toBe('not-started');
+      expect(stdout).toBe('');
+    },
+  );
+
   it('has only lo, up, without a network', async () => {
     const { stdout } = await step('ls /sys/class/net; busybox ip addr show lo; busybox ip route', { network: 'none' });
     expect(stdout).toMatch(/^lo\n1: lo: <LOOPBACK,UP/);

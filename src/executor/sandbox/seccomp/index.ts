@@ -6,6 +6,7 @@
  */
 export { type ArchitectureName, getArchitecture, lookupNative } from './architecture.ts';
 export { compileProfile, type SeccompTarget } from './compile.ts';
+export { DEFAULT_PROFILE } from './default-profile.ts';
 export { parseProfile } from './docker-format.ts';
 export { type InstallOptions, installFilter } from './install.ts';
 export type {

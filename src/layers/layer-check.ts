@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BuildError, systemErrorCode } from '../errors.ts';
+import { type DiffId, hexOf, type Layer, type LayerSource } from '../oci/index.ts';
+import type { LayerDirectories } from './layer-directories.ts';
+import { type LayerMeta, readMeta } from './layer-meta.ts';
+import { buildTarIndex, encodeTarIndex } from './tar/index.ts';
+
+/** absent: nothing to check. unproved: nothing is left that it could be compared with. */
+export type LayerState = 'absent' | 'sound' | 'damaged' | 'unproved';
+
+/** Compares the derived forms of layers with what they were derived from. Reads every byte; inside the namespace only. */
+export class LayerCheck {
+  readonly #directories: LayerDirectories;
+  readonly #layers: LayerSource;
+  readonly #tarIndexes: string;
+
+  constructor(stateDirectory: string, directories: LayerDirectories, layers: LayerSource) {
+    this.#directories = directories;
+    this.#layers = layers;
+    this.#tarIndexes = join(stateDirectory, 'tar-index');
+  }
+
+  /** What a step left must give the tar of its diffID; what was unpacked must be what unpacking gives. */
+  async directory(diffId: DiffId): Promise<LayerState> {
+    const path = this.#directories.pathOf(diffId);
+    if (!existsSync(path)) return 'absent';
+    const meta = knownMeta(path);
+    if (!meta) return 'damaged';
+    const actual = await this.#identify(path);
+    if (actual === diffId) return 'sound';
+    if (meta.kind === 'frozen' || actual === undefined) return 'damaged';
+    return this.#compare(diffId, async (layer) => {
+      const fresh = await this.#directories.unpack(layer);
+      try {
+        return (await this.#identify(fresh)) === actual && sameMeta(fresh, path);
+      } finally {
+        await this.#directories.remove([fresh]);
+      }
+    });
+  }
+
+  async tarIndex(diffId: DiffId): Promise<LayerState> {
+    const bytes = await readFile(join(this.#tarIndexes, hexOf(diffId))).catch((error: unknown) => {
+      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (!bytes) return 'absent';
+    return this.#compare(diffId, async (layer) => {
+      const made = encodeTarIndex(await buildTarIndex(layer.uncompressed()));
+      return Buffer.compare(made, bytes) === 0;
+    });
+  }
+
+  async #compare(diffId: DiffId, isSame: (layer: Layer) => Promise<boolean>): Promise<LayerState> {
+    const layer = await this.#layers.find(diffId);
+    if (!layer) return 'unproved';
+    try {
+      return (await isSame(layer)) ? 'sound' : 'damaged';
+    } catch (error) {
+      // The blob is damaged, which is found by itself.
+      if (error instanceof BuildError) return 'unproved';
+      throw error;
+    }
+  }
+
+  /** undefined: it cannot be read as a layer at all. */
+  async #identify(path: string): Promise<DiffId | undefined> {
+    return this.#directories.workers.run<'identify'>({ kind: 'identify', layer: path }).catch(() => undefined);
+  }
+}
+
+function knownMeta(path: string): LayerMeta | undefined {
+  try {
+    return readMeta(path);
+  } catch {
+    // missing or damaged: both cannot be used
+    return undefined;
+  }
+}
+
+const sameMeta = (one: string, other: string): boolean =>
+  JSON.stringify(readMeta(one)) === JSON.stringify(readMeta(other));
