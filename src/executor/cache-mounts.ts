@@ -70,6 +70,7 @@ export class CacheMounts {
 
   async take(request: CacheRequest, options: TakeOptions): Promise<CacheLease> {
     const key = this.keyOf(request);
+    mkdirSync(this.#options.root, { recursive: true, mode: 0o700 });
     const { name, fd } = await this.#lock(key, request.sharing, options);
     try {
       const directory = join(this.#options.root, name, DATA);

@@ -1,13 +1,16 @@
+import { O_NOFOLLOW } from '../syscalls.ts';
 import type { Asking, Handler, Room } from './asking.ts';
 import { mayAccess } from './credentials.ts';
 import type { Answer } from './listener.ts';
-import { AT, EACCES, EEXIST, Errno } from './raw.ts';
-import { AT_FDCWD, type Located } from './target.ts';
+import { AT, EACCES, EEXIST, ENOENT, Errno } from './raw.ts';
+import { AT_FDCWD } from './target.ts';
 
 const O_CREAT = 0o100;
 const O_EXCL = 0o200;
 const O_TRUNC = 0o1000;
 const O_WRONLY = 1;
+const MAX_LINKS = 8;
+const LINK_BYTES = 4096;
 const O_CLOEXEC = 0o2000000;
 /** The bit of O_TMPFILE that is not O_DIRECTORY. */
 const TMPFILE = 0o20000000;
@@ -24,13 +27,10 @@ interface New {
 }
 
 /**
- * Who a new file is to belong to; undefined: root, which it does without us. The group of a setgid directory goes over to
- * what is made in it (inode(7)).
+ * Who a new file is to belong to; `continue`: root, which it does without us. The group of a setgid directory goes over to
+ * what is made in it (inode(7)). `path`: as `Target.place` gives it.
  */
-function plan({ target, records }: Room, asking: Asking, place: { directory: number; address: number }): New | Answer {
-  const name = target.string(asking.pid, place.address);
-  if (name.length === 0) return 'continue';
-  const path = target.place(asking.pid, place.directory, name);
+export function plan({ records }: Room, asking: Asking, path: Buffer): New | Answer {
   const who = asking.who();
   const parent = records.facts({ path: parentOf(path), follow: true });
   const [uid, own] = [who.uid.filesystem, who.gid.filesystem];
@@ -39,6 +39,12 @@ function plan({ target, records }: Room, asking: Asking, place: { directory: num
   // what is there already is opened as it is, and then this does not count
   if (!mayAccess(who, parent, 3) && !exists(records, path)) return { errno: EACCES };
   return { path, uid, gid };
+}
+
+/** undefined: an empty name. */
+function placeOf({ target }: Room, { pid }: Asking, place: { directory: number; address: number }): Buffer | undefined {
+  const name = target.string(pid, place.address);
+  return name.length === 0 ? undefined : target.place(pid, place.directory, name);
 }
 
 function exists(records: Room['records'], path: Buffer): boolean {
@@ -61,11 +67,10 @@ export function parentOf(path: Buffer): Buffer {
 }
 
 /** Makes something as the asking process would have, with its umask, and records the owner. */
-function make(room: Room, asking: Asking, { path, uid, gid }: New, call: (path: number) => number): Answer {
-  const file: Located = { path, follow: false };
-  const result = withUmask(room, asking.pid, () => call(room.kernel.path(path)));
+export function makeOwned(room: Room, pid: number, { path, uid, gid }: New, call: () => number): Answer {
+  const result = withUmask(room, pid, call);
   if (result < 0) return { errno: -result };
-  room.records.set(file, { uid, gid });
+  room.records.set({ path, follow: false }, { uid, gid });
   return { value: 0 };
 }
 
@@ -94,22 +99,47 @@ interface Opening {
   readonly mode: number;
 }
 
-function open(room: Room, asking: Asking, { directory, address, flags, mode }: Opening): Answer {
-  if ((flags & (O_CREAT | TMPFILE)) === 0) return 'continue';
-  const isUnnamed = (flags & TMPFILE) !== 0;
-  const planned = plan(room, asking, { directory, address });
-  if (typeof planned === 'string' || !('path' in planned)) return planned;
+function open(room: Room, asking: Asking, opening: Opening): Answer {
+  if ((opening.flags & (O_CREAT | TMPFILE)) === 0) return 'continue';
+  const path = placeOf(room, asking, opening);
+  return path === undefined ? 'continue' : openAt(room, asking, { ...opening, path, links: 0 });
+}
+
+interface OpeningAt extends Pick<Opening, 'flags' | 'mode'> {
+  readonly path: Buffer;
+  /** That were followed to it. */
+  readonly links: number;
+}
+
+function openAt(room: Room, asking: Asking, { path, flags, mode, links }: OpeningAt): Answer {
   const { kernel, records } = room;
-  const { path, ...owner } = planned;
+  // of an unnamed file (O_TMPFILE) the path is the directory itself
+  const isUnnamed = (flags & TMPFILE) !== 0;
+  const planned = plan(room, asking, isUnnamed ? Buffer.concat([path, Buffer.from('/.tmp')]) : path);
+  if (typeof planned === 'string' || !('path' in planned)) return planned;
   const own = (isUnnamed ? flags : (flags | O_EXCL) & ~O_TRUNC) | O_CLOEXEC;
   const descriptor = withUmask(room, asking.pid, () =>
     kernel.try('openat', AT_FDCWD, kernel.path(path), own, mode & 0o7777),
   );
-  // it is there: the kernel opens it, or refuses to
-  if (descriptor === -EEXIST) return (flags & O_EXCL) === 0 ? 'continue' : { errno: EEXIST };
+  if (descriptor === -EEXIST) {
+    if ((flags & O_EXCL) !== 0) return { errno: EEXIST };
+    // it is there: the kernel opens it, or refuses to; but a link to nothing makes what it names
+    const missing = (flags & O_NOFOLLOW) === 0 && links < MAX_LINKS ? danglingLink(room, path) : undefined;
+    return missing ? openAt(room, asking, { path: missing, flags, mode, links: links + 1 }) : 'continue';
+  }
   if (descriptor < 0) return { errno: -descriptor };
-  records.set({ path: Buffer.from(`self/fd/${descriptor}`), follow: true }, owner);
+  records.set({ path: Buffer.from(`self/fd/${descriptor}`), follow: true }, planned);
   return { descriptor, closeOnExec: (flags & O_CLOEXEC) !== 0 };
+}
+
+/** Where a link points that leads to no file. */
+function danglingLink({ kernel }: Room, path: Buffer): Buffer | undefined {
+  const there = kernel.try('newfstatat', AT_FDCWD, kernel.path(path), kernel.address(AT.stat));
+  if (there !== -ENOENT) return undefined;
+  const length = kernel.try('readlinkat', AT_FDCWD, kernel.path(path), kernel.address(AT.data), LINK_BYTES);
+  if (length <= 0) return undefined;
+  const link = Buffer.from(kernel.bytes.subarray(AT.data, AT.data + length));
+  return link[0] === SLASH ? link : Buffer.concat([parentOf(path), Buffer.from('/'), link]);
 }
 
 /** struct open_how: flags, mode, resolve. What is to be resolved in a special way the kernel does itself. */
@@ -127,9 +157,11 @@ interface Making {
 }
 
 function create(room: Room, asking: Asking, { directory, address, call }: Making): Answer {
-  const planned = plan(room, asking, { directory, address });
+  const path = placeOf(room, asking, { directory, address });
+  if (path === undefined) return 'continue';
+  const planned = plan(room, asking, path);
   if (typeof planned === 'string' || !('path' in planned)) return planned;
-  return make(room, asking, planned, call);
+  return makeOwned(room, asking.pid, planned, () => call(room.kernel.path(planned.path)));
 }
 
 function mkdir(room: Room, asking: Asking, [directory, address, mode]: readonly [number, number, number]): Answer {

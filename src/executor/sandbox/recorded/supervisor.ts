@@ -1,5 +1,6 @@
 import { getArchitecture, lookupNative } from '../seccomp/index.ts';
 import { ATTRIBUTE_ANSWERS } from './answer-attributes.ts';
+import { BIND_ANSWERS } from './answer-bind.ts';
 import { CREATE_ANSWERS } from './answer-create.ts';
 import { EXEC_ANSWERS } from './answer-exec.ts';
 import { ID_ANSWERS } from './answer-ids.ts';
@@ -18,6 +19,7 @@ const ANSWERS: Readonly<Record<string, Handler>> = {
   ...OWNER_ANSWERS,
   ...ID_ANSWERS,
   ...CREATE_ANSWERS,
+  ...BIND_ANSWERS,
   ...ATTRIBUTE_ANSWERS,
   ...EXEC_ANSWERS,
 };

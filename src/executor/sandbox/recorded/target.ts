@@ -5,7 +5,6 @@ const PAGE = 4096;
 const PATH_MAX = 4096;
 export const AT_FDCWD = -100;
 export const AT_SYMLINK_NOFOLLOW = 0x100;
-export const AT_SYMLINK_FOLLOW = 0x400;
 export const AT_EMPTY_PATH = 0x1000;
 const SLASH = 0x2f;
 
