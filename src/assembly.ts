@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
@@ -12,7 +13,8 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
-  type NamespaceRung,
+  type NamespaceOptions,
+  type NetworkRequest,
   overlayWorks,
   ownersOf,
   procInNamespace,
@@ -30,7 +32,7 @@ import {
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
-import { openStore, type Store } from './store/index.ts';
+import { type FetchBlob, openStore, type Store, type StoreBase, type StoreDependencies } from './store/index.ts';
 
 declare const TSBUILD_VERSION: string | undefined;
 
@@ -55,7 +57,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number): void;
+  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -71,18 +73,26 @@ export function defaultRoot(env: Environment): string {
 /** The user's own id, also inside the namespace, where everybody is root. */
 export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? process.getuid?.() ?? 0);
 
-const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
+export const stateDirectory = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
+
+/** `isOffline`: nothing is fetched, also not what the store knows to lie in a registry. */
+type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?: boolean | undefined };
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: SessionOptions,
+  session: WorkspaceSession,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
-  const root = rootOf(session);
-  const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox({ proc: procInNamespace(session.env), owners: directories.owners });
+  const root = stateDirectory(session);
+  const { store, library, directories, caches } = openRooms(root, session);
+  using sandbox = new BuiltinSandbox({
+    proc: procInNamespace(session.env),
+    owners: directories.owners,
+    network: uidOf(session.env) === 0 ? 'host' : 'private',
+    path: session.env.PATH,
+  });
   const workspace: Workspace = {
     root,
     store,
@@ -98,9 +108,9 @@ export async function withWorkspace<T>(
     remove: (paths) => directories.remove(paths),
     mountRoot: async (chain) => Object.assign(await mountChain(library, chain, root), { owners: directories.owners }),
     removeStale: () => directories.removeStale(),
-    expectRuns: (steps) => {
+    expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps);
+      sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -117,13 +127,13 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, env: Environment): OpenRooms {
-  const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(env));
+function openRooms(root: string, session: WorkspaceSession): OpenRooms {
+  const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(session.env));
   const caches = cacheMounts(root, directories);
   let library: LayerLibrary | undefined;
-  const store = openStore(root, ({ paths, blobs, layerIndex }) => {
+  const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
     // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(env) || overlayWorks(paths.active);
+    const hasOverlay = !isInsideNamespace(session.env) || overlayWorks(paths.active);
     const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
     const snapshotter = new Snapshots(directories, layerIndex);
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
@@ -136,9 +146,19 @@ function openRooms(root: string, env: Environment): OpenRooms {
       layerCheck: new LayerCheck(root, directories, layers),
       measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
-  });
+  };
+  const store = openStore(root, connect, { fetchBlob: session.isOffline ? undefined : fetchingWith(session) });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
   return { store, library, directories, caches };
+}
+
+/** Brings layers that were left in their registries; connects when the first is asked for. */
+function fetchingWith(session: WorkspaceSession): FetchBlob {
+  let registry: Registry | undefined;
+  return (descriptor, origin) => {
+    registry ??= createRegistry(registryOptions(session, session));
+    return registry.open(descriptor, origin, { emit: session.emit, signal: session.signal });
+  };
 }
 
 const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
@@ -167,6 +187,7 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   const { env } = session;
   return {
     tlsVerify: access.tlsVerify ?? true,
+    caCertificates: readCaFile(access),
     credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
     ...networkOf(env),
     decompress,
@@ -183,25 +204,21 @@ export const networkOf = (env: Environment) => ({
   userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
 });
 
-export interface DelegateOptions {
+export interface DelegateOptions extends Omit<NamespaceOptions, 'stdin'> {
   /** Variables for the run inside. */
   readonly env?: Environment;
   /** Variables that it must not have. */
   readonly without?: readonly string[];
-  /** What it reads from `SIDE_FD`. */
-  readonly side?: Uint8Array | undefined;
-  /** Where steps will run; default: as if a step would have all. */
-  readonly rung?: NamespaceRung | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side, rung }: DelegateOptions = {},
+  { env = {}, without = [], ...namespace }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
+  const own = { TSBUILD_ROOT: stateDirectory(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side, rung }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { ...namespace, stdin: session.stdin }) };
 }

@@ -28,7 +28,7 @@ export async function runChrootStep(order: ChrootOrder, report: Report): Promise
     if (settings?.noNewPrivileges) forbidNewPrivileges();
     report({
       kind: 'ended',
-      status: await execute({ ...order, owners: 'real' }, last, (pid) => report({ kind: 'init', pid })),
+      status: await execute({ ...order, owners: 'real' }, last, ({ pid }) => report({ kind: 'init', pid })),
     });
   } catch (error) {
     report(describe(error));

@@ -16,12 +16,14 @@ export interface RootfsPlan {
   readonly hosts: string;
   /** `container`: the step has the /proc that the namespace has (rung e). */
   readonly proc: 'own' | 'container';
+  readonly hasOwnNetwork: boolean;
   readonly owners: Owners;
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts, proc, owners }: RootfsPlan): Stubs {
-  stageKernelTrees({ proc, network: spec.network, shmSizeBytes: spec.settings?.shmSizeBytes });
+export function buildRootfs(plan: RootfsPlan): Stubs {
+  const { spec, root, resolvConf, hosts, proc, hasOwnNetwork, owners } = plan;
+  stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes: spec.settings?.shmSizeBytes });
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });

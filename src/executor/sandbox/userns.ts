@@ -1,17 +1,17 @@
-import { closeSync, fchownSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { BuildError, systemErrorCode } from '../../errors.ts';
+import { BuildError } from '../../errors.ts';
 import type { Mount, Owners } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
+import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
 import { probeNamespace } from './probe.ts';
+import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
+import { closeAllOnExec, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -23,6 +23,10 @@ export interface BuiltinSandboxOptions {
   readonly proc?: 'own' | 'container' | undefined;
   /** Absent: `real`. */
   readonly owners?: Owners | undefined;
+  /** What the network `default` is, where it works; default: host. */
+  readonly network?: 'host' | 'private' | undefined;
+  /** PATH, for the helpers of private networks. */
+  readonly path?: string | undefined;
 }
 
 /**
@@ -34,20 +38,25 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   readonly #entry: URL;
   readonly #proc: 'own' | 'container';
   readonly #owners: Owners;
+  readonly #networks: NetworkPool;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
+    this.#networks = new NetworkPool({ preferred: options.network, path: options.path });
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
     this.#proc = options.proc ?? 'own';
     this.#owners = options.owners ?? 'real';
   }
 
-  /** Says how many steps will be run, and starts the thread of the first one already. */
-  expect(steps: number): void {
+  /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
+  expect(steps: number, network?: Pick<NetworkRequest, 'mode' | 'helper'>): void {
     this.#expected = steps;
     this.#keepSpare();
+    if (steps === 0 || network === undefined) return;
+    closeAllOnExec();
+    this.#networks.prepare(network);
   }
 
   probe(): Promise<Availability> {
@@ -61,33 +70,43 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     limitOpenFiles(MAX_OPEN_FILES);
     forbidCores();
     const filter = stepFilter(spec.settings);
-    const stdout = createPipe();
-    const stderr = createPipe();
-    const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
-    const outputs = { stdout: stdout.write, stderr: stderr.write };
-    const { hosts, resolver } = spec.settings ?? {};
-    const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, filter, proc: this.#proc, owners: this.#owners, ...files, ...outputs };
-    const group = groupOf(spec);
-    const host = this.#hostFor(order);
-    const step = new StepControl(host, signal);
+    const network = await this.#takeNetwork(spec);
     try {
-      // where owners are recorded, all of the step's users may open them
-      if (this.#owners === 'real') for (const fd of Object.values(outputs)) giveTo(fd, spec);
+      return await this.#runIn(network, { spec, root, io, signal, filter });
+    } finally {
+      await network.close();
+    }
+  }
+
+  async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
+    const group = groupOf(spec);
+    const streams = new ProcessStreams(io, this.#owners === 'real' ? spec : undefined);
+    const { hosts, resolver } = spec.settings ?? {};
+    const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
+    const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace, owners: this.#owners };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order, ...place };
+    const host = this.#hostFor(order);
+    const step = new StepControl(host, streams, signal);
+    try {
       if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
+      if (!isSuccess(outcome.status)) refuseFailedNetwork(network);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
       if (!step.isStarted) await host.stop();
-      closeSync(stdout.write);
-      closeSync(stderr.write);
-      await Promise.all(finished);
+      await streams.close();
       removeStubs(root, step.stubs.created);
       await group?.remove();
     }
   }
 
+  #takeNetwork({ network, settings }: ProcessSpec): Promise<Network> {
+    const isLast = this.#expected === undefined || this.#expected <= 1;
+    return this.#networks.take({ mode: network, helper: settings?.networkHelper }, isLast);
+  }
+
   [Symbol.dispose](): void {
+    void this.#networks.close();
     void this.#spare?.terminate();
     this.#spare = undefined;
   }
@@ -125,17 +144,23 @@ function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
   return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
 }
 
-/** Else the step's own user could not open /dev/stdout. */
-function giveTo(fd: number, { uid, gid }: ProcessSpec): void {
-  try {
-    fchownSync(fd, uid, gid);
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
-    throw new BuildError('E_ID_NOT_MAPPED', `Cannot run as user ${uid}:${gid}: this build has no such id`, {
-      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
-      cause,
-    });
-  }
+interface StepRequest {
+  readonly spec: ProcessSpec;
+  readonly root: Mount;
+  readonly io: SandboxIo;
+  readonly signal: AbortSignal;
+  readonly filter: Uint8Array | undefined;
+}
+
+const isSuccess = (status: ExitStatus): boolean => status.kind === 'exited' && status.code === 0;
+
+/** The step would be blamed for what it could not help. */
+function refuseFailedNetwork(network: Network): void {
+  const reason = network.failure();
+  if (reason === undefined) return;
+  throw new BuildError('E_NO_NETWORK', `The private network ended while a step ran: ${network.kind}: ${reason}`, {
+    hint: 'Build again; if it stays so, use --network=host',
+  });
 }
 
 const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
@@ -150,13 +175,15 @@ class StepControl {
   stubs: Stubs = { mounted: [], created: [] };
   isStarted = false;
   readonly #host: StepHost;
+  readonly #streams: ProcessStreams;
   readonly #signal: AbortSignal;
   #init: number | undefined;
   #status: ExitStatus | undefined;
   #failure: BuildError | undefined;
 
-  constructor(host: StepHost, signal: AbortSignal) {
+  constructor(host: StepHost, streams: ProcessStreams, signal: AbortSignal) {
     this.#host = host;
+    this.#streams = streams;
     this.#signal = signal;
   }
 
@@ -195,6 +222,9 @@ class StepControl {
       case 'built':
         this.stubs = report.stubs;
         return;
+      case 'started':
+        this.#streams.started(report, this.#init ?? 0);
+        return;
       case 'ended':
         this.#status = report.status;
         this.#kill();
@@ -221,14 +251,4 @@ class StepControl {
     }
     this.#init = undefined;
   }
-}
-
-/** Resolves when nobody holds the other end any more. */
-function readAll(fd: number, stream: 'stdout' | 'stderr', { onOutput }: SandboxIo): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = new Socket({ fd, readable: true, writable: false });
-    socket.on('data', (chunk: Buffer) => onOutput(stream, chunk));
-    socket.once('error', reject);
-    socket.once('close', () => resolve());
-  });
 }
