@@ -15,6 +15,7 @@ import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
 import { type CacheIndex, type CacheRecord, chainIdOf, type Layer, type MtimeRule } from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
+import { CopyReuse } from './copy-reuse.ts';
 import type { FileHasher } from './file-hasher.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
@@ -104,6 +105,8 @@ interface Step {
   readonly sources: readonly StepResult[];
   /** For a COPY from roots that are there already. */
   readonly selection?: Selection;
+  /** What the step made last, under another key. */
+  readonly before?: CacheRecord | undefined;
 }
 
 /** Input 0 of a node is its parent. */
@@ -235,7 +238,7 @@ class Run {
       const files = step.selection && listFiles(step.selection.sources, step.selection.prints);
       const changed = files && fileChanges(before?.files, files);
       if (before) emit({ type: 'step.miss', step: node.id, reason: explainMiss(before.preimage, preimage, changed) });
-      const layer = await this.#timed(step);
+      const layer = await this.#timed({ ...step, before });
       const made: CacheRecord = {
         key,
         preimage,
@@ -323,15 +326,20 @@ class Run {
     return this.#copy(step, op);
   }
 
-  async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
+  async #copy({ parent, selection, sources: inputs, node, before }: Step, op: CopyOp): Promise<CommittedLayer> {
     const { library, mtimeRule, inlineMtime, mountRoot, emit } = this.#options;
     const view = await library.view(op.link ? [] : parent);
-    const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
+    const write = async (sources: readonly SelectedSource[], reuse?: CopyReuse): Promise<CommittedLayer> => {
       const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
-      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn });
+      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse });
       return library.commitTar(untilAborted(tar, this.#signal));
     };
-    if (selection) return write(selection.sources);
+    if (selection) {
+      using reuse = await CopyReuse.open(node.slot, before, { hasher: this.#options.hasher, library });
+      const layer = await write(selection.sources, reuse);
+      reuse.keep(layer.diffId);
+      return layer;
+    }
     await using mounted = await mountRoot(inputs[0]?.chain ?? []);
     const source = node.inputs[1];
     const root: SourceRoot = {
