@@ -137,7 +137,8 @@ function* writeBody(batch: Batch, size: number, { body, reuse }: BodySource): It
   if (body.type === 'bytes') batch.add(body.bytes);
   else {
     const reused = reuse ? yield* takeEarlier(batch, size, { seen: body, reuse }) : 0;
-    if (reused < size || size === 0) yield* readHost(batch, size, { seen: body, from: reused });
+    const isEmpty = size === 0 && reuse?.hashOf(body) !== undefined;
+    if (reused < size || (size === 0 && !isEmpty)) yield* readHost(batch, size, { seen: body, from: reused });
   }
   batch.add(paddingAfter(size));
 }
