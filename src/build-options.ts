@@ -48,14 +48,16 @@ export interface VolumeSpec {
 /** What RUN steps run in. */
 export interface SandboxOptions {
   readonly capabilities?: CapabilityChanges | undefined;
-  readonly sandbox?: Omit<SandboxSettings, 'capabilities'> | undefined;
+  readonly sandbox?: Omit<SandboxSettings, 'capabilities' | 'seccomp'> | undefined;
+  /** A file in Docker's format; default: Docker's default profile. */
+  readonly seccomp?: 'unconfined' | { readonly file: string } | undefined;
+  /** A RUN that takes longer fails. */
+  readonly timeoutMs?: number | undefined;
   /** RUN sees the proxy variables of `env`. */
   readonly httpProxy?: boolean | undefined;
   readonly volumes?: readonly VolumeSpec[] | undefined;
   /** Each as the value of `RUN --mount`. */
   readonly mounts?: readonly string[] | undefined;
-  /** Options that ask for limits which nobody enforces yet: an error where a RUN has to run. */
-  readonly limits?: readonly string[] | undefined;
 }
 
 /** Seconds since 1970. */
@@ -67,4 +69,14 @@ export interface TimeOptions {
   readonly sourceDateEpoch?: number | undefined;
   /** As `sourceDateEpoch`, but every file of a new layer, of `-o type=tar` and of `-o type=local` gets this time. */
   readonly timestamp?: number | undefined;
+}
+
+/** What may be taken from earlier builds. */
+export interface CacheOptions {
+  /** Every step runs again. */
+  readonly noCache: boolean;
+  /** The steps of these stages (names or indexes) run again. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+  /** Milliseconds: older results are not used. */
+  readonly cacheTtlMs?: number | undefined;
 }

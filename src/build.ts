@@ -16,12 +16,14 @@ import {
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  modeOf,
   type NamespaceRung,
   namedContextRoot,
   type RunSettings,
   SIDE_FD,
   type SourceRoot,
   SshAgents,
+  StepLocks,
   statCacheName,
 } from './executor/index.ts';
 import {
@@ -98,7 +100,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const competing =
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
-    workspace.expectRuns(pending.filter(isRun).length);
+    const helper = runSettings.sandbox?.networkHelper;
+    workspace.expectRuns(pending.filter(isRun).length, { mode: modeOf(options.network), helper });
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
@@ -136,8 +139,9 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
     from: options.from,
     platform: platformOf(options),
     buildPlatform: hostPlatform(),
-    network: options.network,
+    network: modeOf(options.network),
     contexts: named,
+    freshStages: options.noCacheFilter,
     mounts: options.mounts?.map(parseMountOption),
   };
 }
@@ -239,7 +243,8 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     emit: options.emit,
     signal: options.signal,
     jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
-    noCache: options.noCache,
+    cachePolicy: { noCache: options.noCache, ttlMs: options.cacheTtlMs },
+    locks: new StepLocks(join(workspace.root, 'step-locks')),
     runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),

@@ -65,18 +65,29 @@ export function parseResolver(lists: ResolverLists): ResolverSettings | undefine
   return lists;
 }
 
-/** What is so in any case: steps have no SELinux label, seccomp filter or AppArmor profile of their own. */
-const ALWAYS = ['label=disable', 'seccomp=unconfined', 'apparmor=unconfined'];
-
-export function parseSecurity(text: string): 'no-new-privileges' | undefined {
-  const option = text.replace(/^(\S+?):/, '$1=');
-  if (ALWAYS.includes(option) || option === 'no-new-privileges=false') return undefined;
-  if (option === 'no-new-privileges' || option === 'no-new-privileges=true') return 'no-new-privileges';
-  throw usageError(
-    `--security-opt "${text}" is not supported`,
-    `there are no-new-privileges and, always so, ${ALWAYS.join(', ')}`,
-  );
+/** As of hostname(7). */
+export function parseHostname(text: string): string {
+  if (/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/i.test(text) && text.length <= 64)
+    return text;
+  throw usageError(`--hostname "${text}" is not a host name`, 'letters, digits, "-" and ".", 64 at most');
 }
+
+const SECONDS: Readonly<Record<string, number>> = { h: 3600, m: 60, s: 1 };
+
+/** `90` seconds, `10m`, `1h30m`; in milliseconds. */
+export function parseDuration(option: string, text: string): number {
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)([hms])/g)];
+  const isWhole = parts.map(([part]) => part).join('') === text;
+  const seconds = /^\d+$/.test(text)
+    ? Number(text)
+    : parts.reduce((sum, [, count, unit = 's']) => sum + Number(count) * (SECONDS[unit] ?? 1), 0);
+  if (!(/^\d+$/.test(text) || isWhole) || seconds <= 0 || seconds > MAX_SECONDS)
+    throw usageError(`${option} "${text}" is not a time`, 'e.g. 90s, 10m or 1h30m');
+  return seconds * 1000;
+}
+
+/** What a timer of Node can wait for. */
+const MAX_SECONDS = 2_147_483;
 
 /** `SOURCE:TARGET[:ro|rw]`. */
 export function parseVolume(text: string): VolumeSpec {

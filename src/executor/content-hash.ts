@@ -1,5 +1,5 @@
 import { sha256 } from '../oci/index.ts';
-import type { FileHasher } from './file-hasher.ts';
+import type { FileReader } from './file-hasher.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { copiedEntries, type Fingerprint, shortened, shortHash } from './source-files.ts';
 import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
@@ -11,7 +11,7 @@ import type { SourceEntry } from './source-walk.ts';
  */
 export function hashSources(
   sources: readonly SelectedSource[],
-  hasher: FileHasher,
+  hasher: FileReader,
   prints: Fingerprint[] = [],
 ): string {
   const hash = sha256();
@@ -34,7 +34,7 @@ export function hashSources(
 }
 
 interface Memory {
-  readonly hasher: FileHasher;
+  readonly hasher: FileReader;
   /** Inode to the first name that it was met under, over all sources: the layer links them, too. */
   readonly inodes: Map<string, string>;
   /** Of the source. */

@@ -4,7 +4,6 @@ import {
   type ContextOp,
   type CopyOp,
   cacheKey,
-  explainMiss,
   type GitOp,
   type HttpOp,
   type Node,
@@ -12,20 +11,30 @@ import {
   type Op,
 } from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
-import { type CacheIndex, type CacheRecord, chainIdOf, type Layer, type MtimeRule } from '../oci/index.ts';
+import {
+  type CacheIndex,
+  type CacheKey,
+  type CacheRecord,
+  chainIdOf,
+  type Layer,
+  type MtimeRule,
+} from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import { CopyReuse } from './copy-reuse.ts';
-import type { FileHasher } from './file-hasher.ts';
+import { type FileHasher, type FileReader, freshReader } from './file-hasher.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
-import type { SelectedSource } from './selected-source.ts';
+import type { RootOf, SelectedSource } from './selected-source.ts';
 import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
-import { type Fingerprint, fileChanges, listFiles } from './source-files.ts';
+import { type Fingerprint, listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
+import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
+import type { StepLocks } from './step-locks.ts';
+import { untilAborted } from './until-aborted.ts';
 
 /** A stage's filesystem, readable at `path` until disposed. */
 export interface MountedRoot extends AsyncDisposable {
@@ -50,7 +59,9 @@ export interface ExecutorOptions {
   readonly emit: EventSink;
   readonly signal: AbortSignal;
   readonly jobs: number;
-  readonly noCache: boolean;
+  readonly cachePolicy: CachePolicy;
+  /** Absent: nobody else works on these layers. */
+  readonly locks?: StepLocks | undefined;
   readonly mtimeRule: MtimeRule | undefined;
   /** Seconds: the time of files that the Containerfile itself holds. */
   readonly inlineMtime: number;
@@ -66,6 +77,8 @@ export interface StepResult {
   /** The step made a layer (a WORKDIR whose directory existed makes none). */
   readonly hasLayer: boolean;
   readonly isCached: boolean;
+  /** Of a step: where the cache has it. */
+  readonly key?: CacheKey;
 }
 
 /** `lookup`: only asks the cache; a step that is not in it, and all that need it, have no result. */
@@ -103,11 +116,11 @@ interface Step {
   readonly parent: readonly Layer[];
   /** Of the inputs behind the parent, in order. */
   readonly sources: readonly StepResult[];
-  /** For a COPY from roots that are there already. */
+  /** Of a COPY, once its roots are there. */
   readonly selection?: Selection;
-  /** What the step made last, under another key. */
-  readonly before?: CacheRecord | undefined;
 }
+
+type Result = Omit<CacheRecord, 'key' | 'preimage'>;
 
 /** Input 0 of a node is its parent. */
 function inputRoot(roots: readonly SourceRoot[], input: number): SourceRoot {
@@ -131,11 +144,13 @@ class Run {
   readonly #promises = new Map<NodeId, Promise<StepResult | undefined>>();
   readonly #results = new Map<NodeId, StepResult>();
   readonly #missing: Node[] = [];
+  readonly #cache: StepCache;
   readonly #selections: Map<NodeId, Selection>;
 
   constructor(options: ExecutorOptions, mode: Mode, selections: ReadonlyMap<NodeId, Selection> = new Map()) {
     this.#selections = new Map(selections);
     this.#options = options;
+    this.#cache = new StepCache(options.cache, options.cachePolicy);
     this.#mode = mode;
     this.#slots = new Slots(options.jobs);
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
@@ -212,47 +227,80 @@ class Run {
     if (roots.length < inputs.length) return undefined;
     const known = this.#selections.get(id);
     if (known) return known;
-    const sources = selectSources(op, (input) => inputRoot(roots, input));
-    const prints: Fingerprint[] = [];
-    const selection = { sources, digest: hashSources(sources, this.#options.hasher, prints), prints };
+    const selection = selectAll(op, (input) => inputRoot(roots, input), this.#options.hasher);
     this.#selections.set(id, selection);
     return selection;
   }
 
   async #lookupOrExecute(step: Step): Promise<StepResult | undefined> {
-    const { cache, emit, noCache } = this.#options;
     const { node } = step;
-    const { key, preimage } = this.#key(step);
-    const record = noCache ? undefined : await cache.lookup(key);
-    if (record) {
-      emit({ type: 'step.cached', step: node.id });
-      return this.#resultOf(step, record, true);
-    }
+    const key = this.#key(step);
+    const record = await this.#cache.lookup(node, key.key);
+    if (record) return this.#cached(step, record, 'inputs');
     if (this.#mode === 'lookup') {
       this.#missing.push(node);
       return undefined;
     }
-    return this.#slots.use(async () => {
-      this.#signal.throwIfAborted();
-      const before = noCache ? undefined : await cache.latest(node.slot);
-      const files = step.selection && listFiles(step.selection.sources, step.selection.prints);
-      const changed = files && fileChanges(before?.files, files);
-      if (before) emit({ type: 'step.miss', step: node.id, reason: explainMiss(before.preimage, preimage, changed) });
-      const layer = await this.#timed({ ...step, before });
-      const made: CacheRecord = {
-        key,
-        preimage,
-        slot: node.slot,
-        created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
-        ...(layer ? { layer: { diffId: layer.diffId, sizeBytes: layer.sizeBytes } } : {}),
-        ...(files ? { files } : {}),
-      };
-      await cache.record(made);
-      return this.#resultOf(step, made, false);
-    });
+    return this.#slots.use(() => this.#execute(step, key));
   }
 
-  #key({ node, parent, selection, sources: inputs }: Step): ReturnType<typeof cacheKey> {
+  /** Once at a time on this store: what another build made of the same step meanwhile is taken. */
+  async #execute(step: Step, key: StepKey): Promise<StepResult> {
+    const { locks, emit, markUsed } = this.#options;
+    const { node, parent, sources } = step;
+    this.#signal.throwIfAborted();
+    const onWait = (): void => emit({ type: 'info', message: `Waiting for another build that runs "${node.label}"` });
+    using lock = this.#cache.isOff(node) ? undefined : await locks?.take(key.key, { signal: this.#signal, onWait });
+    const record = lock?.hasWaited ? await this.#cache.lookup(node, key.key) : undefined;
+    if (record) return await this.#cached(step, record, 'inputs');
+    await markUsed([...parent, ...sources.flatMap(({ chain }) => chain)]);
+    if (node.op.kind === 'copy' && !step.selection) return await this.#copyFromLayers(step, node.op, key);
+    return await this.#make(step, [key]);
+  }
+
+  /**
+   * A COPY from another stage or image. Other layers may hold the same files (a stage that was built again): the content of
+   * what is copied is a second key.
+   */
+  async #copyFromLayers(step: Step, op: CopyOp, key: StepKey): Promise<StepResult> {
+    const { node, sources } = step;
+    await using mounted = await this.#options.mountRoot(sources[0]?.chain ?? []);
+    const source = node.inputs[1];
+    const root: SourceRoot = {
+      directory: mounted.path,
+      description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
+      keepsOwners: true,
+    };
+    const selected = { ...step, selection: selectAll(op, () => root, freshReader) };
+    const contentKey = this.#key(selected);
+    const record = await this.#cache.lookup(node, contentKey.key);
+    if (!record) return await this.#make(selected, [contentKey, key]);
+    await this.#cache.alias(record, key);
+    return await this.#cached(step, record, 'content');
+  }
+
+  /** Runs the step and keeps its result under the keys. */
+  async #make(step: Step, keys: readonly [StepKey, ...StepKey[]]): Promise<StepResult> {
+    const { node, selection } = step;
+    const files = selection && listFiles(selection.sources, selection.prints);
+    this.#options.emit({ type: 'step.miss', step: node.id, ...(await this.#cache.explain(node, keys[0], files)) });
+    const layer = await this.#timed(step);
+    const made: Result = {
+      slot: node.slot,
+      created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      ...(layer ? { layer: { diffId: layer.diffId, sizeBytes: layer.sizeBytes } } : {}),
+      ...(files ? { files } : {}),
+    };
+    await this.#cache.record(made, keys);
+    return this.#resultOf(step, { ...made, key: keys[0].key }, false);
+  }
+
+  #cached(step: Step, record: CacheRecord, level: 'inputs' | 'content'): Promise<StepResult> {
+    this.#options.emit({ type: 'step.cached', step: step.node.id, level, created: record.created });
+    return this.#resultOf(step, record, true);
+  }
+
+  #key({ node, parent, selection, sources: inputs }: Step): StepKey {
     const chains = inputs.map(({ chain }) => chainText(chain));
     const sources = selection ? selection.digest : chains.length === 0 ? undefined : chains.join(' ');
     return cacheKey(node.op, {
@@ -264,15 +312,18 @@ class Run {
     });
   }
 
-  async #resultOf({ parent }: Step, record: CacheRecord, isCached: boolean): Promise<StepResult> {
-    const { created, layer } = record;
-    if (!layer) return { chain: parent, created, hasLayer: false, isCached };
+  async #resultOf(
+    { parent }: Step,
+    { key, created, layer }: Result & Pick<CacheRecord, 'key'>,
+    isCached: boolean,
+  ): Promise<StepResult> {
+    if (!layer) return { chain: parent, created, hasLayer: false, isCached, key };
     const found = await this.#options.library.find(layer.diffId);
     if (!found)
       throw new BuildError('E_CORRUPT_STORE', `The layer ${layer.diffId} vanished from the store`, {
         hint: 'Build again with --no-cache',
       });
-    return { chain: [...parent, found], created, hasLayer: true, isCached };
+    return { chain: [...parent, found], created, hasLayer: true, isCached, key };
   }
 
   async #timed(step: Step): Promise<CommittedLayer | undefined> {
@@ -293,9 +344,8 @@ class Run {
 
   async #perform(step: Step): Promise<CommittedLayer | undefined> {
     const { node, parent } = step;
-    const { library, sandbox, mtimeRule, emit, markUsed } = this.#options;
+    const { library, sandbox, mtimeRule, emit } = this.#options;
     const { op } = node;
-    await markUsed([...parent, ...step.sources.flatMap(({ chain }) => chain)]);
     if (op.kind === 'run') {
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
@@ -326,34 +376,22 @@ class Run {
     return this.#copy(step, op);
   }
 
-  async #copy({ parent, selection, sources: inputs, node, before }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, mtimeRule, inlineMtime, mountRoot, emit } = this.#options;
+  async #copy({ parent, selection, node }: Step, op: CopyOp): Promise<CommittedLayer> {
+    const { library, mtimeRule, inlineMtime, emit, cache, hasher } = this.#options;
     const view = await library.view(op.link ? [] : parent);
-    const write = async (sources: readonly SelectedSource[], reuse?: CopyReuse): Promise<CommittedLayer> => {
-      const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
-      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse });
-      return library.commitTar(untilAborted(tar, this.#signal));
-    };
-    if (selection) {
-      using reuse = await CopyReuse.open(node.slot, before, { hasher: this.#options.hasher, library });
-      const layer = await write(selection.sources, reuse);
-      reuse.keep(layer.diffId);
-      return layer;
-    }
-    await using mounted = await mountRoot(inputs[0]?.chain ?? []);
-    const source = node.inputs[1];
-    const root: SourceRoot = {
-      directory: mounted.path,
-      description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
-      keepsOwners: true,
-    };
-    return await write(selectSources(op, () => root));
+    const sources = selection?.sources ?? [];
+    const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
+    const before = this.#cache.isOff(node) ? undefined : await cache.latest(node.slot);
+    using reuse = await CopyReuse.open(node.slot, before, { hasher, library });
+    const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse });
+    const layer = await library.commitTar(untilAborted(tar, this.#signal));
+    reuse.keep(layer.diffId);
+    return layer;
   }
 }
 
-async function* untilAborted(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  for await (const chunk of bytes) {
-    signal.throwIfAborted();
-    yield chunk;
-  }
+function selectAll(op: CopyOp, rootOf: RootOf, reader: FileReader): Selection {
+  const sources = selectSources(op, rootOf);
+  const prints: Fingerprint[] = [];
+  return { sources, digest: hashSources(sources, reader, prints), prints };
 }

@@ -13,6 +13,19 @@ const ZEROS = new Uint8Array(CHUNK_BYTES);
 
 type Xattrs = ReadonlyMap<string, Uint8Array>;
 
+/** What reading a file gives. */
+export interface FileReader {
+  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
+  hash(path: string, stat: FileStat): string;
+  xattrs(path: string, stat: FileStat): Xattrs;
+}
+
+/** Remembers nothing: for roots whose paths and inodes are others each time. */
+export const freshReader: FileReader = {
+  hash: (file, stat) => hashFile({ file, stat }),
+  xattrs: (path) => readXattrs(path),
+};
+
 /** `stamp` names the state of the file. */
 type Facts = KnownFacts & { readonly stamp: string };
 
@@ -21,7 +34,7 @@ type Facts = KnownFacts & { readonly stamp: string };
  * ctime ns, inode, device, mode). A file younger than the clock's granularity is read but not remembered (git's "racily
  * clean" problem).
  */
-export class FileHasher {
+export class FileHasher implements FileReader {
   readonly #file: string;
   readonly #stored: StatCache;
   readonly #learned = new Map<string, Facts>();
@@ -33,7 +46,6 @@ export class FileHasher {
     this.#stored = new StatCache(readCache(cacheFile));
   }
 
-  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
   hash(path: string, stat: FileStat): string {
     const facts = this.#factsOf(path, stat);
     if (facts.sha256 !== undefined) return facts.sha256;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Json } from '../oci/index.ts';
 import type { ProcessMount, SandboxSettings } from './sandbox/index.ts';
 
@@ -6,6 +7,10 @@ export interface RunSettings {
   readonly sandbox?: SandboxSettings | undefined;
   /** Proxy variables of the caller; a build argument of the same name wins. No part of any key. */
   readonly proxyEnv?: readonly (readonly [string, string])[] | undefined;
+  /** A step that takes longer fails; no part of any key. */
+  readonly timeoutMs?: number | undefined;
+  /** PEM: certificates that steps trust, as far as programs can be told. No part of any key. */
+  readonly caCertificates?: readonly string[] | undefined;
   /** Mounted in every step. */
   readonly mounts?: readonly ProcessMount[] | undefined;
 }
@@ -16,14 +21,23 @@ export interface RunSettings {
  * fails rather than ending differently.
  */
 export function keyedSettings({ sandbox = {} }: RunSettings): Json | undefined {
-  const { capabilities, noNewPrivileges, ulimits = [], hosts = [] } = sandbox;
+  const { capabilities, noNewPrivileges, seccomp, hostname, ulimits = [], hosts = [] } = sandbox;
   const keyed = {
     ...(capabilities === undefined ? {} : { capabilities }),
     ...(noNewPrivileges === true ? { noNewPrivileges } : {}),
+    ...(seccomp === undefined ? {} : { seccomp: seccompText(seccomp) }),
+    ...(hostname === undefined ? {} : { hostname }),
     ...(ulimits.length === 0 ? {} : { ulimits: ulimits.map(limitText).sort() }),
     ...(hosts.length === 0 ? {} : { hosts: hosts.map(({ name }) => name).sort() }),
   };
   return Object.keys(keyed).length === 0 ? undefined : keyed;
+}
+
+/** A profile by its content. */
+function seccompText(seccomp: NonNullable<SandboxSettings['seccomp']>): string {
+  if (seccomp === 'unconfined') return seccomp;
+  const text = JSON.stringify(seccomp, (_key, value) => (typeof value === 'bigint' ? String(value) : value));
+  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }
 
 const limitText = ({ resource, soft, hard }: NonNullable<SandboxSettings['ulimits']>[number]): string =>

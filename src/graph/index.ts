@@ -8,7 +8,7 @@
 export { type CacheInputs, cacheKey } from './cache-key.ts';
 export { type ModeChange, parseChmod } from './chmod.ts';
 export { dumpGraph } from './dump.ts';
-export { explainMiss } from './explain-miss.ts';
+export { explainMiss, type MissComponent, type MissReason } from './explain-miss.ts';
 export { type GitUrl, parseGitUrl } from './git-url.ts';
 export * from './graph.ts';
 export { type LintInput, type LintResult, lint, lintUnreadable } from './lint/lint.ts';

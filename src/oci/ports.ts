@@ -85,7 +85,8 @@ export interface CacheRecord {
 export interface CacheIndex {
   /** undefined: never done, or its layer is gone. */
   lookup(key: CacheKey): Promise<CacheRecord | undefined>;
-  record(record: CacheRecord): Promise<void>;
+  /** `isLatest`: also what `latest` finds by its slot. */
+  record(record: CacheRecord, options: { readonly isLatest: boolean }): Promise<void>;
   /** The newest record of a slot, for explaining a miss. */
   latest(slot: string): Promise<CacheRecord | undefined>;
 }

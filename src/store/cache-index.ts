@@ -36,10 +36,11 @@ export class DiskCacheIndex implements CacheIndex {
     return record;
   }
 
-  async record(record: CacheRecord): Promise<void> {
+  async record(record: CacheRecord, { isLatest }: { readonly isLatest: boolean }): Promise<void> {
     const { paths } = this.#deps;
     const ingest = paths.ingest;
     await replaceFile({ path: cachePath(paths, record.key), bytes: JSON.stringify(record), ingest });
+    if (!isLatest) return;
     const slot = JSON.stringify({ slot: record.slot, key: record.key });
     await replaceFile({ path: slotPath(paths, record.slot), bytes: slot, ingest });
   }

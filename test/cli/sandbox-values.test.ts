@@ -51,8 +51,13 @@ describe('what RUN runs in', () => {
     [
       '--security-opt',
       ['--security-opt=label=disable', '--security-opt', 'seccomp:unconfined', '--security-opt=no-new-privileges:true'],
-      { sandbox: { noNewPrivileges: true } },
+      { seccomp: 'unconfined', sandbox: { noNewPrivileges: true } },
     ],
+    ['--security-opt seccomp', ['--security-opt', 'seccomp=a:b.json'], { seccomp: { file: 'a:b.json' } }],
+    ['--security-opt seccomp=builtin', ['--security-opt', 'seccomp=builtin'], { seccomp: undefined }],
+    ['--hostname', ['--hostname=box.example'], { sandbox: { hostname: 'box.example' } }],
+    ['--timeout', ['--timeout=1h2m3s'], { timeoutMs: 3_723_000 }],
+    ['--timeout in seconds', ['--timeout', '90'], { timeoutMs: 90_000 }],
     ['--shm-size', ['--shm-size=1.5g'], { sandbox: { shmSizeBytes: 1_610_612_736 } }],
     [
       '--ulimit',
@@ -71,9 +76,18 @@ describe('what RUN runs in', () => {
     [
       'limits of cgroups',
       ['-m', '1g', '-c=2', '--cpuset-cpus=0-1,3'],
-      { limits: ['--memory', '--cpu-shares', '--cpuset-cpus'] },
+      { sandbox: { limits: { memoryBytes: 1024 ** 3, cpuShares: 2, cpusetCpus: '0-1,3' } } },
     ],
-    ['limits that are none', ['--memory=0', '--memory-swap=-1', '--cpu-quota=-1', '--cpu-shares=0'], { limits: [] }],
+    [
+      '--cpus and --pids-limit',
+      ['--cpus=1.5', '--pids-limit=20'],
+      { sandbox: { limits: { cpuQuota: 150_000, pids: 20 } } },
+    ],
+    [
+      'limits that are none',
+      ['--memory=0', '--cpu-quota=-1', '--cpu-shares=0', '--pids-limit=-1'],
+      { sandbox: { limits: undefined } },
+    ],
   ])('%s', async (_name, args, expected) => {
     expect(await optionsOf(args)).toMatchObject(expected);
   });
@@ -87,12 +101,18 @@ describe('what RUN runs in', () => {
     [['--dns', 'x'], '--dns "x" is not an address'],
     [['--dns', 'none', '--dns', '10.0.0.1'], '--dns none goes with no other'],
     [['--dns-search', 'a b'], '"a b" cannot stand in resolv.conf'],
-    [['--security-opt', 'seccomp=profile.json'], '--security-opt "seccomp=profile.json" is not supported'],
+    [['--security-opt', 'seccomp'], '--security-opt "seccomp" is not supported'],
+    [['--security-opt', 'apparmor=strict'], '--security-opt "apparmor=strict" is not supported'],
+    [['--hostname', 'a_b'], '--hostname "a_b" is not a host name'],
+    [['--timeout', '5 minutes'], '--timeout "5 minutes" is not a time'],
+    [['--timeout', '0'], '--timeout "0" is not a time'],
     [['--shm-size', 'big'], '--shm-size "big" is not a size'],
     [['--ulimit', 'files=1'], '--ulimit "files=1" is not known'],
     [['--ulimit', 'nofile=x'], '"x" is not a number'],
     [['--ulimit', 'nofile=2:1'], 'the soft limit is above the hard limit'],
     [['--cpu-shares=bogus'], '--cpu-shares "bogus" is not a whole number'],
+    [['--cpus=x'], '--cpus "x" is not a number'],
+    [['--memory=2g', '--memory-swap=1g'], '--memory-swap is memory and swap together'],
     [['--memory=lots'], '--memory "lots" is not a size'],
     [['--cpuset-cpus=a'], '--cpuset-cpus "a" is not a list'],
     [['--layers=false'], '--layers=false is not supported'],

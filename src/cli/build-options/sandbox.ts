@@ -1,6 +1,15 @@
 import type { Command } from 'commander';
 import type { SandboxOptions } from '../../index.ts';
-import { parseHost, parseResolver, parseSecurity, parseSize, parseUlimit, parseVolume } from '../sandbox-values.ts';
+import {
+  parseDuration,
+  parseHost,
+  parseHostname,
+  parseResolver,
+  parseSize,
+  parseUlimit,
+  parseVolume,
+} from '../sandbox-values.ts';
+import { parseSecurity } from '../security-option.ts';
 import { collect, parseBoolean } from '../values.ts';
 import { type LimitFlags, limitsOf } from './limits.ts';
 
@@ -16,6 +25,8 @@ export interface SandboxFlags extends LimitFlags {
   readonly capAdd?: readonly string[];
   readonly capDrop?: readonly string[];
   readonly securityOpt?: readonly string[];
+  readonly hostname?: string;
+  readonly timeout?: string;
   readonly shmSize?: string;
   readonly ulimit?: readonly string[];
 }
@@ -42,9 +53,11 @@ export function addSandboxOptions(command: Command): Command {
     .option('--cap-drop <name>', 'take this capability from RUN, or ALL (repeatable)', collect)
     .option(
       '--security-opt <option>',
-      'no-new-privileges; label=disable, seccomp=unconfined and apparmor=unconfined are always so (repeatable)',
+      "seccomp=FILE or seccomp=unconfined (default: Docker's profile), no-new-privileges; label=disable and apparmor=unconfined are always so (repeatable)",
       collect,
     )
+    .option('--hostname <name>', 'host name that RUN sees (default: tsbuild)')
+    .option('--timeout <time>', 'end a RUN that takes longer, as a failure: 90s, 10m, 1h30m')
     .option('--shm-size <size>', 'size of /dev/shm (default: 64m)')
     .option('--ulimit <name=soft[:hard]>', 'limit of each process, as of ulimit (repeatable)', collect);
 }
@@ -52,14 +65,18 @@ export function addSandboxOptions(command: Command): Command {
 const listed = (values: readonly string[] = []): readonly string[] => values.flatMap((value) => value.split(','));
 
 export function sandboxOptions(flags: SandboxFlags): SandboxOptions {
+  const { noNewPrivileges, seccomp } = parseSecurity(flags.securityOpt ?? []);
   return {
     volumes: (flags.volume ?? []).map(parseVolume),
     mounts: flags.mount ?? [],
     capabilities: { add: listed(flags.capAdd), drop: listed(flags.capDrop) },
     httpProxy: parseBoolean('--http-proxy', flags.httpProxy),
-    limits: limitsOf(flags),
+    seccomp,
+    timeoutMs: flags.timeout === undefined ? undefined : parseDuration('--timeout', flags.timeout),
     sandbox: {
-      noNewPrivileges: (flags.securityOpt ?? []).map(parseSecurity).includes('no-new-privileges'),
+      noNewPrivileges,
+      limits: limitsOf(flags),
+      hostname: flags.hostname === undefined ? undefined : parseHostname(flags.hostname),
       ulimits: (flags.ulimit ?? []).map(parseUlimit),
       hosts: (flags.addHost ?? []).map(parseHost),
       resolver: parseResolver({

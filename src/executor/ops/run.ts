@@ -2,6 +2,7 @@ import { BuildError } from '../../errors.ts';
 import type { Node, RunOp } from '../../graph/index.ts';
 import type { CommittedLayer, LayerLibrary, RootView } from '../../layers/index.ts';
 import type { Layer, MtimeRule } from '../../oci/index.ts';
+import { caTrust } from '../ca-trust.ts';
 import { OutputTail } from '../output-tail.ts';
 import type { RunSettings } from '../run-settings.ts';
 import type { ExitStatus, ProcessSpec, Sandbox } from '../sandbox/index.ts';
@@ -43,12 +44,26 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
       request.onOutput(stream, chunk);
     },
   };
-  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, signal).catch((error: unknown) => {
+  const { timeoutMs } = request.settings;
+  const limit = timeoutMs === undefined ? undefined : AbortSignal.timeout(timeoutMs);
+  const ended = limit === undefined ? signal : AbortSignal.any([signal, limit]);
+  const { status, stubs } = await sandbox.run(spec, snapshot.mount, io, ended).catch((error: unknown) => {
+    if (limit?.aborted && !signal.aborted) throw timedOut(request, tail.lines());
     throw atMount(op, error);
   });
   signal.throwIfAborted();
   if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
   return await snapshot.commit({ exclude: stubs, mtimeRule: request.mtimeRule });
+}
+
+function timedOut({ node, op, settings }: RunRequest, outputTail: readonly string[]): BuildError {
+  const seconds = (settings.timeoutMs ?? 0) / 1000;
+  return new BuildError('E_RUN_TIMEOUT', `RUN took longer than ${seconds} s: ${commandText(op)}`, {
+    range: node.range,
+    outputTail,
+    hint: 'Look at the output above for what it waits for, or give it more time with --timeout',
+    fields: { timeoutSeconds: seconds },
+  });
 }
 
 /** A mount that failed is named by its target: its place says more than that of the whole RUN. */
@@ -60,9 +75,11 @@ function atMount({ mounts }: RunOp, error: unknown): unknown {
 
 async function processSpec({ op, settings }: RunRequest, view: RootView, mounts: OpenMounts): Promise<ProcessSpec> {
   const user = await resolveUser(view, op.user);
+  const trust = await caTrust(view, settings.caCertificates ?? []);
   const env: Record<string, string> = {
     PATH: DEFAULT_PATH,
     HOME: user.home,
+    ...trust?.env,
     ...mounts.defaultEnv,
     ...Object.fromEntries(settings.proxyEnv ?? []),
     ...Object.fromEntries(op.proxyEnv),
@@ -79,11 +96,11 @@ async function processSpec({ op, settings }: RunRequest, view: RootView, mounts:
     uid: user.uid,
     gid: user.gid,
     groups: user.groups,
-    network: op.network === 'none' ? 'none' : 'host',
-    hostname: HOSTNAME,
+    network: op.network,
+    hostname: settings.sandbox?.hostname ?? HOSTNAME,
     // a working directory that the base image names but does not have is made too, as OCI runtimes do
     directories: [...directories, { path: op.cwd, uid: 0, gid: 0 }],
-    files: op.files,
+    files: [...op.files, ...(trust?.files ?? [])],
     // one of the instruction covers one of the command line
     mounts: [...(settings.mounts ?? []), ...mounts.mounts],
     settings: settings.sandbox,

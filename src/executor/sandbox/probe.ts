@@ -8,6 +8,7 @@ import { resolveIdMaps } from './id-source.ts';
 import { mountRoot } from './root-mount.ts';
 import { climb, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
 import type { Availability } from './sandbox.ts';
+import { seccompRefusal } from './step-filter.ts';
 import { detach, keepingDirectory } from './syscalls.ts';
 
 export interface HostFinding {
@@ -29,12 +30,12 @@ export async function probeHost(path?: string): Promise<readonly HostFinding[]> 
     await probeProgram('sh'),
     await probeProgram('mount'),
     ...LIMITS,
+    probeSeccomp(),
   ];
 }
 
 const LIMITS: readonly HostFinding[] = [
   { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
-  { name: 'seccomp', value: "steps run without a filter, with the capabilities of Docker's default" },
 ];
 
 /** The rung that steps run on, what it lacks, and why each higher one is not possible. */
@@ -50,6 +51,14 @@ function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {
       ...(fix === undefined ? {} : { hint: fix }),
     })),
   ];
+}
+
+function probeSeccomp(): HostFinding {
+  const name = 'seccomp';
+  const refusal = seccompRefusal();
+  if (refusal === undefined) return { name, value: "steps run with Docker's default profile" };
+  const hint = 'Steps run without a filter: use a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64';
+  return { name, value: `unavailable: ${refusal}`, hint };
 }
 
 function probeIds(path: string | undefined): HostFinding {

@@ -1,5 +1,14 @@
-import { chmodSync, closeSync, existsSync, lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import type { ProcessSpec } from './sandbox.ts';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  statfsSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { cloneTree, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
 
 /**
@@ -17,7 +26,7 @@ export const STAGED = {
   dev: `${STAGING}/dev`,
 } as const;
 
-/** Docker's and BuildKit's lists (containerfile-reference 6.1). */
+/** The lists of Docker 28 (containerfile-reference 6.1). */
 const MASKED_PROC = [
   'acpi',
   'asound',
@@ -41,23 +50,68 @@ const DEVICE_LINKS = {
   ptmx: 'pts/ptmx',
 } as const;
 
+interface KernelTrees {
+  /** `container`: a copy of the mounts of the calling thread's /proc. */
+  readonly proc: 'own' | 'container';
+  readonly hasOwnNetwork: boolean;
+  readonly shmSizeBytes?: number | undefined;
+}
+
 /** Puts /proc, /sys and /dev of a step under `STAGED`; /proc of the calling thread is that of the step before, and the host's after. */
-export function stageKernelTrees(network: ProcessSpec['network'], shmSizeBytes = SHM_BYTES): void {
+export function stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes = SHM_BYTES }: KernelTrees): void {
   const devices = DEVICES.filter((name) => existsSync(`/dev/${name}`)).map((name) => ({
     name,
     fd: cloneTree(`/dev/${name}`),
   }));
+  const isUnified = hasUnifiedCgroups();
   // A sysfs shows the devices of one network namespace, so it has to be mounted in it.
-  if (network === 'none') mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
+  if (hasOwnNetwork) mountOwnSysfs(proc);
   const sys = cloneTree('/sys');
   mount({ source: 'tmpfs', target: STAGING, type: 'tmpfs', data: 'mode=755' });
   for (const path of [STAGED.proc, STAGED.sys, STAGED.dev]) mkdirSync(path);
-  moveMount('/proc', STAGED.proc);
+  if (proc === 'own') moveMount('/proc', STAGED.proc);
+  else place(cloneTree('/proc'), STAGED.proc);
   place(sys, STAGED.sys);
   stageDevices(devices, shmSizeBytes);
   restrictProc();
-  MASKED_SYS.map((name) => `${STAGED.sys}/${name}`).forEach(mask);
+  [...MASKED_SYS, ...thermalThrottles()].map((name) => `${STAGED.sys}/${name}`).forEach(mask);
+  stageCgroups(isUnified);
   setReadOnly(STAGED.sys);
+}
+
+/** Where parts of /proc are covered, parts of /sys are too, and the kernel shows neither anew: then the old one stays. */
+function mountOwnSysfs(proc: KernelTrees['proc']): void {
+  try {
+    mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
+  } catch (error) {
+    if (proc === 'own') throw error;
+  }
+}
+
+/** linux/magic.h */
+const CGROUP2_SUPER_MAGIC = 0x63677270;
+
+const hasUnifiedCgroups = (): boolean =>
+  existsSync('/sys/fs/cgroup') && statfsSync('/sys/fs/cgroup').type === CGROUP2_SUPER_MAGIC;
+
+/** They tell other containers' load. */
+function thermalThrottles(): readonly string[] {
+  const cpus = 'devices/system/cpu';
+  if (!existsSync(`${STAGED.sys}/${cpus}`)) return [];
+  const names = readdirSync(`${STAGED.sys}/${cpus}`).filter((name) => /^cpu\d+$/.test(name));
+  return names.map((name) => `${cpus}/${name}/thermal_throttle`);
+}
+
+/** Programs look up their limits here: they see the build's own group, where there is one hierarchy, and otherwise nothing. */
+function stageCgroups(isUnified: boolean): void {
+  const target = `${STAGED.sys}/fs/cgroup`;
+  if (!existsSync(target)) return;
+  try {
+    if (!isUnified) return mask(target);
+    mount({ source: 'cgroup', target, type: 'cgroup2', flags: SAFE | MS.readOnly });
+  } catch {
+    mask(target);
+  }
 }
 
 /** Docker's and BuildKit's. */

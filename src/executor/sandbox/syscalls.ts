@@ -23,7 +23,7 @@ interface CallLabel {
 const declared = new Map<string, Call>();
 
 /** Calls a function of the C library by its prototype; throws `SystemCallError` when it returns a negative number. */
-function call(prototype: string, args: readonly unknown[], { name, subject }: CallLabel): number {
+export function call(prototype: string, args: readonly unknown[], { name, subject }: CallLabel): number {
   const { koffi, library } = libc();
   const known = declared.get(prototype) ?? library.func(prototype);
   declared.set(prototype, known);
@@ -38,6 +38,7 @@ const numbers = 'long syscall(long number, long a, long b, long c)';
 export const CLONE = {
   fs: 0x200,
   mount: 0x20000,
+  cgroup: 0x2000000,
   uts: 0x4000000,
   ipc: 0x8000000,
   pid: 0x20000000,
@@ -135,11 +136,63 @@ export function dropFromBoundingSet(capability: number): void {
   call(prctl, [PR_CAPBSET_DROP, capability, 0, 0, 0], { name: 'prctl', subject: `capability ${capability}` });
 }
 
+const CAPABILITY_VERSION_3 = 0x20080522;
+
+/** Leaves the calling thread these capabilities and no others (capset(2)); one bit each. */
+export function keepCapabilities(bits: bigint): void {
+  const header = Buffer.alloc(8); // struct __user_cap_header_struct: version, pid (0: this thread)
+  header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
+  const data = Buffer.alloc(24); // two struct __user_cap_data_struct: effective, permitted, inheritable
+  for (const half of [0, 1]) {
+    const word = Number((bits >> BigInt(32 * half)) & 0xffffffffn);
+    data.writeUInt32LE(word, 12 * half);
+    data.writeUInt32LE(word, 12 * half + 4);
+  }
+  call('int capset(uint8_t *header, const uint8_t *data)', [header, data], { name: 'capset', subject: 'this thread' });
+}
+
 const PR_SET_NO_NEW_PRIVS = 38;
 
 /** Of the calling thread and what it starts; for good. */
 export function forbidNewPrivileges(): void {
   call(prctl, [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_NO_NEW_PRIVS' });
+}
+
+const SECCOMP = process.arch === 'x64' ? 317 : 277;
+const SECCOMP_SET_MODE_FILTER = 1;
+
+/** Of the calling thread and what it starts (seccomp(2)); the result is a descriptor where a listener is asked for. */
+export function setSeccompFilter(program: Buffer, flags: number): number {
+  const { koffi } = libc();
+  const header = Buffer.alloc(16); // struct sock_fprog: len, filter
+  header.writeUInt16LE(program.length / 8, 0);
+  header.writeBigUInt64LE(koffi.address(program), 8);
+  const prototype = 'long syscall(long number, unsigned int operation, unsigned int flags, const uint8_t *program)';
+  return call(prototype, [SECCOMP, SECCOMP_SET_MODE_FILTER, flags, header], { name: 'seccomp', subject: 'filter' });
+}
+
+const SECCOMP_GET_ACTION_AVAIL = 2;
+
+/** Whether the kernel knows an action of filters (SECCOMP_RET_*); false where it has no filters. */
+export function isSeccompActionKnown(action: number): boolean {
+  const asked = Buffer.alloc(4);
+  asked.writeUInt32LE(action);
+  const prototype = 'long syscall(long number, unsigned int operation, unsigned int flags, const uint8_t *action)';
+  try {
+    call(prototype, [SECCOMP, SECCOMP_GET_ACTION_AVAIL, 0, asked], { name: 'seccomp', subject: 'action' });
+    return true;
+  } catch {
+    return false; // EOPNOTSUPP: not this one; EINVAL, ENOSYS: none at all
+  }
+}
+
+const KEYCTL = process.arch === 'x64' ? 250 : 219;
+const KEYCTL_JOIN_SESSION_KEYRING = 1;
+
+/** Gives the calling thread, and what it starts, an empty session keyring of its own (keyctl(2)). */
+export function joinSessionKeyring(): void {
+  const args = [KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, 0, 0];
+  call(numbers, args, { name: 'keyctl', subject: 'KEYCTL_JOIN_SESSION_KEYRING' });
 }
 
 const RLIM_INFINITY = 0xffffffffffffffffn;
@@ -232,6 +285,7 @@ export function setReadOnly(tree: string | number): void {
   });
 }
 
+const RLIMIT_CORE = 4;
 const RLIMIT_NOFILE = 7;
 
 /**
@@ -251,6 +305,15 @@ export function limitOpenFiles(maximum: number): void {
     name: 'setrlimit',
     subject: name,
   });
+}
+
+/** What this process starts dumps no core unless it raises its limit: a core is no part of a layer, and may hold secrets. */
+export function forbidCores(): void {
+  const limits = new BigUint64Array(2); // struct rlimit: soft, hard
+  const label = { name: 'setrlimit', subject: 'RLIMIT_CORE' };
+  call('int getrlimit(int resource, _Out_ uint64_t *limits)', [RLIMIT_CORE, limits], label);
+  limits[0] = 0n;
+  call('int setrlimit(int resource, const uint64_t *limits)', [RLIMIT_CORE, limits], label);
 }
 
 const LOCK_SH = 1;
@@ -300,6 +363,16 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
+
+/** Moves the calling thread into the network namespace at a path (setns(2)). */
+export function joinNetwork(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    call('int setns(int fd, int kind)', [fd, CLONE.net], { name: 'setns', subject: path });
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Brings `lo` up in the network namespace of the calling thread (netdevice(7)). */
 export function bringLoopbackUp(): void {
