@@ -88,6 +88,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     meaning: 'A file has an owner outside of the mapped ids',
     next: 'Give the user a larger range of sub-ids',
   },
+  E_NO_NETWORK: {
+    meaning: 'A private network cannot be made: no pasta or slirp4netns, or no access to /dev/net/tun',
+    next: 'Use `--network=host`, or take the hint; `tsbuild info` tries what is there',
+  },
   E_PORT: {
     meaning: 'A port of this machine cannot be published',
     next: 'End what uses it, or take another one with `-p`',

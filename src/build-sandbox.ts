@@ -1,10 +1,12 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { Environment } from './api.ts';
+import type { BuildOptions, Environment } from './api.ts';
 import type { SandboxOptions, VolumeSpec } from './build-options.ts';
+import { readCaFile } from './ca-file.ts';
 import { BuildError, systemErrorCode } from './errors.ts';
 import {
   capabilitySet,
+  isHelper,
   limitRefusal,
   type ProcessMount,
   parseProfile,
@@ -14,11 +16,16 @@ import {
 import type { Node } from './graph/index.ts';
 
 /** What the options say of every RUN. Throws `E_USAGE`. */
-export function runSettingsOf(options: SandboxOptions, env: Environment): RunSettings {
-  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [], timeoutMs } = options;
+export function runSettingsOf(
+  options: SandboxOptions & Pick<BuildOptions, 'network' | 'caFile'>,
+  env: Environment,
+): RunSettings {
+  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [], timeoutMs, network } = options;
+  const networkHelper = isHelper(network) ? network : undefined;
   return {
-    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities), seccomp: seccompOf(options) },
+    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities), seccomp: seccompOf(options), networkHelper },
     timeoutMs,
+    caCertificates: readCaFile(options),
     proxyEnv: httpProxy === true ? proxiesOf(env) : [],
     mounts: volumes.map(volumeMount),
   };

@@ -54,6 +54,7 @@ export const EXIT_CODES = {
   E_MOUNT_DENIED: 6,
   E_SANDBOX: 6,
   E_ID_NOT_MAPPED: 6,
+  E_NO_NETWORK: 6,
   E_PORT: 6,
   E_UNAUTHORIZED: 7,
   E_DENIED: 7,

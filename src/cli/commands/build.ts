@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
-import { addCacheOptions, type CacheFlags, cacheOptions } from '../build-options/cache.ts';
+import { addCacheOptions, type CacheFlags, cacheOptions, refuseInlineCache } from '../build-options/cache.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
 import { addLimitOptions } from '../build-options/limits.ts';
 import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
@@ -10,15 +10,24 @@ import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-o
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { parseCall } from '../call-option.ts';
 import type { Host } from '../host.ts';
+import { parseNetwork } from '../network-option.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
 import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
-import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
+import { collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
-import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import {
+  authfileOption,
+  caFileOption,
+  globalsOf,
+  progressOption,
+  type Registrar,
+  tlsVerifyOption,
+  withExamples,
+} from './command.ts';
 
 interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags, CacheFlags {
   readonly file?: readonly string[];
@@ -35,6 +44,7 @@ interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags, CacheF
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
   readonly check?: boolean;
   readonly call?: string;
@@ -73,7 +83,11 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'when to fetch base images: always (so --pull alone), missing, newer or never',
       'missing',
     )
-    .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option(
+      '--network <mode>',
+      'network of RUN: default, host, none, private, or private by pasta or slirp4netns',
+      'default',
+    )
     .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
     .option(
       '--ssh <spec>',
@@ -87,6 +101,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--print <what>', 'graph, outline or targets: print it and run nothing; ",format=json" behind the last two')
     .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   addCacheOptions(command);
   addResultOptions(command);
@@ -123,12 +138,14 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const times = timeOptions(flags, { buildArgs, env: host.env });
   const image = imageOptions(flags, { env: host.env, version });
   refuseAnnotations(image, results.format);
+  const cache = cacheOptions(flags);
+  refuseInlineCache(cache, results);
   const settings = {
     ...results,
     ...sandboxOptions(flags),
     ...image,
     ...times,
-    ...cacheOptions(flags),
+    ...cache,
     context: directory,
     contexts: parseBuildContexts(flags.buildContext ?? []),
     files: containerfiles(flags.file ?? []),
@@ -137,12 +154,13 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     contextStdin: contextStdin(directory, flags.file ?? [], host),
     target: flags.target,
     pull: pullPolicy(flags.pull),
-    network: choice('--network', flags.network, ['default', 'host', 'none']),
+    network: parseNetwork(flags.network),
     secrets: parseSecrets(flags.secret ?? []),
     ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
     call: parseCall(flags, progress === 'json'),
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+    caFile: flags.caFile,
     authfile: flags.authfile,
     stdout: host.archiveStdout,
     self: selfCommand(host),

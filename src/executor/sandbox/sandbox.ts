@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { Mount } from '../../layers/index.ts';
+import type { NetworkMode } from './network/index.ts';
 import type { TerminalSize } from './process-calls.ts';
 import type { SandboxSettings } from './settings.ts';
 
@@ -16,7 +17,7 @@ export interface ProcessSpec {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
-  readonly network: 'host' | 'none';
+  readonly network: NetworkMode;
   readonly hostname: string;
   /**
    * Directories that must exist before the process starts (WORKDIR): missing ones are made in the root, with their
@@ -39,6 +40,8 @@ export type ProcessMount = { readonly target: string } & (
       readonly root: Mount;
       readonly source: string;
       readonly readOnly: boolean;
+      /** Nobody else uses the root while the step runs: it may be moved instead of mounted. */
+      readonly isPrivate?: boolean | undefined;
       /** For messages: `stage "build"`. */
       readonly description: string;
     }

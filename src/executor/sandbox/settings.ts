@@ -1,4 +1,5 @@
 import type { ResourceLimits } from './cgroup.ts';
+import type { HelperName } from './network/index.ts';
 import type { SeccompProfile } from './seccomp/index.ts';
 
 /** What a build may ask of the sandbox of all of its steps; what is absent has the default. Plain data. */
@@ -17,6 +18,8 @@ export interface SandboxSettings {
   /** Lines for /etc/hosts. */
   readonly hosts?: readonly HostEntry[] | undefined;
   readonly resolver?: ResolverSettings | undefined;
+  /** What leads a private network out; default: what works. */
+  readonly networkHelper?: HelperName | undefined;
   /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number | undefined;
 }

@@ -6,6 +6,8 @@ import type { Stubs } from './stubs.ts';
 
 /** What the thread of a step is told. The descriptors are those of the process, which its threads share. */
 export interface StepOrder extends RootfsPlan, StepStreams {
+  /** The network namespace to join, if there is one already. */
+  readonly networkNamespace: string | undefined;
   /** Struct sock_filter[]; undefined: every system call is allowed. */
   readonly filter: Uint8Array | undefined;
 }

@@ -1,10 +1,11 @@
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
+import { runBundle } from './oci/run-bundle.ts';
 import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
-import { buildRootfs, enterRootfs } from './rootfs.ts';
-import type { ExitStatus, ProcessSpec } from './sandbox.ts';
+import { buildRootfs, enterRootfs, moveRootfs } from './rootfs.ts';
+import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import {
@@ -13,6 +14,7 @@ import {
   CLONE,
   chdir,
   forbidNewPrivileges,
+  joinNetwork,
   joinSessionKeyring,
   MS,
   mount,
@@ -32,20 +34,16 @@ type Report = (message: StepReport) => void;
 export async function runStep(order: StepOrder, report: Report): Promise<void> {
   let init: Init | undefined;
   try {
-    isolate(order.spec);
+    isolate(order);
     init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
-    enterRootfs();
-    limitCapabilities(last, order.spec.settings?.capabilities);
-    ownKeyring(order);
-    if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
-    // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
-    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
-    report({ kind: 'ended', status: await execute(order, last, onStarted) });
+    if (order.bundle) {
+      moveRootfs(order.bundle);
+      report({ kind: 'ended', status: await runBundle(order, order.bundle) });
+    } else report({ kind: 'ended', status: await runHere(order, last, report) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -54,14 +52,25 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   report({ kind: 'gone' });
 }
 
-function isolate({ network, hostname }: ProcessSpec): void {
+function runHere(order: StepOrder, last: number, report: Report): Promise<ExitStatus> {
+  enterRootfs();
+  limitCapabilities(last, order.spec.settings?.capabilities);
+  ownKeyring(order);
+  if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
+  // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
+  if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
+  return execute(order, last, (started) => report({ kind: 'started', ...started }));
+}
+
+function isolate({ spec, bundle, hasOwnNetwork, networkNamespace }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
-  unshare(network === 'none' ? own | CLONE.net : own);
-  unshareCgroups();
+  if (networkNamespace !== undefined) joinNetwork(networkNamespace);
+  unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
+  if (!bundle) unshareCgroups(); // a runtime looks for its own group in the host's tree
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
-  sethostname(hostname);
-  if (network === 'none') bringLoopbackUp();
+  sethostname(spec.hostname);
+  if (hasOwnNetwork) bringLoopbackUp();
 }
 
 /** Paths of /proc/self/cgroup begin at the build's own. */

@@ -364,6 +364,16 @@ const SOCK_DGRAM = 2;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
 
+/** Moves the calling thread into the network namespace at a path (setns(2)). */
+export function joinNetwork(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    call('int setns(int fd, int kind)', [fd, CLONE.net], { name: 'setns', subject: path });
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** Brings `lo` up in the network namespace of the calling thread (netdevice(7)). */
 export function bringLoopbackUp(): void {
   const fd = call('int socket(int domain, int type, int protocol)', [AF_INET, SOCK_DGRAM | O_CLOEXEC, 0], {

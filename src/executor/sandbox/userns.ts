@@ -3,6 +3,8 @@ import { BuildError } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
+import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
+import type { OciRuntime } from './oci/runtime.ts';
 import { probeNamespace } from './probe.ts';
 import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
@@ -20,6 +22,12 @@ export interface BuiltinSandboxOptions {
   readonly worker?: URL | undefined;
   /** Of the steps; see `procInNamespace`. Default: `own`. */
   readonly proc?: 'own' | 'container' | undefined;
+  /** What the network `default` is, where it works; default: host. */
+  readonly network?: 'host' | 'private' | undefined;
+  /** PATH, for the helpers of private networks. */
+  readonly path?: string | undefined;
+  /** What runs the steps instead, if anything. */
+  readonly runtime?: OciRuntime | undefined;
 }
 
 /**
@@ -27,22 +35,30 @@ export interface BuiltinSandboxOptions {
  * `enterNamespace` only. Each step has a thread for itself; one spare is kept ready, because starting it takes 40 ms.
  */
 export class BuiltinSandbox implements Sandbox, Disposable {
-  readonly name = 'builtin';
+  readonly name: string;
   readonly #entry: URL;
+  readonly #runtime: OciRuntime | undefined;
   readonly #proc: 'own' | 'container';
+  readonly #networks: NetworkPool;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
+    this.#networks = new NetworkPool({ preferred: options.network, path: options.path });
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
     this.#proc = options.proc ?? 'own';
+    this.#runtime = options.runtime;
+    this.name = options.runtime === undefined ? 'builtin' : 'oci';
   }
 
-  /** Says how many steps will be run, and starts the thread of the first one already. */
-  expect(steps: number): void {
+  /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
+  expect(steps: number, network?: Pick<NetworkRequest, 'mode' | 'helper'>): void {
     this.#expected = steps;
     this.#keepSpare();
+    if (steps === 0 || network === undefined) return;
+    closeAllOnExec();
+    this.#networks.prepare(network);
   }
 
   probe(): Promise<Availability> {
@@ -56,16 +72,37 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     limitOpenFiles(MAX_OPEN_FILES);
     forbidCores();
     const filter = stepFilter(spec.settings);
+    const network = await this.#takeNetwork(spec);
+    try {
+      return await this.#runIn(network, { spec, root, io, signal, filter });
+    } finally {
+      await network.close();
+    }
+  }
+
+  async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
+    const group = groupOf(spec);
+    await using bundle = await this.#runtime?.createBundle(spec);
     const streams = new ProcessStreams(io, spec);
     const { hosts, resolver } = spec.settings ?? {};
-    const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order };
-    const group = groupOf(spec);
+    const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
+    const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
+    const order: StepOrder = {
+      spec,
+      root,
+      filter,
+      proc: this.#proc,
+      bundle: bundle?.bundle,
+      ...files,
+      ...streams.order,
+      ...place,
+    };
     const host = this.#hostFor(order);
     const step = new StepControl(host, streams, signal);
     try {
       if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
+      if (!isSuccess(outcome.status)) refuseFailedNetwork(network);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
       if (!step.isStarted) await host.stop();
@@ -75,7 +112,13 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     }
   }
 
+  #takeNetwork({ network, settings }: ProcessSpec): Promise<Network> {
+    const isLast = this.#expected === undefined || this.#expected <= 1;
+    return this.#networks.take({ mode: network, helper: settings?.networkHelper }, isLast);
+  }
+
   [Symbol.dispose](): void {
+    void this.#networks.close();
     void this.#spare?.terminate();
     this.#spare = undefined;
   }
@@ -111,6 +154,25 @@ export class BuiltinSandbox implements Sandbox, Disposable {
 function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
   const limits = settings?.limits;
   return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
+}
+
+interface StepRequest {
+  readonly spec: ProcessSpec;
+  readonly root: Mount;
+  readonly io: SandboxIo;
+  readonly signal: AbortSignal;
+  readonly filter: Uint8Array | undefined;
+}
+
+const isSuccess = (status: ExitStatus): boolean => status.kind === 'exited' && status.code === 0;
+
+/** The step would be blamed for what it could not help. */
+function refuseFailedNetwork(network: Network): void {
+  const reason = network.failure();
+  if (reason === undefined) return;
+  throw new BuildError('E_NO_NETWORK', `The private network ended while a step ran: ${network.kind}: ${reason}`, {
+    hint: 'Build again; if it stays so, use --network=host',
+  });
 }
 
 const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
