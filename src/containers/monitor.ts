@@ -42,7 +42,7 @@ interface Holding {
 export function holdContainer(options: RunOptions, { mounts, handOver }: Holding): Promise<ProgramResult> {
   const { manifest, ports }: HandOver = JSON.parse(handOver); // our own, from the outer run
   return withWorkspace(options, async (workspace) => {
-    using attached = new Attached(options.streams, options);
+    using attached = new Attached(options.streams, options, options.signal);
     const image = await workspace.store.images.open(manifest);
     const monitor = new Monitor(options, { workspace, image, ports, mounts, attached });
     return { kind: 'ended', exitCode: await monitor.hold() };
@@ -122,6 +122,7 @@ class Monitor {
     const { workspace, image, attached } = this.#rooms;
     const { isDetached, hasInput, streams } = this.#options;
     attached.signal.addEventListener('abort', () => this.#abort.abort());
+    if (attached.signal.aborted) this.#abort.abort();
     await workspace.removeStale();
     await using snapshot = await workspace.library.snapshotter.prepare(image.layers);
     const spec = await this.#spec();

@@ -60,7 +60,7 @@ export function runCommand(registrar: Registrar): Command {
     .option('-v, --volume <source:target[:ro]>', 'show it a directory or file of this machine (repeatable)', collect)
     .option('--entrypoint <program>', "instead of the image's ENTRYPOINT; its CMD is not used either")
     .option('--network <mode>', 'host, none (only lo) or private (default: private with -p, else host)', 'default')
-    .addOption(progressOption())
+    .addOption(progressOption().default('plain'))
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
   withExamples(command, [
@@ -83,7 +83,7 @@ interface Running {
 function runImage(context: CommandContext, { command, image, words, flags }: Running): Promise<number> {
   const { host, operations } = context;
   const settings = { ...globalsOf(command), progress: progressMode(flags.progress) };
-  return inSession(context, { ...settings, activity: `Pulling ${image}` }, (session) =>
+  return inSession(context, settings, (session) =>
     asProgram(session, context, () =>
       operations.runContainer({
         ...session.options,
@@ -173,6 +173,9 @@ function variablesOf(texts: readonly string[], env: CommandContext['host']['env'
   );
 }
 
+/** 128 + SIGPIPE: `tsbuild run ... | head` is no failure to speak of. */
+const NOBODY_READS = 141;
+
 /** The status of the program; of what kept it from running 125, or what a shell would say (126, 127). */
 async function asProgram(
   { renderer }: Session,
@@ -183,7 +186,7 @@ async function asProgram(
     return (await work()).exitCode;
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    renderer.failed(error);
+    if (error.fields.exitStatus !== NOBODY_READS) renderer.failed(error);
     if (error.code === 'E_CANCELLED') return Number(error.fields.exitStatus ?? exitCodeOf(error, host.signal));
     return Number(error.fields.exitStatus ?? RUNTIME_FAILED);
   }

@@ -9,17 +9,20 @@ export function enterOwn(fd: number, kind: number): void {
 }
 
 const PR_SET_PDEATHSIG = 1;
+const PR_SET_DUMPABLE = 4;
+const prctl = 'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)';
+
+/**
+ * Nobody without CAP_SYS_PTRACE can look into this process, nor into its children until they execute something: a program that runs in
+ * a container already could else reach this machine's files by their /proc/PID/exe (as in CVE-2019-5736).
+ */
+export function forbidInspection(): void {
+  call(prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_DUMPABLE' });
+}
 
 /** Takes `dieWithParent` back. */
 export function outliveParent(): void {
-  call(
-    'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)',
-    [PR_SET_PDEATHSIG, 0, 0, 0, 0],
-    {
-      name: 'prctl',
-      subject: 'PR_SET_PDEATHSIG',
-    },
-  );
+  call(prctl, [PR_SET_PDEATHSIG, 0, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_PDEATHSIG' });
 }
 
 /** Standard input, output and error of this process are /dev/null from now on. */
