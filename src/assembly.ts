@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
@@ -12,8 +13,10 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
-  type NamespaceRung,
+  type NamespaceOptions,
+  type NetworkRequest,
   overlayWorks,
+  procInNamespace,
 } from './executor/index.ts';
 import {
   DirectorySnapshotter,
@@ -50,7 +53,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number): void;
+  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -66,7 +69,7 @@ export function defaultRoot(env: Environment): string {
 /** The user's own id, also inside the namespace, where everybody is root. */
 export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? process.getuid?.() ?? 0);
 
-const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
+export const stateDirectory = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
 
 /** `isOffline`: nothing is fetched, also not what the store knows to lie in a registry. */
 type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?: boolean | undefined };
@@ -78,9 +81,13 @@ export async function withWorkspace<T>(
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
-  const root = rootOf(session);
+  const root = stateDirectory(session);
   const { store, library, directories, caches } = openRooms(root, session);
-  using sandbox = new BuiltinSandbox();
+  using sandbox = new BuiltinSandbox({
+    proc: procInNamespace(session.env),
+    network: uidOf(session.env) === 0 ? 'host' : 'private',
+    path: session.env.PATH,
+  });
   const workspace: Workspace = {
     root,
     store,
@@ -95,9 +102,9 @@ export async function withWorkspace<T>(
     remove: (paths) => directories.remove(paths),
     mountRoot: (chain) => mountChain(library, chain, root),
     removeStale: () => directories.removeStale(),
-    expectRuns: (steps) => {
+    expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps);
+      sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -172,6 +179,7 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   const { env } = session;
   return {
     tlsVerify: access.tlsVerify ?? true,
+    caCertificates: readCaFile(access),
     credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
     ...networkOf(env),
     decompress,
@@ -188,25 +196,21 @@ export const networkOf = (env: Environment) => ({
   userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
 });
 
-export interface DelegateOptions {
+export interface DelegateOptions extends Omit<NamespaceOptions, 'stdin'> {
   /** Variables for the run inside. */
   readonly env?: Environment;
   /** Variables that it must not have. */
   readonly without?: readonly string[];
-  /** What it reads from `SIDE_FD`. */
-  readonly side?: Uint8Array | undefined;
-  /** Where steps will run; default: as if a step would have all. */
-  readonly rung?: NamespaceRung | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side, rung }: DelegateOptions = {},
+  { env = {}, without = [], ...namespace }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
+  const own = { TSBUILD_ROOT: stateDirectory(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side, rung }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { ...namespace, stdin: session.stdin }) };
 }

@@ -58,8 +58,6 @@ export interface SandboxOptions {
   readonly volumes?: readonly VolumeSpec[] | undefined;
   /** Each as the value of `RUN --mount`. */
   readonly mounts?: readonly string[] | undefined;
-  /** Options that ask for limits which nobody enforces yet: an error where a RUN has to run. */
-  readonly limits?: readonly string[] | undefined;
 }
 
 /** Seconds since 1970. */

@@ -18,6 +18,7 @@ import {
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  modeOf,
   type NamespaceRung,
   namedContextRoot,
   type RunSettings,
@@ -107,7 +108,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const competing =
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
-    workspace.expectRuns(pending.filter(isRun).length);
+    const helper = runSettings.sandbox?.networkHelper;
+    workspace.expectRuns(pending.filter(isRun).length, { mode: modeOf(options.network), helper });
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
@@ -152,7 +154,7 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
     from: options.from,
     platform: platformOf(options),
     buildPlatform: hostPlatform(),
-    network: options.network,
+    network: modeOf(options.network),
     contexts: named,
     freshStages: options.noCacheFilter,
     mounts: options.mounts?.map(parseMountOption),

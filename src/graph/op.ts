@@ -80,7 +80,7 @@ export interface RunOp {
   readonly cwd: string;
   /** As in USER; `''` is root. */
   readonly user: string;
-  readonly network: 'default' | 'none' | 'host';
+  readonly network: 'default' | 'none' | 'host' | 'private';
   readonly mounts: readonly RunMount[];
   readonly pending: readonly PendingDirectory[];
 }

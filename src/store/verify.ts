@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuildError, systemErrorCode } from '../errors.ts';
+import { BuildError } from '../errors.ts';
 import {
   asDigest,
   type DiffId,
@@ -28,8 +28,7 @@ import {
   tagPath,
 } from './paths.ts';
 import { parseOrigins } from './remote-blobs.ts';
-import { readRecord } from './state-file.ts';
-import { storeError } from './store-error.ts';
+import { namesIn, readRecord } from './state-file.ts';
 import { parseTag } from './tags.ts';
 
 /** absent: there is no such form of the layer. unproved: nothing is left that it could be compared with. */
@@ -246,10 +245,3 @@ const place = <T>(record: T | undefined, pathOf: (record: T) => string): string 
 /** The names of files and directories that are called by the hex of a diffID. */
 const diffIdsIn = (names: readonly string[]): readonly DiffId[] =>
   names.filter((name) => /^[0-9a-f]{64}$/.test(name)).map((hex) => `sha256:${hex}` as string as DiffId); // the form was just checked
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return readdir(directory).catch((cause: unknown) => {
-    if (systemErrorCode(cause) === 'ENOENT') return [];
-    throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
-  });
-}

@@ -10,15 +10,24 @@ import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-o
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { parseCall } from '../call-option.ts';
 import type { Host } from '../host.ts';
+import { parseNetwork } from '../network-option.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
 import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
-import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
+import { collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
-import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import {
+  authfileOption,
+  caFileOption,
+  globalsOf,
+  progressOption,
+  type Registrar,
+  tlsVerifyOption,
+  withExamples,
+} from './command.ts';
 
 interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags, CacheFlags {
   readonly file?: readonly string[];
@@ -35,6 +44,7 @@ interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags, CacheF
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
   readonly check?: boolean;
   readonly call?: string;
@@ -73,7 +83,11 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'when to fetch base images: always (so --pull alone), missing, newer or never',
       'missing',
     )
-    .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option(
+      '--network <mode>',
+      'network of RUN: default, host, none, private, or private by pasta or slirp4netns',
+      'default',
+    )
     .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
     .option(
       '--ssh <spec>',
@@ -87,6 +101,7 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--print <what>', 'graph, outline or targets: print it and run nothing; ",format=json" behind the last two')
     .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   addCacheOptions(command);
   addResultOptions(command);
@@ -139,12 +154,13 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     contextStdin: contextStdin(directory, flags.file ?? [], host),
     target: flags.target,
     pull: pullPolicy(flags.pull),
-    network: choice('--network', flags.network, ['default', 'host', 'none']),
+    network: parseNetwork(flags.network),
     secrets: parseSecrets(flags.secret ?? []),
     ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
     call: parseCall(flags, progress === 'json'),
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+    caFile: flags.caFile,
     authfile: flags.authfile,
     stdout: host.archiveStdout,
     self: selfCommand(host),
@@ -203,7 +219,9 @@ function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void 
 }
 
 const COMMAND_NAMES =
-  'pull push load images tag rmi inspect diff import login logout prune store info version help'.split(' ');
+  'pull push load images tag rmi inspect diff import login logout prune store info version help run ps exec logs stop rm unshare'.split(
+    ' ',
+  );
 
 /** `tsbuild imags` would be a build of the context "imags"; where there is no such directory, a command was meant. */
 function rejectMistypedCommand(directory: string): void {

@@ -16,13 +16,14 @@ export interface Init {
  * The host's shell, started before the root changes: only a process inside a pid namespace can mount its /proc. `wait`
  * reaps what is orphaned; the reader notices when we die. It keeps all capabilities, so the step may not look into it.
  */
-const SCRIPT =
-  'mount -t proc -o nosuid,nodev,noexec proc /proc || exit 1; exec 3<&0; echo ready; (read -r _ <&3) & wait';
+const WAIT = 'exec 3<&0; echo ready; (read -r _ <&3) & wait';
+const MOUNT_PROC = 'mount -t proc -o nosuid,nodev,noexec proc /proc || exit 1';
 
-/** To be called in a thread that has unshared its mount and pid namespaces. */
-export async function startInit(): Promise<Init> {
+/** To be called in a thread that has unshared its mount and pid namespaces. `container`: /proc stays what it is. */
+export async function startInit(proc: 'own' | 'container' = 'own'): Promise<Init> {
   const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' };
-  const child = spawn('sh', ['-c', SCRIPT], { cwd: '/', env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const script = proc === 'own' ? `${MOUNT_PROC}; ${WAIT}` : WAIT;
+  const child = spawn('sh', ['-c', script], { cwd: '/', env, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const ready = new Promise<void>((resolve, reject) => {
     let complaint = '';

@@ -9,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import type { ProcessSpec } from './sandbox.ts';
 import { cloneTree, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
 
 /**
@@ -51,25 +50,42 @@ const DEVICE_LINKS = {
   ptmx: 'pts/ptmx',
 } as const;
 
+interface KernelTrees {
+  /** `container`: a copy of the mounts of the calling thread's /proc. */
+  readonly proc: 'own' | 'container';
+  readonly hasOwnNetwork: boolean;
+  readonly shmSizeBytes?: number | undefined;
+}
+
 /** Puts /proc, /sys and /dev of a step under `STAGED`; /proc of the calling thread is that of the step before, and the host's after. */
-export function stageKernelTrees(network: ProcessSpec['network'], shmSizeBytes = SHM_BYTES): void {
+export function stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes = SHM_BYTES }: KernelTrees): void {
   const devices = DEVICES.filter((name) => existsSync(`/dev/${name}`)).map((name) => ({
     name,
     fd: cloneTree(`/dev/${name}`),
   }));
   const isUnified = hasUnifiedCgroups();
   // A sysfs shows the devices of one network namespace, so it has to be mounted in it.
-  if (network === 'none') mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
+  if (hasOwnNetwork) mountOwnSysfs(proc);
   const sys = cloneTree('/sys');
   mount({ source: 'tmpfs', target: STAGING, type: 'tmpfs', data: 'mode=755' });
   for (const path of [STAGED.proc, STAGED.sys, STAGED.dev]) mkdirSync(path);
-  moveMount('/proc', STAGED.proc);
+  if (proc === 'own') moveMount('/proc', STAGED.proc);
+  else place(cloneTree('/proc'), STAGED.proc);
   place(sys, STAGED.sys);
   stageDevices(devices, shmSizeBytes);
   restrictProc();
   [...MASKED_SYS, ...thermalThrottles()].map((name) => `${STAGED.sys}/${name}`).forEach(mask);
   stageCgroups(isUnified);
   setReadOnly(STAGED.sys);
+}
+
+/** Where parts of /proc are covered, parts of /sys are too, and the kernel shows neither anew: then the old one stays. */
+function mountOwnSysfs(proc: KernelTrees['proc']): void {
+  try {
+    mount({ source: 'sysfs', target: '/sys', type: 'sysfs', flags: SAFE });
+  } catch (error) {
+    if (proc === 'own') throw error;
+  }
 }
 
 /** linux/magic.h */
