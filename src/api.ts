@@ -41,6 +41,7 @@ export type {
   CacheOptions,
   CacheTarget,
   ImageOptions,
+  IsolationOptions,
   OutputSpec,
   PullPolicy,
   ResultOptions,
