@@ -73,7 +73,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
   const runSettings = runSettingsOf(options, options.env);
-  return withWorkspace(options, async (workspace) => {
+  return withWorkspace({ ...options, isOffline: options.pull === 'never' }, async (workspace) => {
     const remote = openRemote(options, workspace);
     await using context = await openContextSource(options, { workspace, remote });
     const { input } = context;
@@ -272,7 +272,7 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     signal: options.signal,
     jobs: options.jobs ?? defaultJobs(machine()),
     cachePolicy: { noCache: options.noCache, ttlMs: options.cacheTtlMs },
-    locks: new StepLocks(join(workspace.root, 'step-locks')),
+    locks: new StepLocks(workspace.store.paths.stepLocks),
     runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),
