@@ -88,7 +88,7 @@ export interface BuildOptions
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly pull: PullPolicy;
   readonly network: NetworkChoice;
-  /** Steps at once; default: number of processors, at least 4. */
+  /** Steps at once; default: see `defaultJobs`. */
   readonly jobs?: number | undefined;
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshIdentity[];

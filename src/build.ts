@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { BuildOptions, BuildResult, Delegated, Environment, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
@@ -13,6 +13,7 @@ import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
   competingIgnoreFiles,
+  defaultJobs,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
@@ -27,6 +28,7 @@ import {
   SshAgents,
   StepLocks,
   statCacheName,
+  usableMemory,
 } from './executor/index.ts';
 import {
   type BuildGraph,
@@ -71,7 +73,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
   const runSettings = runSettingsOf(options, options.env);
-  return withWorkspace(options, async (workspace) => {
+  return withWorkspace({ ...options, isOffline: options.pull === 'never' }, async (workspace) => {
     const remote = openRemote(options, workspace);
     await using context = await openContextSource(options, { workspace, remote });
     const { input } = context;
@@ -148,9 +150,6 @@ async function imageOf(graph: BuildGraph, results: Results, rooms: OutputRooms):
 }
 
 const isRun = ({ op }: Node): boolean => op.kind === 'run';
-
-/** Steps wait for disks and networks more than for processors: so many run at once at the least. */
-const MIN_JOBS = 4;
 
 function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
@@ -244,6 +243,11 @@ function localRoot({ name }: ContextOp, { context, contexts }: Rooms): SourceRoo
   return directory === undefined ? context.root() : namedContextRoot(name, directory);
 }
 
+const machine = () => ({
+  processors: availableParallelism(),
+  memoryBytes: usableMemory(totalmem(), process.constrainedMemory()),
+});
+
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
   const { context, workspace, images, mtimeRule, runSettings } = rooms;
   const { input } = context;
@@ -266,9 +270,9 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     },
     emit: options.emit,
     signal: options.signal,
-    jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
+    jobs: options.jobs ?? defaultJobs(machine()),
     cachePolicy: { noCache: options.noCache, ttlMs: options.cacheTtlMs },
-    locks: new StepLocks(join(workspace.root, 'step-locks')),
+    locks: new StepLocks(workspace.store.paths.stepLocks),
     runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),

@@ -13,6 +13,7 @@ export {
   openContext,
   readContainerfiles,
 } from './context.ts';
+export { defaultJobs, usableMemory } from './default-jobs.ts';
 export {
   type Execution,
   type ExecutorOptions,

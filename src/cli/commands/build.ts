@@ -94,7 +94,10 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'default, or ID=SOCKET|KEY[,KEY...]: an agent for RUN --mount=type=ssh (repeatable)',
       collect,
     )
-    .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
+    .option(
+      '--jobs <number>',
+      'steps at once (default: number of processors, at least 4, as far as memory allows: 512 MiB each)',
+    )
     .option('-q, --quiet', 'print the image ID only')
     .addOption(progressOption())
     .option('--check', 'look for mistakes in the Containerfile and run nothing; any warning is exit code 3')
