@@ -28,6 +28,7 @@ import {
   StepLocks,
   statCacheName,
 } from './executor/index.ts';
+import { failureShell } from './failure-shell.ts';
 import {
   type BuildGraph,
   type ContextOp,
@@ -70,7 +71,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
-  const runSettings = runSettingsOf(options, options.env);
+  const runSettings = { ...runSettingsOf(options, options.env), inspect: failureShell(options) };
   return withWorkspace(options, async (workspace) => {
     const remote = openRemote(options, workspace);
     await using context = await openContextSource(options, { workspace, remote });
