@@ -7,6 +7,7 @@ import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
   CacheMounts,
+  ChrootSandbox,
   chooseSandbox,
   dieWithParent,
   enterNamespace,
@@ -16,10 +17,12 @@ import {
   type NamespaceOptions,
   type NetworkRequest,
   overlayWorks,
+  ownersOf,
   procInNamespace,
-  type StepSandbox,
+  type Sandbox,
 } from './executor/index.ts';
 import {
+  ChosenSnapshotter,
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
@@ -28,6 +31,7 @@ import {
   type LayerLibrary,
   LayerWorkers,
   OverlaySnapshotter,
+  type Owners,
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
@@ -42,7 +46,12 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
-  readonly sandbox: StepSandbox;
+  /** How files of the layers and of steps say whose they are. */
+  readonly owners: Owners;
+  /** What steps run in; another one after `useChroot`. */
+  readonly sandbox: Sandbox;
+  /** From here on steps run in this process, without namespaces, in roots that are copies (rung d). */
+  useChroot(): void;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
   /** Copies a directory of a root to a path where nothing is. */
@@ -83,27 +92,41 @@ export async function withWorkspace<T>(
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = stateDirectory(session);
-  const { store, library, directories, caches } = openRooms(root, session);
+  let isChroot = false;
+  const { store, library, directories, caches } = openRooms(root, session, () => isChroot);
   const { isolation, runtime: program, env } = session;
   const network = uidOf(env) === 0 ? 'host' : 'private';
-  using sandbox = chooseSandbox({ isolation, program, network, path: env.PATH, proc: procInNamespace(env) });
+  using sandbox = chooseSandbox({
+    isolation,
+    program,
+    network,
+    path: env.PATH,
+    proc: procInNamespace(env),
+    owners: directories.owners,
+  });
   const workspace: Workspace = {
     root,
     store,
     library,
     workers: directories.workers,
-    sandbox,
+    owners: directories.owners,
+    get sandbox() {
+      return isChroot ? new ChrootSandbox() : sandbox;
+    },
+    useChroot: () => {
+      isChroot = true;
+    },
     registry: (access) =>
       createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),
     caches,
     copyTree: (chain, path, target) => directories.copyTree(chain, path, target),
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
-    mountRoot: (chain) => mountChain(library, chain, root),
+    mountRoot: async (chain) => Object.assign(await mountChain(library, chain, root), { owners: directories.owners }),
     removeStale: () => directories.removeStale(),
     expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps, network);
+      if (!isChroot) sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -120,15 +143,16 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, session: WorkspaceSession): OpenRooms {
-  const directories = new LayerDirectories(root, new LayerWorkers());
-  const caches = cacheMounts(root, directories);
+function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
+  const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(session.env));
+  const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
   const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
-    // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(session.env) || overlayWorks(paths.active);
-    const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
-    const snapshotter = new Snapshots(directories, layerIndex);
+    const snapshotter = new ChosenSnapshotter(() => {
+      // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
+      const hasOverlay = !isChroot() && (!isInsideNamespace(session.env) || overlayWorks(paths.active));
+      return new (hasOverlay ? OverlaySnapshotter : DirectorySnapshotter)(directories, layerIndex);
+    });
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
     return {
@@ -154,9 +178,12 @@ function fetchingWith(session: WorkspaceSession): FetchBlob {
   };
 }
 
-const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
+const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
   new CacheMounts({
-    root: join(root, 'cache-mounts'),
+    isMoved,
+    // a cache of files of sub-ids is of no use without them, nor the other way round
+    root: join(root, directories.owners === 'real' ? 'cache-mounts' : 'cache-mounts-recorded'),
+    owners: directories.owners,
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
     measure: (path) => directories.measure(path),

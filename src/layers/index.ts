@@ -6,6 +6,7 @@
  */
 export { openIfArchive } from './archive.ts';
 export { readXattrs } from './attributes.ts';
+export { ChosenSnapshotter } from './chosen-snapshotter.ts';
 export { type CompressionKind, decompress, detectCompression } from './compression.ts';
 export { DirectorySnapshotter } from './directory.ts';
 export { extentsOf, type FileExtent } from './file-extents.ts';
@@ -18,6 +19,18 @@ export { LayerWorkers } from './layer-workers.ts';
 export type { LayerLibrary } from './library.ts';
 export { OverlaySnapshotter } from './overlay.ts';
 export { newOwnedName } from './owner.ts';
+export {
+  encodeOwnerCarrier,
+  encodeOwnerRecord,
+  type FileOwnerIds,
+  giveTo,
+  isOwnerNote,
+  OWNER_XATTR,
+  type Owners,
+  ownerOf,
+  parseOwnerCarrier,
+  parseOwnerRecord,
+} from './ownership.ts';
 export type { RootEntry, RootView } from './root-view.ts';
 export type {
   ActiveSnapshot,
@@ -30,6 +43,7 @@ export type {
 export {
   type Libc,
   libc,
+  mknod,
   openat2,
   RESOLVE_IN_ROOT,
   SystemCallError,

@@ -1,4 +1,4 @@
-import { constants, openSync, readdirSync, readFileSync } from 'node:fs';
+import { constants, openSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { lastCapability, limitCapabilities } from './capabilities.ts';
@@ -26,7 +26,10 @@ export async function runChrootStep(order: ChrootOrder, report: Report): Promise
     chdir('/');
     limitCapabilities(last, settings?.capabilities);
     if (settings?.noNewPrivileges) forbidNewPrivileges();
-    report({ kind: 'ended', status: await execute(order, last, ({ pid }) => report({ kind: 'init', pid })) });
+    report({
+      kind: 'ended',
+      status: await execute({ ...order, owners: 'real' }, last, ({ pid }) => report({ kind: 'init', pid })),
+    });
   } catch (error) {
     report(describe(error));
   }
@@ -87,9 +90,3 @@ function childrenOf(tasks: number, thread: string): readonly number[] {
     return [];
   }
 }
-
-/** The direct children of this process, for which nothing else asks. */
-export const ownChildren = (): readonly number[] =>
-  readdirSync('/proc/self/task').flatMap((thread) =>
-    readFileSync(`/proc/self/task/${thread}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
-  );

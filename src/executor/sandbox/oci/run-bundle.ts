@@ -1,13 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { BuildError } from '../../../errors.ts';
+import type { StepStreams } from '../process-start.ts';
 import type { Bundle } from '../rootfs.ts';
 import type { ExitStatus } from '../sandbox.ts';
-
-export interface BundleOutputs {
-  readonly stdout: number;
-  readonly stderr: number;
-}
 
 /** The runtime finds its helpers here; a step's own variables stand in config.json. */
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -16,7 +12,7 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
  * Runs a bundle with its runtime, in the namespaces of the calling thread. A status above 128 may be that of the step or its
  * signal: runtimes do not tell. Throws `E_SANDBOX` where the runtime could not start the step.
  */
-export async function runBundle({ stdout, stderr }: BundleOutputs, bundle: Bundle): Promise<ExitStatus> {
+export async function runBundle({ stdin, stdout, stderr }: StepStreams, bundle: Bundle): Promise<ExitStatus> {
   const { directory, id } = bundle;
   const [program = '', ...options] = bundle.command;
   const log = `${directory}/log`;
@@ -25,7 +21,7 @@ export async function runBundle({ stdout, stderr }: BundleOutputs, bundle: Bundl
     cwd: '/',
     env: { PATH },
     detached: true,
-    stdio: ['ignore', stdout, stderr],
+    stdio: [stdin ?? 'ignore', stdout, stderr],
   });
   const code = await new Promise<number>((resolve, reject) => {
     child.once('error', (cause) => reject(new BuildError('E_SANDBOX', `Cannot start "${program}"`, { cause })));
