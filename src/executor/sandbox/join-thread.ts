@@ -6,7 +6,7 @@ import { lookupProgram } from './program.ts';
 import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { SandboxSettings } from './settings.ts';
-import { becomeUser, CLONE, chdir, forbidNewPrivileges, umask, unshare } from './syscalls.ts';
+import { becomeUser, CLONE, chdir, forbidInspection, forbidNewPrivileges, umask, unshare } from './syscalls.ts';
 
 /** What is started in a container that runs. Ids are those inside the namespace. */
 export interface JoinedProgram {
@@ -41,6 +41,8 @@ export async function runInside(order: JoinOrder, report: (message: JoinReport) 
     // the working directory and root of the thread alone change with the mount namespace
     unshare(CLONE.fs);
     umask(0o022);
+    // what we start is seen by the container's processes before it executes, with our memory and descriptors (CVE-2016-9962)
+    forbidInspection();
     for (const { fd, kind } of order.namespaces) enterOwn(fd, kind);
     limitCapabilities(last, settings?.capabilities);
     if (settings?.noNewPrivileges) forbidNewPrivileges();

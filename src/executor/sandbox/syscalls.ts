@@ -160,6 +160,13 @@ export function keepCapabilities(bits: bigint): void {
   call('int capset(uint8_t *header, const uint8_t *data)', [header, data], { name: 'capset', subject: 'this thread' });
 }
 
+const PR_SET_DUMPABLE = 4;
+
+/** Nobody without CAP_SYS_PTRACE over us looks into this process or its children until they execute (prctl(2), PR_SET_DUMPABLE). */
+export function forbidInspection(): void {
+  call(prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_DUMPABLE' });
+}
+
 const PR_SET_NO_NEW_PRIVS = 38;
 
 /** Of the calling thread and what it starts; for good. */
