@@ -39,6 +39,7 @@ export interface RegistryAccess {
 
 export type {
   CacheOptions,
+  CacheTarget,
   ImageOptions,
   IsolationOptions,
   OutputSpec,

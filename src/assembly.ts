@@ -31,7 +31,7 @@ import {
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
-import { openStore, type Store } from './store/index.ts';
+import { type FetchBlob, openStore, type Store, type StoreBase, type StoreDependencies } from './store/index.ts';
 
 declare const TSBUILD_VERSION: string | undefined;
 
@@ -72,23 +72,21 @@ export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? pro
 
 export const stateDirectory = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
 
+/** `isOffline`: nothing is fetched, also not what the store knows to lie in a registry. */
+type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?: boolean | undefined };
+
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: SessionOptions & IsolationOptions,
+  session: WorkspaceSession & IsolationOptions,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = stateDirectory(session);
-  const { store, library, directories, caches } = openRooms(root, session.env);
+  const { store, library, directories, caches } = openRooms(root, session);
   const { isolation, runtime: program, env } = session;
-  using sandbox = chooseSandbox({
-    isolation,
-    program,
-    proc: procInNamespace(env),
-    network: uidOf(env) === 0 ? 'host' : 'private',
-    path: env.PATH,
-  });
+  const network = uidOf(env) === 0 ? 'host' : 'private';
+  using sandbox = chooseSandbox({ isolation, program, network, path: env.PATH, proc: procInNamespace(env) });
   const workspace: Workspace = {
     root,
     store,
@@ -122,13 +120,13 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, env: Environment): OpenRooms {
+function openRooms(root: string, session: WorkspaceSession): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
   const caches = cacheMounts(root, directories);
   let library: LayerLibrary | undefined;
-  const store = openStore(root, ({ paths, blobs, layerIndex }) => {
+  const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
     // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(env) || overlayWorks(paths.active);
+    const hasOverlay = !isInsideNamespace(session.env) || overlayWorks(paths.active);
     const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
     const snapshotter = new Snapshots(directories, layerIndex);
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
@@ -141,9 +139,19 @@ function openRooms(root: string, env: Environment): OpenRooms {
       layerCheck: new LayerCheck(root, directories, layers),
       measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
-  });
+  };
+  const store = openStore(root, connect, { fetchBlob: session.isOffline ? undefined : fetchingWith(session) });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
   return { store, library, directories, caches };
+}
+
+/** Brings layers that were left in their registries; connects when the first is asked for. */
+function fetchingWith(session: WorkspaceSession): FetchBlob {
+  let registry: Registry | undefined;
+  return (descriptor, origin) => {
+    registry ??= createRegistry(registryOptions(session, session));
+    return registry.open(descriptor, origin, { emit: session.emit, signal: session.signal });
+  };
 }
 
 const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>

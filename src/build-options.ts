@@ -77,6 +77,13 @@ export interface TimeOptions {
   readonly timestamp?: number | undefined;
 }
 
+/** `--cache-to`. */
+export type CacheTarget =
+  /** In an annotation of the image itself. */
+  | { readonly type: 'inline' }
+  /** An image of its own, for `docker://NAME` or `oci:DIR`; `max`: the steps of all stages, `min`: those of the image. */
+  | { readonly type: 'image'; readonly destination: string; readonly mode: 'min' | 'max' };
+
 /** What may be taken from earlier builds. */
 export interface CacheOptions {
   /** Every step runs again. */
@@ -85,4 +92,7 @@ export interface CacheOptions {
   readonly noCacheFilter?: readonly string[] | undefined;
   /** Milliseconds: older results are not used. */
   readonly cacheTtlMs?: number | undefined;
+  /** Images whose layers serve as results of the same steps: names, `oci:DIR`. */
+  readonly cacheFrom?: readonly string[] | undefined;
+  readonly cacheTo?: readonly CacheTarget[] | undefined;
 }

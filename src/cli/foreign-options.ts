@@ -1,6 +1,6 @@
 /** Options of `docker build`, `docker buildx build` and `buildah build` that this program does not have yet. */
 const BUILD_OPTIONS =
-  'all-platforms allow attest blob-cache builder cache-from cache-to cdi-config-dir cert-dir cgroupns ' +
+  'all-platforms allow attest blob-cache builder cdi-config-dir cert-dir cgroupns ' +
   'compat-volumes compress compression-format compression-level cpp-flag creds cw decryption-key device ' +
   'digest-file disable-compression disable-content-trust force-compression group-add hooks-dir ipc ' +
   'layer-label logfile logsplit manifest net no-hostname no-hosts no-pivot-root omit-history ' +

@@ -12,8 +12,6 @@ export interface SandboxChoice extends BuiltinSandboxOptions {
   readonly isolation?: Isolation | undefined;
   /** Of `oci`: a program, by its path or its name in `path`. */
   readonly program?: string | undefined;
-  /** $PATH */
-  readonly path?: string | undefined;
 }
 
 export interface StepSandbox extends Sandbox, Disposable {

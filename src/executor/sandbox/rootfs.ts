@@ -28,14 +28,14 @@ export interface RootfsPlan {
   /** `container`: the step has the /proc that the namespace has (rung e). */
   readonly proc: 'own' | 'container';
   readonly hasOwnNetwork: boolean;
-  /** An OCI runtime runs the step, and mounts /proc and /dev. */
+  /** An OCI runtime runs the step, and mounts /proc, /sys and /dev. */
   readonly bundle?: Bundle | undefined;
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts, proc, hasOwnNetwork, bundle }: RootfsPlan): Stubs {
-  if (bundle) stageForRuntime(hasOwnNetwork);
-  else stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes: spec.settings?.shmSizeBytes });
+export function buildRootfs({ spec, root, resolvConf, hosts, bundle, ...trees }: RootfsPlan): Stubs {
+  if (bundle) stageForRuntime(trees.hasOwnNetwork);
+  else stageKernelTrees({ ...trees, shmSizeBytes: spec.settings?.shmSizeBytes });
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });

@@ -40,11 +40,10 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     await init.ready;
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
-    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
-    const { bundle } = order;
-    if (bundle) moveRootfs(bundle);
-    const status = await (bundle ? runBundle(order, bundle) : runHere(order, last, onStarted));
-    report({ kind: 'ended', status });
+    if (order.bundle) {
+      moveRootfs(order.bundle);
+      report({ kind: 'ended', status: await runBundle(order, order.bundle) });
+    } else report({ kind: 'ended', status: await runHere(order, last, report) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -53,17 +52,17 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   report({ kind: 'gone' });
 }
 
-function runHere(order: StepOrder, last: number, onStarted: (started: StartedProgram) => void): Promise<ExitStatus> {
+function runHere(order: StepOrder, last: number, report: Report): Promise<ExitStatus> {
   enterRootfs();
   limitCapabilities(last, order.spec.settings?.capabilities);
   ownKeyring(order);
   if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
   // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
   if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-  return execute(order, last, onStarted);
+  return execute(order, last, (started) => report({ kind: 'started', ...started }));
 }
 
-function isolate({ spec, hasOwnNetwork, networkNamespace, bundle }: StepOrder): void {
+function isolate({ spec, bundle, hasOwnNetwork, networkNamespace }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
   if (networkNamespace !== undefined) joinNetwork(networkNamespace);
   unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);

@@ -7,7 +7,6 @@ import { type Network, NetworkPool, type NetworkRequest } from './network/index.
 import type { OciRuntime } from './oci/runtime.ts';
 import { probeNamespace } from './probe.ts';
 import { ProcessStreams } from './process-streams.ts';
-import type { Bundle } from './rootfs.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
@@ -23,12 +22,12 @@ export interface BuiltinSandboxOptions {
   readonly worker?: URL | undefined;
   /** Of the steps; see `procInNamespace`. Default: `own`. */
   readonly proc?: 'own' | 'container' | undefined;
-  /** What runs the steps instead, if anything. */
-  readonly runtime?: OciRuntime | undefined;
   /** What the network `default` is, where it works; default: host. */
   readonly network?: 'host' | 'private' | undefined;
   /** PATH, for the helpers of private networks. */
   readonly path?: string | undefined;
+  /** What runs the steps instead, if anything. */
+  readonly runtime?: OciRuntime | undefined;
 }
 
 /**
@@ -73,22 +72,31 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     limitOpenFiles(MAX_OPEN_FILES);
     forbidCores();
     const filter = stepFilter(spec.settings);
-    await using bundle = await this.#runtime?.createBundle(spec);
     const network = await this.#takeNetwork(spec);
     try {
-      return await this.#runIn(network, { spec, root, io, signal, filter, bundle: bundle?.bundle });
+      return await this.#runIn(network, { spec, root, io, signal, filter });
     } finally {
       await network.close();
     }
   }
 
-  async #runIn(network: Network, { spec, root, io, signal, filter, bundle }: StepRequest): Promise<SandboxResult> {
+  async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
     const group = groupOf(spec);
+    await using bundle = await this.#runtime?.createBundle(spec);
     const streams = new ProcessStreams(io, spec);
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
     const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
-    const order: StepOrder = { spec, root, filter, bundle, proc: this.#proc, ...files, ...streams.order, ...place };
+    const order: StepOrder = {
+      spec,
+      root,
+      filter,
+      proc: this.#proc,
+      bundle: bundle?.bundle,
+      ...files,
+      ...streams.order,
+      ...place,
+    };
     const host = this.#hostFor(order);
     const step = new StepControl(host, streams, signal);
     try {
@@ -154,7 +162,6 @@ interface StepRequest {
   readonly io: SandboxIo;
   readonly signal: AbortSignal;
   readonly filter: Uint8Array | undefined;
-  readonly bundle: Bundle | undefined;
 }
 
 const isSuccess = (status: ExitStatus): boolean => status.kind === 'exited' && status.code === 0;

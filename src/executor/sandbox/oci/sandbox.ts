@@ -5,7 +5,7 @@ import type { ProcessSpec } from '../sandbox.ts';
 import { BuiltinSandbox, type BuiltinSandboxOptions } from '../userns.ts';
 import { findRuntimes, isExecutable, type OciRuntime, openBundle } from './runtime.ts';
 
-export interface OciOptions extends Omit<BuiltinSandboxOptions, 'runtime'> {
+export interface OciOptions extends Omit<BuiltinSandboxOptions, 'proc' | 'runtime'> {
   /** A program by its path, or by its name in $PATH; default: the first of crun, runc and youki that works. */
   readonly program?: string | undefined;
 }
