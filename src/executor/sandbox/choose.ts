@@ -26,7 +26,14 @@ export function chooseSandbox({ isolation = 'auto', ...options }: SandboxChoice)
     case 'builtin':
       return new BuiltinSandbox(options);
     case 'oci':
-      return new OciSandbox(options);
+      if (options.proc !== 'container') return new OciSandbox(options);
+      throw new BuildError(
+        'E_SANDBOX',
+        'Cannot use --isolation oci: the kernel mounts no new /proc in this container',
+        {
+          hint: 'Use --isolation auto, or start the container with --security-opt systempaths=unconfined',
+        },
+      );
     case 'chroot':
       throw new BuildError('E_UNSUPPORTED', '--isolation chroot is not possible inside of a namespace', {
         hint: 'Use --isolation auto',
