@@ -4,7 +4,7 @@ import { describe, expect, inject, it } from 'vitest';
 import { callProgram } from '../support/call-program.ts';
 import { hasBase, type Outcome, type Person, people } from '../support/person.ts';
 import { requires } from '../support/requires.ts';
-import { workspace } from '../support/workspace.ts';
+import { inspect, workspace } from '../support/workspace.ts';
 import { answersOf, type Probe, probeFiles, probesFor } from './isolation-probes.ts';
 
 const BASE = inject('base');
@@ -106,6 +106,40 @@ describe.runIf(isPossible).each(places)('a step of $who with --isolation $isolat
   it('is ended when its time is over', async () => {
     const { status, stderr } = await project('RUN sleep 45').tryBuild([...args, '--timeout=1s']);
     expect([status, stderr]).toEqual([5, expect.stringContaining('RUN took longer than 1 s: sleep 45')]);
+  });
+});
+
+const EVERY_MOUNT = `
+RUN echo one > /one
+FROM ${BASE}
+RUN chown 7 /tmp
+USER 7:8
+WORKDIR /home/w
+RUN --mount=type=bind,from=one,source=/one,target=/x/one --mount=type=cache,target=/c,uid=7 \\
+    --mount=type=secret,id=s,uid=7 --mount=type=secret,id=s,env=SEC --mount=type=tmpfs,target=/t,size=1m <<EOS
+echo made > made; cat /x/one /run/secrets/s; echo; echo "$SEC"; touch /c/f /t/f && touch /x/one; pwd; id -u
+EOS
+`;
+
+describe.runIf(isPossible).each(people())('a step of $name', (person) => {
+  it('gets the same mounts and leaves the same layer with each isolation', async () => {
+    const space = workspace(person, { containerfile: `FROM ${BASE} AS one${EVERY_MOUNT}` });
+    const build = async (isolation: string) => {
+      const options = ['--isolation', isolation, '--no-cache', '--timestamp=0', '--secret=id=s,env=S', '-t', isolation];
+      const outcome = await space.build(options, { env: { S: 'secret' } });
+      const printed = printedBy(outcome, 3).split('\n').toSorted();
+      return { printed, layers: (await inspect(space, isolation)).RootFS.Layers };
+    };
+    const builtin = await build('builtin');
+    expect(builtin.printed).toEqual([
+      '/home/w',
+      '7',
+      'one',
+      'secret',
+      'secret',
+      'touch: /x/one: Read-only file system',
+    ]);
+    expect(await build('oci')).toEqual(builtin);
   });
 });
 
