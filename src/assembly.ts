@@ -7,6 +7,7 @@ import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
   CacheMounts,
+  ChrootSandbox,
   chooseSandbox,
   dieWithParent,
   enterNamespace,
@@ -17,9 +18,10 @@ import {
   type NetworkRequest,
   overlayWorks,
   procInNamespace,
-  type StepSandbox,
+  type Sandbox,
 } from './executor/index.ts';
 import {
+  ChosenSnapshotter,
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
@@ -42,7 +44,10 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
-  readonly sandbox: StepSandbox;
+  /** What steps run in; another one after `useChroot`. */
+  readonly sandbox: Sandbox;
+  /** From here on steps run in this process, without namespaces, in roots that are copies (rung d). */
+  useChroot(): void;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
   /** Copies a directory of a root to a path where nothing is. */
@@ -83,7 +88,8 @@ export async function withWorkspace<T>(
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = stateDirectory(session);
-  const { store, library, directories, caches } = openRooms(root, session);
+  let isChroot = false;
+  const { store, library, directories, caches } = openRooms(root, session, () => isChroot);
   const { isolation, runtime: program, env } = session;
   const network = uidOf(env) === 0 ? 'host' : 'private';
   using sandbox = chooseSandbox({ isolation, program, network, path: env.PATH, proc: procInNamespace(env) });
@@ -92,7 +98,12 @@ export async function withWorkspace<T>(
     store,
     library,
     workers: directories.workers,
-    sandbox,
+    get sandbox() {
+      return isChroot ? new ChrootSandbox() : sandbox;
+    },
+    useChroot: () => {
+      isChroot = true;
+    },
     registry: (access) =>
       createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),
     caches,
@@ -103,7 +114,7 @@ export async function withWorkspace<T>(
     removeStale: () => directories.removeStale(),
     expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps, network);
+      if (!isChroot) sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -120,15 +131,16 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, session: WorkspaceSession): OpenRooms {
+function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
-  const caches = cacheMounts(root, directories);
+  const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
   const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
-    // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(session.env) || overlayWorks(paths.active);
-    const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
-    const snapshotter = new Snapshots(directories, layerIndex);
+    const snapshotter = new ChosenSnapshotter(() => {
+      // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
+      const hasOverlay = !isChroot() && (!isInsideNamespace(session.env) || overlayWorks(paths.active));
+      return new (hasOverlay ? OverlaySnapshotter : DirectorySnapshotter)(directories, layerIndex);
+    });
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
     return {
@@ -154,9 +166,10 @@ function fetchingWith(session: WorkspaceSession): FetchBlob {
   };
 }
 
-const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
+const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
   new CacheMounts({
     root: join(root, 'cache-mounts'),
+    isMoved,
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
     measure: (path) => directories.measure(path),

@@ -93,17 +93,24 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const cacheFrom = await openCacheFrom({ options, workspace, platform: lowering.platform });
     const { cache } = cacheFrom;
     const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings, cache };
-    const executor = executorOptions(options, rooms);
+    let executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
       const rung = await chooseRung(options);
-      await prefetch(graph, remote);
-      await workspace.store.bring(layersToRead(pending, { results: lookedUp?.results ?? new Map(), images }), options);
-      const found = { ...bases.handOver, ...cacheFrom.handOver() };
-      const handOver = { ...found, ...remote.handOver(), ...context.handOver() };
-      return await delegateBuild(pending, options, { handOver, rung });
+      if (rung.isolation === 'namespaces') {
+        await prefetch(graph, remote);
+        await workspace.store.bring(
+          layersToRead(pending, { results: lookedUp?.results ?? new Map(), images }),
+          options,
+        );
+        const found = { ...bases.handOver, ...cacheFrom.handOver() };
+        const handOver = { ...found, ...remote.handOver(), ...context.handOver() };
+        return await delegateBuild(pending, options, { handOver, rung });
+      }
+      workspace.useChroot();
+      executor = executorOptions(options, { ...rooms, secrets: readSecrets(pending, options) });
     }
 
     const competing =
