@@ -143,12 +143,14 @@ describe.runIf(isPossible).each(people())('a step of $name', (person) => {
   });
 });
 
-it('says which runtime cannot be used, and why', async () => {
+it('says which isolation and runtime cannot be used, and why', async () => {
   const [person] = people();
   if (person === undefined || !hasBase()) return;
   const space = workspace(person, { containerfile: `FROM ${BASE}\nRUN true\n` });
   const missing = await space.tryBuild(['--isolation=oci', '--runtime=/nowhere/runc']);
   expect([missing.status, missing.stderr]).toEqual([2, expect.stringContaining('there is no such program')]);
+  const chroot = await space.tryBuild(['--isolation=chroot']);
+  expect([chroot.status, chroot.stderr]).toEqual([3, expect.stringContaining('only\nnext: ')]);
   const broken = await space.tryBuild(['--isolation=oci', '--runtime=/bin/false']);
   expect([broken.status, broken.stderr]).toEqual([6, expect.stringContaining('Cannot use --isolation oci')]);
 });
