@@ -28,15 +28,22 @@ export function chooseSandbox({ isolation = 'auto', ...options }: SandboxChoice)
     case 'chroot':
       return new BuiltinSandbox(options);
     case 'oci':
-      if (options.proc !== 'container') return new OciSandbox(options);
-      throw new BuildError(
-        'E_SANDBOX',
-        'Cannot use --isolation oci: the kernel mounts no new /proc in this container',
-        {
-          hint: 'Use --isolation auto, or start the container with --security-opt systempaths=unconfined',
-        },
-      );
+      refuseOci(options);
+      return new OciSandbox(options);
     default:
       return isolation satisfies never;
+  }
+}
+
+function refuseOci({ proc, owners }: BuiltinSandboxOptions): void {
+  if (proc === 'container') {
+    throw new BuildError('E_SANDBOX', 'Cannot use --isolation oci: the kernel mounts no new /proc in this container', {
+      hint: 'Use --isolation auto, or start the container with --security-opt systempaths=unconfined',
+    });
+  }
+  if (owners === 'recorded') {
+    throw new BuildError('E_SANDBOX', 'Cannot use --isolation oci: only the built-in sandbox records owners', {
+      hint: 'Use --isolation auto, or give your user ids in /etc/subuid and /etc/subgid',
+    });
   }
 }
