@@ -35,7 +35,7 @@ export async function probeHost(
     await probeProgram('sh'),
     await probeProgram('mount'),
     ...LIMITS,
-    probeSeccomp(),
+    probeSeccomp(ladder),
     probeRuntimes(env.PATH),
   ];
 }
@@ -67,13 +67,19 @@ function probeRuntimes(path: string | undefined): HostFinding {
   return { name, value: 'none found', hint: 'Only --isolation oci needs one: crun, runc or youki' };
 }
 
-function probeSeccomp(): HostFinding {
+function probeSeccomp({ chosen }: Ladder): HostFinding {
   const name = 'seccomp';
+  if (chosen?.isolation === 'chroot') return { name, value: `steps have no filter of their own, ${inheritedFilter()}` };
   const refusal = seccompRefusal();
   if (refusal === undefined) return { name, value: "steps run with Docker's default profile" };
   const hint = 'Steps run without a filter: use a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64';
   return { name, value: `unavailable: ${refusal}`, hint };
 }
+
+const inheritedFilter = (): string =>
+  /^Seccomp:\s*2$/m.test(readFileSync('/proc/self/status', 'utf8'))
+    ? 'but that of the container'
+    : 'and the container has none';
 
 const WRITERS = {
   self: 'written by root',
