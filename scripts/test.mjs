@@ -19,6 +19,9 @@ ensureDebianPackages({
   attr: '/usr/bin/setfattr',
   'apache2-utils': '/usr/bin/htpasswd',
   openssl: '/usr/bin/openssl',
+  // private networks of steps
+  passt: '/usr/bin/pasta',
+  slirp4netns: '/usr/bin/slirp4netns',
 });
 const { status } = spawnSync('npx', ['vitest', 'run', ...process.argv.slice(2)], { cwd: ROOT, stdio: 'inherit' });
 process.exit(status ?? 1);

@@ -211,7 +211,9 @@ it('says why a step is not taken from the cache', async () => {
   await executeSteps(target, options());
   writeFileSync(join(directory, 'file'), '22');
   await executeSteps(target, options());
-  const reasons = recorder.events.flatMap((event) => (event.type === 'step.miss' && !event.isExpected ? event.reason : []));
+  const reasons = recorder.events.flatMap((event) =>
+    event.type === 'step.miss' && !event.isExpected ? event.reason : [],
+  );
   expect(reasons).toEqual(['1 file changed (file content)', 'the step before it has another result']);
 });
 

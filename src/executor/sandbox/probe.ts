@@ -5,6 +5,7 @@ import { BuildError } from '../../errors.ts';
 import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
 import { resolveIdMaps } from './id-source.ts';
+import { probeNetwork } from './network/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { climb, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
 import type { Availability } from './sandbox.ts';
@@ -29,14 +30,10 @@ export async function probeHost(path?: string): Promise<readonly HostFinding[]> 
     probeIds(path),
     await probeProgram('sh'),
     await probeProgram('mount'),
-    ...LIMITS,
+    ...(await probeNetwork(path, process.getuid?.() === 0)),
     probeSeccomp(),
   ];
 }
-
-const LIMITS: readonly HostFinding[] = [
-  { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
-];
 
 /** The rung that steps run on, what it lacks, and why each higher one is not possible. */
 function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {

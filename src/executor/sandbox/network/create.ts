@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../../../errors.ts';
 import { lookupHelper } from '../id-source.ts';
 import { HELPER_KINDS, type RunningHelper, startHelper } from './helper.ts';
@@ -113,12 +113,16 @@ const installHint = (names: readonly HelperName[]): string =>
     : 'Use --network=host, or run: apt-get install slirp4netns';
 
 const TUNNEL = '/dev/net/tun';
+/** Major 10, minor 200 (Documentation/admin-guide/devices.txt of the kernel), as stat(2) packs them. */
+const TUNNEL_NUMBER = (10 << 8) | 200;
 
 /** Both helpers need the device; a container may lack it, and on some hosts only root may open it. */
 function tunnelObstacle(): BuildError | undefined {
   try {
     closeSync(openSync(TUNNEL, constants.O_RDWR));
-    return undefined;
+    // pasta of 2023 takes anything for it, and leads nowhere
+    if (statSync(TUNNEL).rdev === TUNNEL_NUMBER) return undefined;
+    return refused(`${TUNNEL} is not the tunnel device`, `Use --network=host, or make it: mknod ${TUNNEL} c 10 200`);
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') {

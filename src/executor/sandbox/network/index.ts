@@ -7,4 +7,5 @@
 export { createNetwork, type Network, type NetworkRequest } from './create.ts';
 export { type HelperName, isHelper, modeOf, NETWORK_CHOICES, type NetworkChoice, type NetworkMode } from './mode.ts';
 export { NetworkPool } from './pool.ts';
+export { probeNetwork } from './probe.ts';
 export { reachableResolvConf } from './resolv-conf.ts';
