@@ -13,7 +13,7 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
-  type NamespaceRung,
+  type NamespaceOptions,
   type NetworkRequest,
   overlayWorks,
   procInNamespace,
@@ -69,7 +69,7 @@ export function defaultRoot(env: Environment): string {
 /** The user's own id, also inside the namespace, where everybody is root. */
 export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? process.getuid?.() ?? 0);
 
-const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
+export const stateDirectory = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
@@ -78,7 +78,7 @@ export async function withWorkspace<T>(
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
-  const root = rootOf(session);
+  const root = stateDirectory(session);
   const { store, library, directories, caches } = openRooms(root, session.env);
   using sandbox = new BuiltinSandbox({
     proc: procInNamespace(session.env),
@@ -183,25 +183,21 @@ export const networkOf = (env: Environment) => ({
   userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
 });
 
-export interface DelegateOptions {
+export interface DelegateOptions extends Omit<NamespaceOptions, 'stdin'> {
   /** Variables for the run inside. */
   readonly env?: Environment;
   /** Variables that it must not have. */
   readonly without?: readonly string[];
-  /** What it reads from `SIDE_FD`. */
-  readonly side?: Uint8Array | undefined;
-  /** Where steps will run; default: as if a step would have all. */
-  readonly rung?: NamespaceRung | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side, rung }: DelegateOptions = {},
+  { env = {}, without = [], ...namespace }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
+  const own = { TSBUILD_ROOT: stateDirectory(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side, rung }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { ...namespace, stdin: session.stdin }) };
 }

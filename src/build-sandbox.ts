@@ -51,7 +51,7 @@ const proxiesOf = (env: Environment): readonly (readonly [string, string])[] =>
   Object.entries(env).filter((pair): pair is [string, string] => PROXY.test(pair[0]) && pair[1] !== undefined);
 
 /** A directory or file of the host, by its parent: the sandbox opens what is to be mounted inside a root. */
-function volumeMount({ source, target, readOnly }: VolumeSpec): ProcessMount {
+export function volumeMount({ source, target, readOnly }: VolumeSpec): ProcessMount {
   const path = resolve(source);
   const isDirectory = isDirectoryAt(path);
   return {

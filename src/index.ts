@@ -5,6 +5,7 @@
 export type * from './api.ts';
 export { defaultRoot } from './assembly.ts';
 export { build } from './build.ts';
+export * from './containers/index.ts';
 export {
   BuildError,
   type BuildErrorOptions,

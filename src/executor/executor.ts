@@ -22,6 +22,7 @@ import {
 import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import { type FileHasher, type FileReader, freshReader } from './file-hasher.ts';
+import { openLayerRoot } from './layer-root.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
@@ -263,13 +264,8 @@ class Run {
   async #copyFromLayers(step: Step, op: CopyOp, key: StepKey): Promise<StepResult> {
     const { node, sources } = step;
     await using mounted = await this.#options.mountRoot(sources[0]?.chain ?? []);
-    const source = node.inputs[1];
-    const root: SourceRoot = {
-      directory: mounted.path,
-      description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
-      keepsOwners: true,
-    };
-    const selected = { ...step, selection: selectAll(op, () => root, freshReader) };
+    using root = openLayerRoot(mounted.path, node.inputs[1]);
+    const selected = { ...step, selection: selectAll(op, () => root.sources, freshReader) };
     const contentKey = this.#key(selected);
     const record = await this.#cache.lookup(node, contentKey.key);
     if (!record) return await this.#make(selected, [contentKey, key]);

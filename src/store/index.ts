@@ -22,6 +22,8 @@ export type { Lease } from './leases.ts';
 export { OciArchiveSink } from './oci-archive.ts';
 export { OciLayout, type OciLayoutOptions } from './oci-layout.ts';
 export type { StorePaths } from './paths.ts';
+export { identityOf, type ProcessIdentity } from './process-identity.ts';
+export { type Replacement, readRecord, replaceFile, withFileLock } from './state-file.ts';
 export { openStore, type Store, type StoreBase, type StoreDependencies } from './store.ts';
 export type { TagRecord } from './tags.ts';
 export type { UsageLine } from './usage.ts';

@@ -25,6 +25,8 @@ export interface StorePaths {
   readonly active: string;
   /** Directories of `RUN --mount=type=cache`. Owned by src/executor. */
   readonly cacheMounts: string;
+  /** One directory a container, by its id: record and log. Owned by src/containers. */
+  readonly containers: string;
   /** Temporary files; what lies here belongs to a running process or is rubbish. */
   readonly ingest: string;
   readonly leases: string;
@@ -46,6 +48,7 @@ export function storePaths(root: string): StorePaths {
     tarIndex: join(root, 'tar-index'),
     active: join(root, 'active'),
     cacheMounts: join(root, 'cache-mounts'),
+    containers: join(root, 'containers'),
     ingest: join(root, 'ingest'),
     leases: join(root, 'leases'),
     remote: join(root, 'remote'),

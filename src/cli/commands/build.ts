@@ -217,7 +217,9 @@ function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void 
 }
 
 const COMMAND_NAMES =
-  'pull push load images tag rmi inspect diff import login logout prune store info version help'.split(' ');
+  'pull push load images tag rmi inspect diff import login logout prune store info version help run ps exec logs stop rm unshare'.split(
+    ' ',
+  );
 
 /** `tsbuild imags` would be a build of the context "imags"; where there is no such directory, a command was meant. */
 function rejectMistypedCommand(directory: string): void {

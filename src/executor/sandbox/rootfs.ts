@@ -14,14 +14,14 @@ export interface RootfsPlan {
   /** undefined: the image's stays. */
   readonly resolvConf: string | undefined;
   readonly hosts: string;
-  readonly hasOwnNetwork: boolean;
   /** `container`: the step has the /proc that the namespace has (rung e). */
   readonly proc: 'own' | 'container';
+  readonly hasOwnNetwork: boolean;
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts, ...trees }: RootfsPlan): Stubs {
-  stageKernelTrees({ ...trees, shmSizeBytes: spec.settings?.shmSizeBytes });
+export function buildRootfs({ spec, root, resolvConf, hosts, proc, hasOwnNetwork }: RootfsPlan): Stubs {
+  stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes: spec.settings?.shmSizeBytes });
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });

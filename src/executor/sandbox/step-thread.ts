@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
+import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
@@ -45,7 +45,8 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
     // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
     if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    report({ kind: 'ended', status: await execute(order, last) });
+    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
+    report({ kind: 'ended', status: await execute(order, last, onStarted) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -87,9 +88,9 @@ function ownKeyring({ filter }: StepOrder): void {
 
 /** Becomes the step's user and starts its program, in the root and with the bounding set of the calling thread. */
 export function execute(
-  { spec, stdout, stderr }: Pick<StepOrder, 'spec' | 'stdout' | 'stderr'>,
+  { spec, ...streams }: Pick<StepOrder, 'spec'> & StepStreams,
   last: number,
-  onStart?: (pid: number) => void,
+  onStarted: (started: StartedProgram) => void,
 ): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
@@ -100,20 +101,10 @@ export function execute(
   } catch (error) {
     return Promise.resolve(notStarted(`cannot enter the working directory "${spec.cwd}": ${systemErrorCode(error)}`));
   }
-  const [name = '', ...args] = spec.argv;
-  const program = lookupProgram(name, spec.env);
+  const program = lookupProgram(spec.argv[0] ?? '', spec.env);
   if ('reason' in program) return Promise.resolve(notStarted(program.reason));
   limitProcess(spec.settings?.ulimits ?? []);
-  return new Promise((resolve) => {
-    // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
-    const options = { argv0: name, env: { ...spec.env }, detached: true };
-    const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
-    if (child.pid !== undefined) onStart?.(child.pid);
-    child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
-    child.once('exit', (code, signal) =>
-      resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
-    );
-  });
+  return runProgram({ path: program.path, argv: spec.argv, env: spec.env, streams, onStarted });
 }
 
 /** What a step that could not be set up reports. */

@@ -1,18 +1,17 @@
-import { closeSync, fchownSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { BuildError, systemErrorCode } from '../../errors.ts';
+import { BuildError } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
 import { probeNamespace } from './probe.ts';
+import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
+import { closeAllOnExec, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -20,12 +19,12 @@ const MAX_OPEN_FILES = 1_048_576;
 export interface BuiltinSandboxOptions {
   /** The bundled `worker.ts`; default: `sandbox-worker.cjs` beside the bundle. */
   readonly worker?: URL | undefined;
+  /** Of the steps; see `procInNamespace`. Default: `own`. */
+  readonly proc?: 'own' | 'container' | undefined;
   /** What the network `default` is, where it works; default: host. */
   readonly network?: 'host' | 'private' | undefined;
   /** PATH, for the helpers of private networks. */
   readonly path?: string | undefined;
-  /** Of the steps; see `procInNamespace`. Default: `own`. */
-  readonly proc?: 'own' | 'container' | undefined;
 }
 
 /**
@@ -35,8 +34,8 @@ export interface BuiltinSandboxOptions {
 export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
-  readonly #networks: NetworkPool;
   readonly #proc: 'own' | 'container';
+  readonly #networks: NetworkPool;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
@@ -76,28 +75,22 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
-    const stdout = createPipe();
-    const stderr = createPipe();
-    const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
-    const outputs = { stdout: stdout.write, stderr: stderr.write };
+    const group = groupOf(spec);
+    const streams = new ProcessStreams(io, spec);
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
-    const place = { proc: this.#proc, hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
-    const order: StepOrder = { spec, root, filter, ...files, ...outputs, ...place };
-    const group = groupOf(spec);
+    const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order, ...place };
     const host = this.#hostFor(order);
-    const step = new StepControl(host, signal);
+    const step = new StepControl(host, streams, signal);
     try {
-      for (const fd of Object.values(outputs)) giveTo(fd, spec);
       if (host instanceof StepProcess) group?.add(host.pid);
       const outcome = await step.run(order);
       if (!isSuccess(outcome.status)) refuseFailedNetwork(network);
       return { status: outcome.status, stubs: outcome.stubs.mounted };
     } finally {
       if (!step.isStarted) await host.stop();
-      closeSync(stdout.write);
-      closeSync(stderr.write);
-      await Promise.all(finished);
+      await streams.close();
       removeStubs(root, step.stubs.created);
       await group?.remove();
     }
@@ -142,6 +135,11 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 }
 
+function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
+  const limits = settings?.limits;
+  return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
+}
+
 interface StepRequest {
   readonly spec: ProcessSpec;
   readonly root: Mount;
@@ -161,24 +159,6 @@ function refuseFailedNetwork(network: Network): void {
   });
 }
 
-function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
-  const limits = settings?.limits;
-  return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
-}
-
-/** Else the step's own user could not open /dev/stdout. */
-function giveTo(fd: number, { uid, gid }: ProcessSpec): void {
-  try {
-    fchownSync(fd, uid, gid);
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
-    throw new BuildError('E_ID_NOT_MAPPED', `Cannot run as user ${uid}:${gid}: this build has no such id`, {
-      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
-      cause,
-    });
-  }
-}
-
 const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
 
 interface StepOutcome {
@@ -191,13 +171,15 @@ class StepControl {
   stubs: Stubs = { mounted: [], created: [] };
   isStarted = false;
   readonly #host: StepHost;
+  readonly #streams: ProcessStreams;
   readonly #signal: AbortSignal;
   #init: number | undefined;
   #status: ExitStatus | undefined;
   #failure: BuildError | undefined;
 
-  constructor(host: StepHost, signal: AbortSignal) {
+  constructor(host: StepHost, streams: ProcessStreams, signal: AbortSignal) {
     this.#host = host;
+    this.#streams = streams;
     this.#signal = signal;
   }
 
@@ -236,6 +218,9 @@ class StepControl {
       case 'built':
         this.stubs = report.stubs;
         return;
+      case 'started':
+        this.#streams.started(report, this.#init ?? 0);
+        return;
       case 'ended':
         this.#status = report.status;
         this.#kill();
@@ -262,14 +247,4 @@ class StepControl {
     }
     this.#init = undefined;
   }
-}
-
-/** Resolves when nobody holds the other end any more. */
-function readAll(fd: number, stream: 'stdout' | 'stderr', { onOutput }: SandboxIo): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = new Socket({ fd, readable: true, writable: false });
-    socket.on('data', (chunk: Buffer) => onOutput(stream, chunk));
-    socket.once('error', reject);
-    socket.once('close', () => resolve());
-  });
 }
