@@ -53,17 +53,19 @@ export async function createNetwork(request: NetworkRequest): Promise<Network> {
     case 'private':
       return openPrivate(request);
     case 'default':
-      return request.preferred === 'private' ? privateOrHost(request) : simple('host');
+      return request.preferred === 'private' ? privateOr('host', request) : simple('host');
+    case 'own':
+      return privateOr('none', request);
     default:
       return request.mode satisfies never;
   }
 }
 
-async function privateOrHost(request: NetworkRequest): Promise<Network> {
+async function privateOr(other: 'host' | 'none', request: NetworkRequest): Promise<Network> {
   try {
     return await openPrivate(request);
   } catch (error) {
-    if (error instanceof BuildError && error.code === 'E_NO_NETWORK') return simple('host');
+    if (error instanceof BuildError && error.code === 'E_NO_NETWORK') return simple(other);
     throw error;
   }
 }
