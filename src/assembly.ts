@@ -14,7 +14,6 @@ import {
   type MountedRoot,
   mountView,
   type NamespaceOptions,
-  type NetworkRequest,
   overlayWorks,
   procInNamespace,
 } from './executor/index.ts';
@@ -53,7 +52,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
+  expectRuns(steps: number, network: Parameters<BuiltinSandbox['expect']>[1]): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;

@@ -98,6 +98,12 @@ describe.runIf(isPossible).each(everybody)('a private network of $name', (person
       expect(stderr).toMatch(/#1 \| lo\n/);
       expect(stderr).toContain('| refused');
       expect(stderr).not.toContain('of the host');
+      const { port } = new URL(host.url);
+      space.write({
+        Containerfile: `FROM ${BASE}\nRUN wget -qO- "http://$(sed -n 's/\\tmachine//p' /etc/hosts):${port}"; nslookup name.test\n`,
+      });
+      const asked = await runOn(makeMachine(person), person, 'exec "$@"', [...args, '--add-host=machine:host-gateway']);
+      expect(succeeded(asked).stderr).toMatch(/\| of the host(.|\n)*Address: 198.51.100.7/);
     },
   );
 

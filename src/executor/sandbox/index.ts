@@ -27,7 +27,7 @@ export {
   type Network,
   type NetworkChoice,
   type NetworkMode,
-  type NetworkRequest,
+  type NetworkWish,
 } from './network/index.ts';
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
