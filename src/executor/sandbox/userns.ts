@@ -4,6 +4,7 @@ import type { Mount } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { type Network, type NetworkMode, NetworkPool, type NetworkWish } from './network/index.ts';
+import type { OciRuntime } from './oci/runtime.ts';
 import { probeNamespace } from './probe.ts';
 import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
@@ -26,6 +27,14 @@ export interface BuiltinSandboxOptions {
   readonly network?: 'host' | 'private' | undefined;
   /** PATH, for the helpers of private networks. */
   readonly path?: string | undefined;
+  /** What runs the steps instead, if anything. */
+  readonly runtime?: OciRuntime | undefined;
+}
+
+/** What most steps of a build will ask for. */
+export interface ExpectedNetwork {
+  readonly mode: NetworkMode;
+  readonly settings?: SandboxSettings | undefined;
 }
 
 /**
@@ -33,8 +42,9 @@ export interface BuiltinSandboxOptions {
  * `enterNamespace` only. Each step has a thread for itself; one spare is kept ready, because starting it takes 40 ms.
  */
 export class BuiltinSandbox implements Sandbox, Disposable {
-  readonly name = 'builtin';
+  readonly name: string;
   readonly #entry: URL;
+  readonly #runtime: OciRuntime | undefined;
   readonly #proc: 'own' | 'container';
   readonly #networks: NetworkPool;
   #spare: Worker | undefined;
@@ -45,13 +55,12 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     this.#networks = new NetworkPool({ preferred: options.network, path: options.path });
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
     this.#proc = options.proc ?? 'own';
+    this.#runtime = options.runtime;
+    this.name = options.runtime === undefined ? 'builtin' : 'oci';
   }
 
   /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
-  expect(
-    steps: number,
-    network?: { readonly mode: NetworkMode; readonly settings?: SandboxSettings | undefined },
-  ): void {
+  expect(steps: number, network?: ExpectedNetwork): void {
     this.#expected = steps;
     this.#keepSpare();
     if (steps === 0 || network === undefined) return;
@@ -80,6 +89,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
 
   async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
     const group = groupOf(spec);
+    await using bundle = await this.#runtime?.createBundle(spec);
     const streams = new ProcessStreams(io, spec);
     const { hosts, resolver } = spec.settings ?? {};
     const files = {
@@ -87,7 +97,16 @@ export class BuiltinSandbox implements Sandbox, Disposable {
       hosts: hostsFile(spec.hostname, hosts ?? [], network),
     };
     const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
-    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order, ...place };
+    const order: StepOrder = {
+      spec,
+      root,
+      filter,
+      proc: this.#proc,
+      bundle: bundle?.bundle,
+      ...files,
+      ...streams.order,
+      ...place,
+    };
     const host = this.#hostFor(order);
     const step = new StepControl(host, streams, signal);
     try {
