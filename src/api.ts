@@ -7,6 +7,7 @@ import type {
   SandboxOptions,
   TimeOptions,
 } from './build-options.ts';
+import type { UserStreams } from './containers/index.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { NetworkChoice, SelfCommand, SshIdentity } from './executor/index.ts';
@@ -94,6 +95,8 @@ export interface BuildOptions
   readonly ssh: readonly SshIdentity[];
   /** Only answer this about the file; run nothing. */
   readonly call?: Call | undefined;
+  /** Whose terminal it is, for `onFailure`. */
+  readonly user?: UserStreams | undefined;
   /** For `dest=-`. */
   readonly stdout?: Writable | undefined;
   /** How to run this very command again inside the namespace. */

@@ -30,6 +30,7 @@ import {
   statCacheName,
   usableMemory,
 } from './executor/index.ts';
+import { failureShell } from './failure-shell.ts';
 import {
   type BuildGraph,
   type ContextOp,
@@ -72,7 +73,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
-  const runSettings = runSettingsOf(options, options.env);
+  const runSettings = { ...runSettingsOf(options, options.env), inspect: failureShell(options) };
   return withWorkspace({ ...options, isOffline: options.pull === 'never' }, async (workspace) => {
     const remote = openRemote(options, workspace);
     await using context = await openContextSource(options, { workspace, remote });
@@ -117,8 +118,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const competing =
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
-    const helper = runSettings.sandbox?.networkHelper;
-    workspace.expectRuns(pending.filter(isRun).length, { mode: modeOf(options.network), helper });
+    const network = { mode: modeOf(options.network), settings: runSettings.sandbox };
+    workspace.expectRuns(pending.filter(isRun).length, network);
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);

@@ -17,6 +17,7 @@ import { type CommandContext, type GlobalOptions, inSession, type Session, selfC
 import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
+import { userStreams } from '../user-streams.ts';
 import { collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
 import {
@@ -165,6 +166,8 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     caFile: flags.caFile,
     authfile: flags.authfile,
+    // what is printed there is not the result
+    user: { ...userStreams(host), onOutput: (_, chunk) => void host.stderr.write(chunk) },
     stdout: host.archiveStdout,
     self: selfCommand(host),
   } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
