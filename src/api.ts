@@ -39,7 +39,9 @@ export interface RegistryAccess {
 
 export type {
   CacheOptions,
+  CacheTarget,
   ImageOptions,
+  IsolationOptions,
   OutputSpec,
   PullPolicy,
   ResultOptions,

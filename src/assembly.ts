@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import type { Delegated, Environment, IsolationOptions, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
 import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
-  BuiltinSandbox,
   CacheMounts,
+  ChrootSandbox,
+  chooseSandbox,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
@@ -17,8 +18,10 @@ import {
   type NetworkRequest,
   overlayWorks,
   procInNamespace,
+  type Sandbox,
 } from './executor/index.ts';
 import {
+  ChosenSnapshotter,
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
@@ -30,7 +33,7 @@ import {
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
-import { openStore, type Store } from './store/index.ts';
+import { type FetchBlob, openStore, type Store, type StoreBase, type StoreDependencies } from './store/index.ts';
 
 declare const TSBUILD_VERSION: string | undefined;
 
@@ -41,7 +44,10 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
-  readonly sandbox: BuiltinSandbox;
+  /** What steps run in; another one after `useChroot`. */
+  readonly sandbox: Sandbox;
+  /** From here on steps run in this process, without namespaces, in roots that are copies (rung d). */
+  useChroot(): void;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
   /** Copies a directory of a root to a path where nothing is. */
@@ -71,26 +77,33 @@ export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? pro
 
 export const stateDirectory = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
 
+/** `isOffline`: nothing is fetched, also not what the store knows to lie in a registry. */
+type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?: boolean | undefined };
+
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: SessionOptions,
+  session: WorkspaceSession & IsolationOptions,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = stateDirectory(session);
-  const { store, library, directories, caches } = openRooms(root, session.env);
-  using sandbox = new BuiltinSandbox({
-    proc: procInNamespace(session.env),
-    network: uidOf(session.env) === 0 ? 'host' : 'private',
-    path: session.env.PATH,
-  });
+  let isChroot = false;
+  const { store, library, directories, caches } = openRooms(root, session, () => isChroot);
+  const { isolation, runtime: program, env } = session;
+  const network = uidOf(env) === 0 ? 'host' : 'private';
+  using sandbox = chooseSandbox({ isolation, program, network, path: env.PATH, proc: procInNamespace(env) });
   const workspace: Workspace = {
     root,
     store,
     library,
     workers: directories.workers,
-    sandbox,
+    get sandbox() {
+      return isChroot ? new ChrootSandbox() : sandbox;
+    },
+    useChroot: () => {
+      isChroot = true;
+    },
     registry: (access) =>
       createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),
     caches,
@@ -101,7 +114,7 @@ export async function withWorkspace<T>(
     removeStale: () => directories.removeStale(),
     expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps, network);
+      if (!isChroot) sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -118,15 +131,16 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, env: Environment): OpenRooms {
+function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
-  const caches = cacheMounts(root, directories);
+  const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
-  const store = openStore(root, ({ paths, blobs, layerIndex }) => {
-    // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(env) || overlayWorks(paths.active);
-    const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
-    const snapshotter = new Snapshots(directories, layerIndex);
+  const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
+    const snapshotter = new ChosenSnapshotter(() => {
+      // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
+      const hasOverlay = !isChroot() && (!isInsideNamespace(session.env) || overlayWorks(paths.active));
+      return new (hasOverlay ? OverlaySnapshotter : DirectorySnapshotter)(directories, layerIndex);
+    });
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
     return {
@@ -137,14 +151,25 @@ function openRooms(root: string, env: Environment): OpenRooms {
       layerCheck: new LayerCheck(root, directories, layers),
       measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
-  });
+  };
+  const store = openStore(root, connect, { fetchBlob: session.isOffline ? undefined : fetchingWith(session) });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
   return { store, library, directories, caches };
 }
 
-const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
+/** Brings layers that were left in their registries; connects when the first is asked for. */
+function fetchingWith(session: WorkspaceSession): FetchBlob {
+  let registry: Registry | undefined;
+  return (descriptor, origin) => {
+    registry ??= createRegistry(registryOptions(session, session));
+    return registry.open(descriptor, origin, { emit: session.emit, signal: session.signal });
+  };
+}
+
+const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
   new CacheMounts({
     root: join(root, 'cache-mounts'),
+    isMoved,
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
     measure: (path) => directories.measure(path),

@@ -1,4 +1,4 @@
-import type { CapabilityChanges, SandboxSettings } from './executor/index.ts';
+import type { CapabilityChanges, Isolation, SandboxSettings } from './executor/index.ts';
 import type { ImageEdits } from './graph/index.ts';
 import type { ImageFormat } from './oci/index.ts';
 
@@ -45,8 +45,14 @@ export interface VolumeSpec {
   readonly readOnly: boolean;
 }
 
+/** What keeps a step in; default `auto`. `runtime`: the program for `oci`, by its path or its name in $PATH. */
+export interface IsolationOptions {
+  readonly isolation?: Isolation | undefined;
+  readonly runtime?: string | undefined;
+}
+
 /** What RUN steps run in. */
-export interface SandboxOptions {
+export interface SandboxOptions extends IsolationOptions {
   readonly capabilities?: CapabilityChanges | undefined;
   readonly sandbox?: Omit<SandboxSettings, 'capabilities' | 'seccomp'> | undefined;
   /** A file in Docker's format; default: Docker's default profile. */
@@ -71,6 +77,13 @@ export interface TimeOptions {
   readonly timestamp?: number | undefined;
 }
 
+/** `--cache-to`. */
+export type CacheTarget =
+  /** In an annotation of the image itself. */
+  | { readonly type: 'inline' }
+  /** An image of its own, for `docker://NAME` or `oci:DIR`; `max`: the steps of all stages, `min`: those of the image. */
+  | { readonly type: 'image'; readonly destination: string; readonly mode: 'min' | 'max' };
+
 /** What may be taken from earlier builds. */
 export interface CacheOptions {
   /** Every step runs again. */
@@ -79,4 +92,7 @@ export interface CacheOptions {
   readonly noCacheFilter?: readonly string[] | undefined;
   /** Milliseconds: older results are not used. */
   readonly cacheTtlMs?: number | undefined;
+  /** Images whose layers serve as results of the same steps: names, `oci:DIR`. */
+  readonly cacheFrom?: readonly string[] | undefined;
+  readonly cacheTo?: readonly CacheTarget[] | undefined;
 }

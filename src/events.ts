@@ -37,6 +37,8 @@ export type BuildEvent =
       readonly level: 'inputs' | 'content';
       /** RFC 3339: when its result was made. */
       readonly created: string;
+      /** The image that it came with (`--cache-from`). */
+      readonly source?: string;
     }
   | {
       readonly type: 'step.finished';

@@ -2,7 +2,7 @@ import { sha256 } from '../oci/index.ts';
 import type { FileReader } from './file-hasher.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { copiedEntries, type Fingerprint, shortened, shortHash } from './source-files.ts';
-import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
+import { readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
 
 /**
@@ -44,9 +44,8 @@ interface Memory {
 
 function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown[] {
   const { stat } = entry;
-  const path = hostPath(root, entry.path);
   const owner = root.keepsOwners ? [stat.uid, stat.gid] : [];
-  const xattrs = [...memory.hasher.xattrs(path, stat)].map(([name, value]) => [
+  const xattrs = [...memory.hasher.xattrs({ root, path: entry.path }, stat)].map(([name, value]) => [
     name,
     Buffer.from(value).toString('hex'),
   ]);
@@ -69,5 +68,5 @@ function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, posit
     if (first !== undefined) return ['hardlink', first];
     inodes.set(inode, `${position}/${entry.relative}`);
   }
-  return ['file', hasher.hash(hostPath(root, entry.path), stat)];
+  return ['file', hasher.hash({ root, path: entry.path }, stat)];
 }

@@ -19,18 +19,17 @@ import {
   type Layer,
   type MtimeRule,
 } from '../oci/index.ts';
-import { hashSources } from './content-hash.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import { CopyReuse } from './copy-reuse.ts';
-import { type FileHasher, type FileReader, freshReader } from './file-hasher.ts';
+import { type Selection, selectAll } from './copy-selection.ts';
+import { type FileHasher, freshReader } from './file-hasher.ts';
+import { openLayerRoot } from './layer-root.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
-import type { RootOf, SelectedSource } from './selected-source.ts';
-import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
-import { type Fingerprint, listFiles } from './source-files.ts';
+import { listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
 import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
 import type { StepLocks } from './step-locks.ts';
@@ -77,8 +76,8 @@ export interface StepResult {
   /** The step made a layer (a WORKDIR whose directory existed makes none). */
   readonly hasLayer: boolean;
   readonly isCached: boolean;
-  /** Of a step: where the cache has it. */
-  readonly key?: CacheKey;
+  /** Of a step: where the cache has it, by the layers and by the content that it is given. */
+  readonly keys?: readonly CacheKey[];
 }
 
 /** `lookup`: only asks the cache; a step that is not in it, and all that need it, have no result. */
@@ -90,14 +89,6 @@ export interface Execution {
   readonly missing: readonly Node[];
   /** What the COPY steps read from the context. */
   readonly selections: ReadonlyMap<NodeId, Selection>;
-}
-
-/** A context is looked at once a build: listed, then hashed. */
-interface Selection {
-  readonly sources: readonly SelectedSource[];
-  readonly digest: string;
-  /** Of the entries, in order: see `listFiles`. */
-  readonly prints: readonly Fingerprint[];
 }
 
 /** Asks the cache only: no step runs, nothing is mounted, nothing is said. */
@@ -150,7 +141,7 @@ class Run {
   constructor(options: ExecutorOptions, mode: Mode, selections: ReadonlyMap<NodeId, Selection> = new Map()) {
     this.#selections = new Map(selections);
     this.#options = options;
-    this.#cache = new StepCache(options.cache, options.cachePolicy);
+    this.#cache = new StepCache(options.cache, options.cachePolicy, mode === 'execute');
     this.#mode = mode;
     this.#slots = new Slots(options.jobs);
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
@@ -235,7 +226,7 @@ class Run {
   async #lookupOrExecute(step: Step): Promise<StepResult | undefined> {
     const { node } = step;
     const key = this.#key(step);
-    const record = await this.#cache.lookup(node, key.key);
+    const record = await this.#cache.lookup(node, key);
     if (record) return this.#cached(step, record, 'inputs');
     if (this.#mode === 'lookup') {
       this.#missing.push(node);
@@ -251,7 +242,7 @@ class Run {
     this.#signal.throwIfAborted();
     const onWait = (): void => emit({ type: 'info', message: `Waiting for another build that runs "${node.label}"` });
     using lock = this.#cache.isOff(node) ? undefined : await locks?.take(key.key, { signal: this.#signal, onWait });
-    const record = lock?.hasWaited ? await this.#cache.lookup(node, key.key) : undefined;
+    const record = lock?.hasWaited ? await this.#cache.lookup(node, key) : undefined;
     if (record) return await this.#cached(step, record, 'inputs');
     await markUsed([...parent, ...sources.flatMap(({ chain }) => chain)]);
     if (node.op.kind === 'copy' && !step.selection) return await this.#copyFromLayers(step, node.op, key);
@@ -265,18 +256,13 @@ class Run {
   async #copyFromLayers(step: Step, op: CopyOp, key: StepKey): Promise<StepResult> {
     const { node, sources } = step;
     await using mounted = await this.#options.mountRoot(sources[0]?.chain ?? []);
-    const source = node.inputs[1];
-    const root: SourceRoot = {
-      directory: mounted.path,
-      description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
-      keepsOwners: true,
-    };
-    const selected = { ...step, selection: selectAll(op, () => root, freshReader) };
+    using root = openLayerRoot(mounted.path, node.inputs[1]);
+    const selected = { ...step, selection: selectAll(op, () => root.sources, freshReader) };
     const contentKey = this.#key(selected);
-    const record = await this.#cache.lookup(node, contentKey.key);
+    const record = await this.#cache.lookup(node, contentKey);
     if (!record) return await this.#make(selected, [contentKey, key]);
     await this.#cache.alias(record, key);
-    return await this.#cached(step, record, 'content');
+    return await this.#cached(step, { ...record, key: key.key, contentKey: contentKey.key }, 'content');
   }
 
   /** Runs the step and keeps its result under the keys. */
@@ -292,12 +278,15 @@ class Run {
       ...(files ? { files } : {}),
     };
     await this.#cache.record(made, keys);
-    return this.#resultOf(step, { ...made, key: keys[0].key }, false);
+    return this.#resultOf(step, made, { keys: keys.map(({ key }) => key), isCached: false });
   }
 
   #cached(step: Step, record: CacheRecord, level: 'inputs' | 'content'): Promise<StepResult> {
-    this.#options.emit({ type: 'step.cached', step: step.node.id, level, created: record.created });
-    return this.#resultOf(step, record, true);
+    const { created, source, key, contentKey } = record;
+    const from = source === undefined ? {} : { source };
+    this.#options.emit({ type: 'step.cached', step: step.node.id, level, created, ...from });
+    const keys = contentKey === undefined ? [key] : [contentKey, key];
+    return this.#resultOf(step, record, { keys, isCached: true });
   }
 
   #key({ node, parent, selection, sources: inputs }: Step): StepKey {
@@ -314,16 +303,16 @@ class Run {
 
   async #resultOf(
     { parent }: Step,
-    { key, created, layer }: Result & Pick<CacheRecord, 'key'>,
-    isCached: boolean,
+    { created, layer }: Pick<CacheRecord, 'created' | 'layer'>,
+    facts: { readonly keys: readonly CacheKey[]; readonly isCached: boolean },
   ): Promise<StepResult> {
-    if (!layer) return { chain: parent, created, hasLayer: false, isCached, key };
+    if (!layer) return { chain: parent, created, hasLayer: false, ...facts };
     const found = await this.#options.library.find(layer.diffId);
     if (!found)
       throw new BuildError('E_CORRUPT_STORE', `The layer ${layer.diffId} vanished from the store`, {
         hint: 'Build again with --no-cache',
       });
-    return { chain: [...parent, found], created, hasLayer: true, isCached, key };
+    return { chain: [...parent, found], created, hasLayer: true, ...facts };
   }
 
   async #timed(step: Step): Promise<CommittedLayer | undefined> {
@@ -388,10 +377,4 @@ class Run {
     reuse.keep(layer.diffId);
     return layer;
   }
-}
-
-function selectAll(op: CopyOp, rootOf: RootOf, reader: FileReader): Selection {
-  const sources = selectSources(op, rootOf);
-  const prints: Fingerprint[] = [];
-  return { sources, digest: hashSources(sources, reader, prints), prints };
 }

@@ -3,6 +3,8 @@ import { dirname } from 'node:path';
 import { extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
 import type { FileStat } from './file-stat.ts';
+import { placeIn } from './source-cursor.ts';
+import { hostPath, type PlacedFile } from './source-root.ts';
 import { type KnownFacts, StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
@@ -16,14 +18,14 @@ type Xattrs = ReadonlyMap<string, Uint8Array>;
 /** What reading a file gives. */
 export interface FileReader {
   /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
-  hash(path: string, stat: FileStat): string;
-  xattrs(path: string, stat: FileStat): Xattrs;
+  hash(file: PlacedFile, stat: FileStat): string;
+  xattrs(file: PlacedFile, stat: FileStat): Xattrs;
 }
 
 /** Remembers nothing: for roots whose paths and inodes are others each time. */
 export const freshReader: FileReader = {
   hash: (file, stat) => hashFile({ file, stat }),
-  xattrs: (path) => readXattrs(path),
+  xattrs: ({ root, path }) => readXattrs(placeIn(root, path)),
 };
 
 /** `stamp` names the state of the file. */
@@ -46,17 +48,17 @@ export class FileHasher implements FileReader {
     this.#stored = new StatCache(readCache(cacheFile));
   }
 
-  hash(path: string, stat: FileStat): string {
-    const facts = this.#factsOf(path, stat);
+  hash(file: PlacedFile, stat: FileStat): string {
+    const facts = this.#factsOf(file, stat);
     if (facts.sha256 !== undefined) return facts.sha256;
-    const sha256 = hashFile({ file: path, stat });
-    this.#learn(path, stat, { ...facts, sha256 });
+    const sha256 = hashFile({ file, stat });
+    this.#learn(file, stat, { ...facts, sha256 });
     return sha256;
   }
 
   /** Hex sha256 of a file without reading it; undefined: not remembered. */
-  known(path: string, stat: FileStat): string | undefined {
-    return this.#factsOf(path, stat).sha256;
+  known(file: PlacedFile, stat: FileStat): string | undefined {
+    return this.#factsOf(file, stat).sha256;
   }
 
   /** A file for something else that is remembered of this context. */
@@ -65,26 +67,27 @@ export class FileHasher implements FileReader {
   }
 
   /** Setting an attribute changes the ctime, so they are remembered as contents are. */
-  xattrs(path: string, stat: FileStat): Xattrs {
-    const facts = this.#factsOf(path, stat);
+  xattrs(file: PlacedFile, stat: FileStat): Xattrs {
+    const facts = this.#factsOf(file, stat);
     if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
-    const found = readXattrs(path);
-    this.#learn(path, stat, { ...facts, xattrs: encodeXattrs(found) });
+    const found = readXattrs(placeIn(file.root, file.path));
+    this.#learn(file, stat, { ...facts, xattrs: encodeXattrs(found) });
     return found;
   }
 
-  #factsOf(path: string, stat: FileStat): KnownFacts {
+  #factsOf(file: PlacedFile, stat: FileStat): KnownFacts {
     if (stat.known) return stat.known;
+    const path = hostPath(file);
     const learned = this.#learned.get(path);
     stat.known = learned?.stamp === stat.stamp ? learned : this.#stored.lookup(path, stat.stamp);
     return stat.known;
   }
 
-  #learn(path: string, stat: FileStat, facts: KnownFacts): void {
+  #learn(file: PlacedFile, stat: FileStat, facts: KnownFacts): void {
     this.#isDirty = true;
     if (Date.now() - stat.newestMs <= RACY_MS) return;
     stat.known = facts;
-    this.#learned.set(path, { ...facts, stamp: stat.stamp });
+    this.#learned.set(hostPath(file), { ...facts, stamp: stat.stamp });
   }
 
   /** Keeps what was asked for in this build. Best effort: a cache that cannot be written costs time only. */

@@ -23,30 +23,42 @@ const MOST_FILES = 100;
 export class StepCache {
   readonly #cache: CacheIndex;
   readonly #policy: CachePolicy;
+  readonly #keeps: boolean;
 
-  constructor(cache: CacheIndex, policy: CachePolicy) {
+  /** `keeps`: what came from elsewhere and is used is written down. */
+  constructor(cache: CacheIndex, policy: CachePolicy, keeps: boolean) {
     this.#cache = cache;
     this.#policy = policy;
+    this.#keeps = keeps;
   }
 
   isOff({ isFresh }: Node): boolean {
     return this.#policy.noCache || isFresh === true;
   }
 
-  async lookup(node: Node, key: CacheKey): Promise<CacheRecord | undefined> {
+  async lookup(node: Node, key: StepKey): Promise<CacheRecord | undefined> {
     if (this.isOff(node)) return undefined;
-    const record = await this.#cache.lookup(key);
-    return record && !this.#isStale(record) ? record : undefined;
+    const record = await this.#cache.lookup(key.key);
+    if (!record || this.#isStale(record)) return undefined;
+    const { source, ...kept } = record;
+    if (source !== undefined && this.#keeps)
+      await this.#cache.record({ ...kept, ...key, slot: node.slot }, { isLatest: true });
+    return record;
   }
 
-  /** Keeps a result under the keys; the first of them is what a later miss is compared with. */
-  async record(result: Omit<CacheRecord, 'key' | 'preimage'>, keys: readonly StepKey[]): Promise<void> {
-    for (const [i, key] of keys.entries()) await this.#cache.record({ ...result, ...key }, { isLatest: i === 0 });
+  /** Keeps a result under the keys; the first of them, that of the content, is what a later miss is compared with. */
+  async record(result: Omit<CacheRecord, 'key' | 'preimage'>, keys: readonly [StepKey, ...StepKey[]]): Promise<void> {
+    const [first] = keys;
+    for (const key of keys) {
+      const content = key === first ? {} : { contentKey: first.key };
+      await this.#cache.record({ ...result, ...content, ...key }, { isLatest: key === first });
+    }
   }
 
-  /** A further key for a result that is there. */
+  /** The key of the layers for a result that is there by its content. */
   async alias(record: CacheRecord, key: StepKey): Promise<void> {
-    await this.#cache.record({ ...record, ...key }, { isLatest: false });
+    const { source: _isKeptHere, ...kept } = record;
+    await this.#cache.record({ ...kept, contentKey: record.key, ...key }, { isLatest: false });
   }
 
   /** `files`: what the step reads, a line each. */

@@ -16,7 +16,7 @@ export { lintJson, lintText } from './lint/print.ts';
 export { RULES as LINT_RULES } from './lint/rules.ts';
 export { lower } from './lower.ts';
 export { contextKey, type NamedContext, type NamedContexts } from './named-contexts.ts';
-export { sourcesOf, stepsOf } from './nodes.ts';
+export { isStep, sourcesOf, stepsOf } from './nodes.ts';
 export * from './op.ts';
 export {
   type BaseImage,

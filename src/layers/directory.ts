@@ -19,22 +19,22 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async prepare(chain: readonly Layer[]): Promise<ActiveSnapshot> {
-    const copy = await this.#copy(chain);
+    const copy = await this.#copy(chain, true);
     return new DirectoryActive(this.#directories, this.#index, copy);
   }
 
   async view(chain: readonly Layer[]): Promise<ViewSnapshot> {
-    const { active, root } = await this.#copy(chain);
+    const { active, root } = await this.#copy(chain, false);
     const mount: Mount = { type: 'bind', source: root, readOnly: true };
     return { mount, [Symbol.asyncDispose]: () => this.#directories.remove([active]) };
   }
 
-  async #copy(chain: readonly Layer[]): Promise<Copy> {
+  async #copy(chain: readonly Layer[], isForDiff: boolean): Promise<Copy> {
     const layers = await this.#directories.materialize(chain);
     const active = await this.#directories.createActive();
     const root = join(active, 'root');
     try {
-      const since = await this.#directories.workers.run<'copy'>({ kind: 'copy', layers, target: root });
+      const since = await this.#directories.workers.run<'copy'>({ kind: 'copy', layers, target: root, isForDiff });
       return { active, root, layers, since };
     } catch (error) {
       await this.#directories.remove([active]);

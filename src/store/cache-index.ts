@@ -74,6 +74,10 @@ export function parseCacheRecord(value: Readonly<Record<string, unknown>> | unde
     slot,
     ...(layer ? { layer } : {}),
     ...(isTexts(value.files) ? { files: value.files } : {}),
+    // as above
+    ...(typeof value.contentKey === 'string' && isDigest(value.contentKey)
+      ? { contentKey: value.contentKey as string as CacheKey }
+      : {}),
   };
 }
 

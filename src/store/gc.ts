@@ -79,6 +79,11 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     for (const digest of await deps.blobs.list()) {
       if (!live.blobs.has(digest)) await sweep.remove(blobPath(deps.paths, digest), 'counted');
     }
+    for (const name of await namesIn(deps.paths.origins)) {
+      if (!live.blobs.has(`sha256:${name.slice(0, -'.json'.length)}` as Digest))
+        // only compared
+        await sweep.remove(join(deps.paths.origins, name), 'quiet');
+    }
     // what was fetched can be fetched again
     for (const name of await namesIn(deps.paths.remote)) await sweep.removeTree(join(deps.paths.remote, name));
     if (!options.dryRun) await deps.leases.clearIngest(cutoff);

@@ -12,6 +12,8 @@ export interface StorePaths {
   readonly root: string;
   readonly marker: string;
   readonly blobs: string;
+  /** Where blobs are that were not fetched yet, by the hex of their digests. */
+  readonly origins: string;
   readonly images: string;
   readonly tags: string;
   readonly cache: string;
@@ -39,6 +41,7 @@ export function storePaths(root: string): StorePaths {
     root,
     marker: join(root, 'tsbuild-store.json'),
     blobs: join(root, 'blobs', 'sha256'),
+    origins: join(root, 'origins'),
     images: join(root, 'images'),
     tags: join(root, 'tags'),
     cache: join(root, 'cache'),
@@ -55,6 +58,7 @@ export function storePaths(root: string): StorePaths {
   };
 }
 
+export const originPath = (paths: StorePaths, digest: Digest): string => join(paths.origins, `${hexOf(digest)}.json`);
 export const blobPath = (paths: StorePaths, digest: Digest): string => join(paths.blobs, hexOf(digest));
 /** One record an image that was ever written and not yet pruned, by manifest digest. */
 export const imagePath = (paths: StorePaths, manifest: Digest): string => join(paths.images, `${hexOf(manifest)}.json`);

@@ -17,7 +17,17 @@ import type { RemoveLayerDirectory } from './gc.ts';
 import { parseImageRecord } from './image-records.ts';
 import type { ImageStore } from './images.ts';
 import { parseLayerRecord } from './layer-index.ts';
-import { blobPath, cachePath, imagePath, layerIndexPath, type StorePaths, slotPath, tagPath } from './paths.ts';
+import {
+  blobPath,
+  cachePath,
+  imagePath,
+  layerIndexPath,
+  originPath,
+  type StorePaths,
+  slotPath,
+  tagPath,
+} from './paths.ts';
+import { parseOrigins } from './remote-blobs.ts';
 import { namesIn, readRecord } from './state-file.ts';
 import { parseTag } from './tags.ts';
 
@@ -170,7 +180,8 @@ class Verification {
   /** A tar can be made from any form of the layer, the bytes of a compressed blob from none. */
   async #isHere({ descriptor, diffId }: Layer): Promise<boolean> {
     const { blobs, layers } = this.#deps;
-    if (!this.#badBlobs.has(descriptor.digest) && (await blobs.has(descriptor.digest))) return true;
+    const isGone = this.#badBlobs.has(descriptor.digest) && !this.#repair;
+    if (!isGone && (await blobs.has(descriptor.digest))) return true; // perhaps in its registry
     if (descriptor.digest !== asDigest(diffId) || this.#badLayers.has(diffId)) return false;
     return (await layers.find(diffId)) !== undefined;
   }
@@ -205,6 +216,11 @@ const recordKinds = (paths: StorePaths): readonly RecordKind[] => [
     directory: paths.images,
     what: 'record of an image',
     pathOf: (value) => place(parseImageRecord(value), ({ manifest }) => imagePath(paths, manifest.digest)),
+  },
+  {
+    directory: paths.origins,
+    what: 'record of a layer in a registry',
+    pathOf: (value) => place(parseOrigins(value), ({ descriptor }) => originPath(paths, descriptor.digest)),
   },
   {
     directory: paths.layerIndex,

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
-import { addCacheOptions, type CacheFlags, cacheOptions } from '../build-options/cache.ts';
+import { addCacheOptions, type CacheFlags, cacheOptions, refuseInlineCache } from '../build-options/cache.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
 import { addLimitOptions } from '../build-options/limits.ts';
 import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
@@ -138,12 +138,14 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const times = timeOptions(flags, { buildArgs, env: host.env });
   const image = imageOptions(flags, { env: host.env, version });
   refuseAnnotations(image, results.format);
+  const cache = cacheOptions(flags);
+  refuseInlineCache(cache, results);
   const settings = {
     ...results,
     ...sandboxOptions(flags),
     ...image,
     ...times,
-    ...cacheOptions(flags),
+    ...cache,
     context: directory,
     contexts: parseBuildContexts(flags.buildContext ?? []),
     files: containerfiles(flags.file ?? []),

@@ -8,13 +8,14 @@ type Miss = Extract<BuildEvent, { type: 'step.miss' }>;
 const MOST_FILES = 20;
 
 /** `cached`, and where the user asked for it, why. */
-export function cachedText({ level, created }: Cached, explains: boolean): string {
+export function cachedText({ level, created, source }: Cached, explains: boolean): string {
   if (!explains) return 'cached';
   const why =
     level === 'inputs'
       ? 'nothing that it is given has changed'
       : 'other layers are below, but the files that it copies are the same';
-  return `cached: ${why} (made ${created})`;
+  const from = source === undefined ? '' : `, came with "${harmless(source)}"`;
+  return `cached: ${why} (made ${created}${from})`;
 }
 
 /** Nothing for what only `--explain-cache` asks for. */

@@ -7,6 +7,8 @@
 
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
 export { limitRefusal, type ResourceLimits } from './cgroup.ts';
+export { chooseSandbox, ISOLATIONS, type Isolation, type StepSandbox } from './choose.ts';
+export { ChrootSandbox, type ChrootSandboxOptions } from './chroot.ts';
 export { type PortProxy, readContainerFile, runInContainer, startPortProxy } from './join.ts';
 export { joinNamespace } from './join-namespace.ts';
 export type { JoinedProgram } from './join-thread.ts';

@@ -5,6 +5,7 @@ import { BuildError } from '../../errors.ts';
 import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
 import { resolveIdMaps } from './id-source.ts';
+import { findRuntimes } from './oci/runtime.ts';
 import { mountRoot } from './root-mount.ts';
 import { climb, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
 import type { Availability } from './sandbox.ts';
@@ -31,6 +32,7 @@ export async function probeHost(path?: string): Promise<readonly HostFinding[]> 
     await probeProgram('mount'),
     ...LIMITS,
     probeSeccomp(),
+    probeRuntimes(path),
   ];
 }
 
@@ -51,6 +53,14 @@ function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {
       ...(fix === undefined ? {} : { hint: fix }),
     })),
   ];
+}
+
+/** Whether one works shows when it is asked for: in the namespace, by running it. */
+function probeRuntimes(path: string | undefined): HostFinding {
+  const name = 'oci runtimes';
+  const found = findRuntimes(path);
+  if (found.length > 0) return { name, value: `${found.join(', ')}; --isolation oci tries them` };
+  return { name, value: 'none found', hint: 'Only --isolation oci needs one: crun, runc or youki' };
 }
 
 function probeSeccomp(): HostFinding {

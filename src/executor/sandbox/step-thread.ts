@@ -1,9 +1,10 @@
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
+import { runBundle } from './oci/run-bundle.ts';
 import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
-import { buildRootfs, enterRootfs } from './rootfs.ts';
+import { buildRootfs, enterRootfs, moveRootfs } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
@@ -39,14 +40,10 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     await init.ready;
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
-    enterRootfs();
-    limitCapabilities(last, order.spec.settings?.capabilities);
-    ownKeyring(order);
-    if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
-    // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
-    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
-    report({ kind: 'ended', status: await execute(order, last, onStarted) });
+    if (order.bundle) {
+      moveRootfs(order.bundle);
+      report({ kind: 'ended', status: await runBundle(order, order.bundle) });
+    } else report({ kind: 'ended', status: await runHere(order, last, report) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -55,11 +52,21 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   report({ kind: 'gone' });
 }
 
-function isolate({ spec, hasOwnNetwork, networkNamespace }: StepOrder): void {
+function runHere(order: StepOrder, last: number, report: Report): Promise<ExitStatus> {
+  enterRootfs();
+  limitCapabilities(last, order.spec.settings?.capabilities);
+  ownKeyring(order);
+  if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
+  // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
+  if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
+  return execute(order, last, (started) => report({ kind: 'started', ...started }));
+}
+
+function isolate({ spec, bundle, hasOwnNetwork, networkNamespace }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
   if (networkNamespace !== undefined) joinNetwork(networkNamespace);
   unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
-  unshareCgroups();
+  if (!bundle) unshareCgroups(); // a runtime looks for its own group in the host's tree
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
   sethostname(spec.hostname);

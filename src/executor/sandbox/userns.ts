@@ -4,6 +4,7 @@ import type { Mount } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
+import type { OciRuntime } from './oci/runtime.ts';
 import { probeNamespace } from './probe.ts';
 import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
@@ -25,6 +26,8 @@ export interface BuiltinSandboxOptions {
   readonly network?: 'host' | 'private' | undefined;
   /** PATH, for the helpers of private networks. */
   readonly path?: string | undefined;
+  /** What runs the steps instead, if anything. */
+  readonly runtime?: OciRuntime | undefined;
 }
 
 /**
@@ -32,8 +35,9 @@ export interface BuiltinSandboxOptions {
  * `enterNamespace` only. Each step has a thread for itself; one spare is kept ready, because starting it takes 40 ms.
  */
 export class BuiltinSandbox implements Sandbox, Disposable {
-  readonly name = 'builtin';
+  readonly name: string;
   readonly #entry: URL;
+  readonly #runtime: OciRuntime | undefined;
   readonly #proc: 'own' | 'container';
   readonly #networks: NetworkPool;
   #spare: Worker | undefined;
@@ -44,6 +48,8 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     this.#networks = new NetworkPool({ preferred: options.network, path: options.path });
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
     this.#proc = options.proc ?? 'own';
+    this.#runtime = options.runtime;
+    this.name = options.runtime === undefined ? 'builtin' : 'oci';
   }
 
   /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
@@ -76,11 +82,21 @@ export class BuiltinSandbox implements Sandbox, Disposable {
 
   async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
     const group = groupOf(spec);
+    await using bundle = await this.#runtime?.createBundle(spec);
     const streams = new ProcessStreams(io, spec);
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
     const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
-    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order, ...place };
+    const order: StepOrder = {
+      spec,
+      root,
+      filter,
+      proc: this.#proc,
+      bundle: bundle?.bundle,
+      ...files,
+      ...streams.order,
+      ...place,
+    };
     const host = this.#hostFor(order);
     const step = new StepControl(host, streams, signal);
     try {

@@ -1,6 +1,7 @@
 // Entry of the thread that runs one step: the thread changes its own namespaces, so it serves once. A step with limits has
 // a process for itself, which begins here, too: its main thread starts that thread and passes the messages on.
 import { isMainThread, type MessagePort, parentPort, Worker } from 'node:worker_threads';
+import { type ChrootOrder, runChrootStep, superviseStep } from './chroot-step.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { runStep } from './step-thread.ts';
 import { closeAllOnExec, dieWithParent } from './syscalls.ts';
@@ -9,9 +10,10 @@ if (isMainThread) relay();
 else if (parentPort !== null) serve(parentPort);
 
 function serve(port: MessagePort): void {
-  port.once('message', (order: StepOrder) => {
+  port.once('message', (order: StepOrder | ChrootOrder) => {
     const report = (message: StepReport) => port.postMessage(message);
-    runStep(order, report).finally(() => port.close());
+    const step = 'isolation' in order ? runChrootStep(order, report) : runStep(order, report);
+    step.finally(() => port.close());
   });
 }
 
@@ -19,8 +21,15 @@ function relay(): void {
   dieWithParent();
   closeAllOnExec();
   const worker = new Worker(new URL(import.meta.url), { env: {}, stdin: false, trackUnmanagedFds: false });
-  process.once('message', (order) => worker.postMessage(order));
+  process.once('message', (order: StepOrder | ChrootOrder) => {
+    if ('isolation' in order) void superviseStep(order, worker);
+    else passOn(order, worker);
+  });
+}
+
+function passOn(order: StepOrder, worker: Worker): void {
   worker.on('message', (report) => process.send?.(report));
   worker.once('exit', () => process.disconnect());
   process.once('disconnect', () => void worker.terminate());
+  worker.postMessage(order);
 }
