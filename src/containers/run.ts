@@ -40,6 +40,7 @@ export async function runContainer(options: RunOptions): Promise<ProgramResult> 
     const { servers, ports } = await listenOn(options.publish);
     const release = options.streams.onSignal(() => {}); // they are forwarded
     try {
+      if (options.signal.aborted) throw new BuildError('E_CANCELLED', 'Cancelled before the container was made');
       return await delegate(options, {
         env: { [HAND_OVER]: JSON.stringify({ manifest: image.descriptor.digest, ports }) },
         rung,

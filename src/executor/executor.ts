@@ -10,7 +10,7 @@ import {
   type NodeId,
   type Op,
 } from '../graph/index.ts';
-import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
+import type { CommittedLayer, LayerLibrary, Owners } from '../layers/index.ts';
 import {
   type CacheIndex,
   type CacheKey,
@@ -38,6 +38,7 @@ import { untilAborted } from './until-aborted.ts';
 /** A stage's filesystem, readable at `path` until disposed. */
 export interface MountedRoot extends AsyncDisposable {
   readonly path: string;
+  readonly owners?: Owners | undefined;
 }
 
 export interface ExecutorOptions {
@@ -256,7 +257,7 @@ class Run {
   async #copyFromLayers(step: Step, op: CopyOp, key: StepKey): Promise<StepResult> {
     const { node, sources } = step;
     await using mounted = await this.#options.mountRoot(sources[0]?.chain ?? []);
-    using root = openLayerRoot(mounted.path, node.inputs[1]);
+    using root = openLayerRoot(mounted, node.inputs[1]);
     const selected = { ...step, selection: selectAll(op, () => root.sources, freshReader) };
     const contentKey = this.#key(selected);
     const record = await this.#cache.lookup(node, contentKey);
