@@ -118,8 +118,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const competing =
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
-    const helper = runSettings.sandbox?.networkHelper;
-    workspace.expectRuns(pending.filter(isRun).length, { mode: modeOf(options.network), helper });
+    const network = { mode: modeOf(options.network), settings: runSettings.sandbox };
+    workspace.expectRuns(pending.filter(isRun).length, network);
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);

@@ -6,7 +6,7 @@
 export { execInContainer } from './exec.ts';
 export { containerLogs, listContainers } from './list.ts';
 export type { LogChunk } from './log.ts';
-export type { ContainerNetwork, ContainerSummary, ExecOptions, ProgramResult, RunOptions } from './options.ts';
+export type { ContainerSummary, ExecOptions, ProgramResult, RunOptions } from './options.ts';
 export { formatPort, type PublishedPort, parsePublish } from './publish.ts';
 export type { ContainerStatus } from './record.ts';
 export { runContainer } from './run.ts';

@@ -5,7 +5,9 @@ import { BuildError } from '../errors.ts';
 import {
   type ExitStatus,
   HANDED_FD,
+  isHelper,
   leaveParent,
+  modeOf,
   type PortProxy,
   type ProcessMount,
   type ProcessSpec,
@@ -177,8 +179,6 @@ class Monitor {
     const view = await workspace.library.view(image.layers);
     const { uid, gid, groups, home } = await resolveUser(view, name);
     const volumes = Object.keys(image.config.config?.Volumes ?? {}).map((path) => posix.resolve('/', path));
-    const { network } = this.#options;
-    const isHost = network === 'host' || (network === 'default' && this.#rooms.ports.length === 0);
     this.#record = { ...this.#record, env: { HOME: home, ...env } };
     return {
       argv,
@@ -187,7 +187,7 @@ class Monitor {
       uid,
       gid,
       groups,
-      network: isHost ? 'host' : 'none',
+      ...networkOf(this.#options),
       hostname: this.#record.id.slice(0, 12),
       directories: [...volumes, posix.resolve('/', cwd)].map((path) => ({ path, uid: 0, gid: 0 })),
       files: [],
@@ -214,6 +214,12 @@ class Monitor {
       fields: { exitStatus: SIGNALED + constants.signals[received] },
     });
   }
+}
+
+/** Published ports need a namespace that is not the host's, whether it leads out or not. */
+function networkOf({ network, publish }: RunOptions): Pick<ProcessSpec, 'network' | 'settings'> {
+  if (network === 'default' && publish.length > 0) return { network: 'own' };
+  return { network: modeOf(network), settings: isHelper(network) ? { networkHelper: network } : undefined };
 }
 
 /** As docker's: the failure is that of the runtime. */

@@ -44,7 +44,11 @@ export function addSandboxOptions(command: Command): Command {
       collect,
     )
     .option('--mount <spec>', 'give every RUN this --mount (repeatable)', collect)
-    .option('--add-host <name:address>', 'line of /etc/hosts; "host-gateway" is this machine (repeatable)', collect)
+    .option(
+      '--add-host <name:address>',
+      'line of /etc/hosts; "host-gateway" is this machine, whose loopback a private network then reaches (repeatable)',
+      collect,
+    )
     .option(
       '--dns <address>',
       'name server instead of those of this machine; none: /etc/resolv.conf of the image',

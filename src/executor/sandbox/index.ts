@@ -25,14 +25,13 @@ export {
   SIDE_FD,
 } from './namespace.ts';
 export {
-  createNetwork,
   isHelper,
   modeOf,
   NETWORK_CHOICES,
   type Network,
   type NetworkChoice,
   type NetworkMode,
-  type NetworkRequest,
+  type NetworkWish,
 } from './network/index.ts';
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';

@@ -1,12 +1,12 @@
 import { systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
-import { enterOwn } from './process-calls.ts';
+import { enterOwn, forbidInspection } from './process-calls.ts';
 import { runProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { SandboxSettings } from './settings.ts';
-import { becomeUser, CLONE, chdir, forbidInspection, forbidNewPrivileges, umask, unshare } from './syscalls.ts';
+import { becomeUser, CLONE, chdir, forbidNewPrivileges, umask, unshare } from './syscalls.ts';
 
 /** What is started in a container that runs. Ids are those inside the namespace. */
 export interface JoinedProgram {

@@ -6,6 +6,7 @@ import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
 import { chooseIdMaps } from './id-source.ts';
 import { askedOwners } from './namespace.ts';
+import { probeNetwork } from './network/index.ts';
 import { findRuntimes } from './oci/runtime.ts';
 import { mountRoot } from './root-mount.ts';
 import { climbFor, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
@@ -34,15 +35,11 @@ export async function probeHost(
     probeIds({ path: env.PATH, owners }),
     await probeProgram('sh'),
     await probeProgram('mount'),
-    ...LIMITS,
+    ...(await probeNetwork(env.PATH, process.getuid?.() === 0)),
     probeSeccomp(ladder),
     probeRuntimes(env.PATH),
   ];
 }
-
-const LIMITS: readonly HostFinding[] = [
-  { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
-];
 
 /** The rung that steps run on, what it lacks, and why each higher one is not possible. */
 function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {
