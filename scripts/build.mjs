@@ -37,6 +37,7 @@ await build({
     program: 'src/cli/main.ts',
     'layers-worker': 'src/layers/worker.ts',
     'sandbox-worker': 'src/executor/sandbox/worker.ts',
+    'container-worker': 'src/executor/sandbox/container-worker.ts',
   },
   outExtension: { '.js': '.cjs' },
   supported: { 'dynamic-import': false },

@@ -1,4 +1,4 @@
-// `npm run demo`: from a machine with only Node and npm to image0, its second, cached build and image0.oci.tar.
+// `npm run demo`: from a machine with only Node and npm to image0, its second, cached build, image0.oci.tar, and its page.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
@@ -9,6 +9,8 @@ const PROGRAM = 'dist/tsbuild.js';
 const LOCAL_BASE = 'localhost/tsbuild-demo/debian';
 const REGISTRY_BASE = 'debian:stable-slim';
 const ARCHIVE = 'image0.oci.tar';
+/** DEMO_PORT=NUMBER chooses another. */
+const PORT = process.env.DEMO_PORT ?? '8001';
 
 function tsbuild(...args) {
   show(process.execPath, [PROGRAM, ...args]);
@@ -79,6 +81,26 @@ function aptSources() {
   return used === undefined ? [] : [used];
 }
 
+/** Runs image0, fetches its page as a browser would, and leaves nothing behind. */
+async function showPage() {
+  const run = ['run', '-d', '-p', `${PORT}:80`, 'image0'];
+  const stdio = ['inherit', 'pipe', 'inherit'];
+  const container = show(process.execPath, [PROGRAM, ...run], { stdio, encoding: 'utf8' }).trim();
+  say(container);
+  try {
+    tsbuild('ps');
+    const url = `http://localhost:${PORT}/`;
+    say(`$ curl ${url}`);
+    const answer = await fetch(url, { signal: AbortSignal.timeout(30_000) });
+    const page = await answer.text();
+    say(page.trimEnd());
+    if (!answer.ok || !page.includes('Hello, world')) throw new Error(`${url} answered ${answer.status}`);
+  } finally {
+    tsbuild('stop', container);
+    tsbuild('rm', container);
+  }
+}
+
 function timed(label, work) {
   const start = performance.now();
   work();
@@ -98,7 +120,11 @@ try {
   const second = timed('second build', () => tsbuild(...build, 'fixtures/helloworld'));
   rmSync(join(ROOT, ARCHIVE), { force: true });
   tsbuild('push', 'image0', `oci-archive:${ARCHIVE}:image0`);
-  say(`\n${first}\n${second} (every step from the cache)\n${ARCHIVE} is ready: podman load -i ${ARCHIVE}`);
+  await showPage();
+  say(
+    `\n${first}\n${second} (every step from the cache)\n${ARCHIVE} is ready: podman load -i ${ARCHIVE}\n` +
+      `Its page was fetched; to see it yourself: node ${PROGRAM} run --rm -p ${PORT}:80 image0`,
+  );
 } catch (error) {
   fail(`The demo stopped: ${error.message}`);
 }

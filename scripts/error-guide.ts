@@ -88,6 +88,14 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     meaning: 'A file has an owner outside of the mapped ids',
     next: 'Give the user a larger range of sub-ids',
   },
+  E_NO_NETWORK: {
+    meaning: 'A private network cannot be made: no pasta or slirp4netns, or no access to /dev/net/tun',
+    next: 'Use `--network=host`, or take the hint; `tsbuild info` tries what is there',
+  },
+  E_PORT: {
+    meaning: 'A port of this machine cannot be published',
+    next: 'End what uses it, or take another one with `-p`',
+  },
   E_UNAUTHORIZED: { meaning: 'The registry wants credentials, or refuses these', next: '`tsbuild login REGISTRY`' },
   E_DENIED: { meaning: 'The user may not do this in the registry', next: 'Ask for the right, or check the name' },
   E_NOT_FOUND: {
@@ -124,5 +132,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
   E_CORRUPT_STORE: { meaning: 'The store is damaged', next: '`tsbuild prune`; if it stays, remove the directory' },
   E_STORE: { meaning: 'The store cannot be read or written', next: 'Check the rights of the directory' },
   E_NO_IMAGE: { meaning: 'The store has no such image', next: '`tsbuild images` lists what there is' },
+  E_NO_CONTAINER: { meaning: 'There is no such container', next: '`tsbuild ps -a` lists them' },
+  E_CONTAINER: {
+    meaning: "A container's name is taken, or its state does not allow what was asked for",
+    next: 'Stop or remove the container, or choose another name',
+  },
   E_CANCELLED: { meaning: 'Ctrl-C, SIGTERM or a No', next: 'Nothing; the store is intact' },
 };

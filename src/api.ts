@@ -1,8 +1,15 @@
 import type { Writable } from 'node:stream';
-import type { ImageOptions, PullPolicy, ResultOptions, SandboxOptions, TimeOptions } from './build-options.ts';
+import type {
+  CacheOptions,
+  ImageOptions,
+  PullPolicy,
+  ResultOptions,
+  SandboxOptions,
+  TimeOptions,
+} from './build-options.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
-import type { SelfCommand, SshIdentity } from './executor/index.ts';
+import type { NetworkChoice, SelfCommand, SshIdentity } from './executor/index.ts';
 import type { FileDifference } from './layers/index.ts';
 import type { Descriptor, DiffId, Digest, JsonDifference } from './oci/index.ts';
 import type { UsageLine, Verified } from './store/index.ts';
@@ -24,11 +31,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export interface RegistryAccess {
   /** false: plain http and unverified certificates are allowed. Default true; localhost is tried in plain http anyway. */
   readonly tlsVerify?: boolean | undefined;
+  /** A file of certificates in PEM, trusted beside the built-in ones: also by RUN. */
+  readonly caFile?: string | undefined;
   /** The only credentials file to read. */
   readonly authfile?: string | undefined;
 }
 
 export type {
+  CacheOptions,
+  CacheTarget,
   ImageOptions,
   OutputSpec,
   PullPolicy,
@@ -37,7 +48,7 @@ export type {
   TimeOptions,
   VolumeSpec,
 } from './build-options.ts';
-export type { HostEntry, ResolverSettings, Ulimit } from './executor/index.ts';
+export type { HostEntry, NetworkChoice, ResolverSettings, ResourceLimits, Ulimit } from './executor/index.ts';
 
 /** `--secret`. With neither file nor env: the variable called like the id if it is set, else the file. */
 export interface SecretSource {
@@ -55,7 +66,8 @@ export interface BuildOptions
     ImageOptions,
     TimeOptions,
     ResultOptions,
-    SandboxOptions {
+    SandboxOptions,
+    CacheOptions {
   /** Directory. */
   readonly context: string;
   /** `--build-context`: name to directory, image, URL or repository, as the user wrote it. */
@@ -73,9 +85,8 @@ export interface BuildOptions
   readonly target?: string | undefined;
   /** Value undefined: taken from the caller's environment by the caller, or left out. */
   readonly buildArgs: Readonly<Record<string, string>>;
-  readonly noCache: boolean;
   readonly pull: PullPolicy;
-  readonly network: 'default' | 'host' | 'none';
+  readonly network: NetworkChoice;
   /** Steps at once; default: number of processors, at least 4. */
   readonly jobs?: number | undefined;
   readonly secrets: readonly SecretSource[];

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
@@ -13,7 +14,8 @@ import {
   isInsideNamespace,
   type MountedRoot,
   mountView,
-  type NamespaceRung,
+  type NamespaceOptions,
+  type NetworkRequest,
   overlayWorks,
   procInNamespace,
   type Sandbox,
@@ -31,7 +33,7 @@ import {
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
-import { openStore, type Store } from './store/index.ts';
+import { type FetchBlob, openStore, type Store, type StoreBase, type StoreDependencies } from './store/index.ts';
 
 declare const TSBUILD_VERSION: string | undefined;
 
@@ -57,7 +59,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number): void;
+  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -73,19 +75,26 @@ export function defaultRoot(env: Environment): string {
 /** The user's own id, also inside the namespace, where everybody is root. */
 export const uidOf = (env: Environment): number => Number(env.TSBUILD_UID ?? process.getuid?.() ?? 0);
 
-const rootOf = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
+export const stateDirectory = (session: SessionOptions): string => session.root ?? defaultRoot(session.env);
+
+/** `isOffline`: nothing is fetched, also not what the store knows to lie in a registry. */
+type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?: boolean | undefined };
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: SessionOptions,
+  session: WorkspaceSession,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
-  const root = rootOf(session);
+  const root = stateDirectory(session);
   let isChroot = false;
-  const { store, library, directories, caches } = openRooms(root, { env: session.env, isChroot: () => isChroot });
-  using sandbox = new BuiltinSandbox({ proc: procInNamespace(session.env) });
+  const { store, library, directories, caches } = openRooms(root, session, () => isChroot);
+  using sandbox = new BuiltinSandbox({
+    proc: procInNamespace(session.env),
+    network: uidOf(session.env) === 0 ? 'host' : 'private',
+    path: session.env.PATH,
+  });
   const workspace: Workspace = {
     root,
     store,
@@ -105,9 +114,9 @@ export async function withWorkspace<T>(
     remove: (paths) => directories.remove(paths),
     mountRoot: (chain) => mountChain(library, chain, root),
     removeStale: () => directories.removeStale(),
-    expectRuns: (steps) => {
+    expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      if (!isChroot) sandbox.expect(steps);
+      if (!isChroot) sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -124,19 +133,14 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-interface RoomOptions {
-  readonly env: Environment;
-  readonly isChroot: () => boolean;
-}
-
-function openRooms(root: string, { env, isChroot }: RoomOptions): OpenRooms {
+function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers());
   const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
-  const store = openStore(root, ({ paths, blobs, layerIndex }) => {
+  const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
     const snapshotter = new ChosenSnapshotter(() => {
       // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-      const hasOverlay = !isChroot() && (!isInsideNamespace(env) || overlayWorks(paths.active));
+      const hasOverlay = !isChroot() && (!isInsideNamespace(session.env) || overlayWorks(paths.active));
       return new (hasOverlay ? OverlaySnapshotter : DirectorySnapshotter)(directories, layerIndex);
     });
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
@@ -149,9 +153,19 @@ function openRooms(root: string, { env, isChroot }: RoomOptions): OpenRooms {
       layerCheck: new LayerCheck(root, directories, layers),
       measure: (path) => (existsSync(path) ? directories.measure(path) : Promise.resolve(0)),
     };
-  });
+  };
+  const store = openStore(root, connect, { fetchBlob: session.isOffline ? undefined : fetchingWith(session) });
   if (!library) throw new BuildError('E_INTERNAL', 'The store was opened without its layers');
   return { store, library, directories, caches };
+}
+
+/** Brings layers that were left in their registries; connects when the first is asked for. */
+function fetchingWith(session: WorkspaceSession): FetchBlob {
+  let registry: Registry | undefined;
+  return (descriptor, origin) => {
+    registry ??= createRegistry(registryOptions(session, session));
+    return registry.open(descriptor, origin, { emit: session.emit, signal: session.signal });
+  };
 }
 
 const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
@@ -179,6 +193,7 @@ export function registryOptions(session: SessionOptions, access: RegistryAccess)
   const { env } = session;
   return {
     tlsVerify: access.tlsVerify ?? true,
+    caCertificates: readCaFile(access),
     credentials: loadCredentials({ authfile: access.authfile, env, uid: uidOf(env) }),
     ...networkOf(env),
     decompress,
@@ -195,25 +210,21 @@ export const networkOf = (env: Environment) => ({
   userAgent: `tsbuild/${typeof TSBUILD_VERSION === 'undefined' ? 'dev' : TSBUILD_VERSION}`,
 });
 
-export interface DelegateOptions {
+export interface DelegateOptions extends Omit<NamespaceOptions, 'stdin'> {
   /** Variables for the run inside. */
   readonly env?: Environment;
   /** Variables that it must not have. */
   readonly without?: readonly string[];
-  /** What it reads from `SIDE_FD`. */
-  readonly side?: Uint8Array | undefined;
-  /** Where steps will run; default: as if a step would have all. */
-  readonly rung?: NamespaceRung | undefined;
 }
 
 /** Runs this very command again inside the user namespace, on the same state directory. */
 export async function delegate(
   session: SessionOptions & { readonly self: SelfCommand; readonly stdin?: Uint8Array | undefined },
-  { env = {}, without = [], side, rung }: DelegateOptions = {},
+  { env = {}, without = [], ...namespace }: DelegateOptions = {},
 ): Promise<Delegated> {
   session.emit({ type: 'delegated' });
-  const own = { TSBUILD_ROOT: rootOf(session), TSBUILD_UID: String(uidOf(session.env)) };
+  const own = { TSBUILD_ROOT: stateDirectory(session), TSBUILD_UID: String(uidOf(session.env)) };
   const kept = Object.entries(session.self.env).filter(([name]) => !without.includes(name));
   const self = { ...session.self, env: { ...Object.fromEntries(kept), ...env, ...own } };
-  return { kind: 'delegated', exitCode: await enterNamespace(self, { stdin: session.stdin, side, rung }) };
+  return { kind: 'delegated', exitCode: await enterNamespace(self, { ...namespace, stdin: session.stdin }) };
 }

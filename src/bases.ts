@@ -143,7 +143,7 @@ async function open(
   if (digest !== undefined) return options.workspace.store.images.open(digest); // chosen by the run outside
   const image = parseImageName(name);
   if (image.transport !== 'docker') return bringLocalImage(image, platform, options);
-  return bringImage(image.reference, platform, { ...options, policy: options.pull });
+  return bringImage(image.reference, platform, { ...options, policy: options.pull, isLazy: true });
 }
 
 async function find(

@@ -58,8 +58,6 @@ export interface SandboxOptions {
   readonly volumes?: readonly VolumeSpec[] | undefined;
   /** Each as the value of `RUN --mount`. */
   readonly mounts?: readonly string[] | undefined;
-  /** Options that ask for limits which nobody enforces yet: an error where a RUN has to run. */
-  readonly limits?: readonly string[] | undefined;
 }
 
 /** Seconds since 1970. */
@@ -71,4 +69,24 @@ export interface TimeOptions {
   readonly sourceDateEpoch?: number | undefined;
   /** As `sourceDateEpoch`, but every file of a new layer, of `-o type=tar` and of `-o type=local` gets this time. */
   readonly timestamp?: number | undefined;
+}
+
+/** `--cache-to`. */
+export type CacheTarget =
+  /** In an annotation of the image itself. */
+  | { readonly type: 'inline' }
+  /** An image of its own, for `docker://NAME` or `oci:DIR`; `max`: the steps of all stages, `min`: those of the image. */
+  | { readonly type: 'image'; readonly destination: string; readonly mode: 'min' | 'max' };
+
+/** What may be taken from earlier builds. */
+export interface CacheOptions {
+  /** Every step runs again. */
+  readonly noCache: boolean;
+  /** The steps of these stages (names or indexes) run again. */
+  readonly noCacheFilter?: readonly string[] | undefined;
+  /** Milliseconds: older results are not used. */
+  readonly cacheTtlMs?: number | undefined;
+  /** Images whose layers serve as results of the same steps: names, `oci:DIR`. */
+  readonly cacheFrom?: readonly string[] | undefined;
+  readonly cacheTo?: readonly CacheTarget[] | undefined;
 }

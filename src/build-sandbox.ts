@@ -1,10 +1,13 @@
 import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import type { Environment } from './api.ts';
+import type { BuildOptions, Environment } from './api.ts';
 import type { SandboxOptions, VolumeSpec } from './build-options.ts';
+import { readCaFile } from './ca-file.ts';
 import { BuildError, systemErrorCode } from './errors.ts';
 import {
   capabilitySet,
+  isHelper,
+  limitRefusal,
   type ProcessMount,
   parseProfile,
   type RunSettings,
@@ -13,11 +16,16 @@ import {
 import type { Node } from './graph/index.ts';
 
 /** What the options say of every RUN. Throws `E_USAGE`. */
-export function runSettingsOf(options: SandboxOptions, env: Environment): RunSettings {
-  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [], timeoutMs } = options;
+export function runSettingsOf(
+  options: SandboxOptions & Pick<BuildOptions, 'network' | 'caFile'>,
+  env: Environment,
+): RunSettings {
+  const { capabilities = { add: [], drop: [] }, sandbox, httpProxy, volumes = [], timeoutMs, network } = options;
+  const networkHelper = isHelper(network) ? network : undefined;
   return {
-    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities), seccomp: seccompOf(options) },
+    sandbox: { ...sandbox, capabilities: capabilitySet(capabilities), seccomp: seccompOf(options), networkHelper },
     timeoutMs,
+    caCertificates: readCaFile(options),
     proxyEnv: httpProxy === true ? proxiesOf(env) : [],
     mounts: volumes.map(volumeMount),
   };
@@ -43,7 +51,7 @@ const proxiesOf = (env: Environment): readonly (readonly [string, string])[] =>
   Object.entries(env).filter((pair): pair is [string, string] => PROXY.test(pair[0]) && pair[1] !== undefined);
 
 /** A directory or file of the host, by its parent: the sandbox opens what is to be mounted inside a root. */
-function volumeMount({ source, target, readOnly }: VolumeSpec): ProcessMount {
+export function volumeMount({ source, target, readOnly }: VolumeSpec): ProcessMount {
   const path = resolve(source);
   const isDirectory = isDirectoryAt(path);
   return {
@@ -73,12 +81,9 @@ function isDirectoryAt(path: string): boolean {
 }
 
 /** Limits that nobody would enforce are an error as soon as a step would run without them. */
-export function refuseLimits({ limits = [] }: SandboxOptions, runs: readonly Node[]): void {
+export function refuseLimits({ sandbox = {} }: SandboxOptions, runs: readonly Node[]): void {
   const [run] = runs;
-  const [option] = limits;
-  if (run === undefined || option === undefined) return;
-  throw new BuildError('E_UNSUPPORTED', `${option} is not supported yet: "${run.label}" would run without that limit`, {
-    hint: `Leave ${option} out; --ulimit works, and so does a limit around the whole build (systemd-run --scope -p)`,
-    range: run.range,
-  });
+  if (run === undefined) return;
+  const refusal = limitRefusal(sandbox.limits ?? {});
+  if (refusal !== undefined) throw refusal.at(run.range);
 }

@@ -5,6 +5,8 @@ import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
 import { resolveBases } from './bases.ts';
 import { refuseLimits, runSettingsOf } from './build-sandbox.ts';
 import { mtimeRuleOf } from './build-times.ts';
+import { openCacheFrom } from './cache-from.ts';
+import { inlineCache, writeCaches } from './cache-to.ts';
 import { answerCall } from './calls.ts';
 import { type ContextSource, openContextSource } from './context-source.ts';
 import { type ParsedContexts, parseContexts } from './contexts.ts';
@@ -16,12 +18,14 @@ import {
   FileHasher,
   isInsideNamespace,
   lookupSteps,
+  modeOf,
   type NamespaceRung,
   namedContextRoot,
   type RunSettings,
   SIDE_FD,
   type SourceRoot,
   SshAgents,
+  StepLocks,
   statCacheName,
 } from './executor/index.ts';
 import {
@@ -37,7 +41,9 @@ import {
   parseMeantPlatform,
   stepsOf,
 } from './graph/index.ts';
+import { layersToRead } from './layers-to-read.ts';
 import {
+  type CacheIndex,
   type Descriptor,
   formatReference,
   hostPlatform,
@@ -84,16 +90,20 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const mtimeRule = mtimeRuleOf(options, graph);
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
     const { images } = bases;
-    const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings };
+    const cacheFrom = await openCacheFrom({ options, workspace, platform: lowering.platform });
+    const { cache } = cacheFrom;
+    const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings, cache };
     let executor = executorOptions(options, rooms);
     const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
     const pending = lookedUp?.missing ?? stepsOf(graph);
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(graph, pending, options)) {
       const rung = await chooseRung(options);
+      await workspace.store.bring(layersToRead(pending, { results: lookedUp?.results ?? new Map(), images }), options);
       if (rung.isolation === 'namespaces') {
         await prefetch(graph, remote);
-        const handOver = { ...bases.handOver, ...remote.handOver(), ...context.handOver() };
+        const found = { ...bases.handOver, ...cacheFrom.handOver() };
+        const handOver = { ...found, ...remote.handOver(), ...context.handOver() };
         return await delegateBuild(pending, options, { handOver, rung });
       }
       workspace.useChroot();
@@ -102,7 +112,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const competing =
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
-    workspace.expectRuns(pending.filter(isRun).length);
+    const helper = runSettings.sandbox?.networkHelper;
+    workspace.expectRuns(pending.filter(isRun).length, { mode: modeOf(options.network), helper });
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
@@ -112,6 +123,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
     const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
+    await writeCaches(graph, results, { options, workspace });
     await keepWithin(options.keepStorageBytes, workspace, options);
     return summary(image, { descriptor, names, graph, results, start });
   });
@@ -121,8 +133,14 @@ type Results = Parameters<typeof assembleImage>[1];
 
 async function imageOf(graph: BuildGraph, results: Results, rooms: OutputRooms): Promise<Image> {
   const { options, workspace, mtimeRule } = rooms;
-  const { format, createdAnnotation } = options;
-  const image = assembleImage(graph, results, { format, fixedTime: mtimeRule?.seconds, createdAnnotation });
+  const { format, createdAnnotation, cacheTo = [] } = options;
+  const annotations = cacheTo.some(({ type }) => type === 'inline') ? inlineCache(graph, results) : {};
+  const image = assembleImage(graph, results, {
+    format,
+    fixedTime: mtimeRule?.seconds,
+    createdAnnotation,
+    annotations,
+  });
   return options.squash ? squashImage(image, { workspace, format, mtimeRule }) : image;
 }
 
@@ -140,8 +158,9 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
     from: options.from,
     platform: platformOf(options),
     buildPlatform: hostPlatform(),
-    network: options.network,
+    network: modeOf(options.network),
     contexts: named,
+    freshStages: options.noCacheFilter,
     mounts: options.mounts?.map(parseMountOption),
   };
 }
@@ -160,7 +179,8 @@ function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: Buil
   const isMounted = ({ op, inputs }: Node): boolean =>
     op.kind === 'copy' && inputs.slice(1).some((input) => !isSource(input));
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
-  const readsLayers = options.outputs.length > 0 || options.squash === true || options.push === true;
+  const writesCache = options.cacheTo?.some(({ type }) => type === 'image') === true;
+  const readsLayers = options.outputs.length > 0 || options.squash === true || options.push === true || writesCache;
   return !isRoot() && (pending.length > 0 || (readsLayers && stepsOf(graph).some(isRun)));
 }
 
@@ -194,8 +214,8 @@ async function removeStale(workspace: Workspace, { self, emit }: BuildOptions): 
 
 async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: BuildOptions): Promise<string[]> {
   const names = tags.map(parseLocalName);
-  if (names.length === 0) await store.images.add(image, { emit, signal });
-  for (const name of names) await store.images.write(image, name, { emit, signal });
+  if (names.length === 0) await store.images.add(image, { emit, signal, missing: 'reachable' });
+  for (const name of names) await store.images.write(image, name, { emit, signal, missing: 'reachable' });
   return names.map(formatReference);
 }
 
@@ -212,6 +232,7 @@ interface Rooms {
   readonly mtimeRule: MtimeRule | undefined;
   readonly secrets: Secrets;
   readonly agents: SshAgents;
+  readonly cache: CacheIndex;
 }
 
 /** The build context, or one of `--build-context`. */
@@ -225,7 +246,7 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
   const { input } = context;
   return {
     library: workspace.library,
-    cache: workspace.store.cache,
+    cache: rooms.cache,
     sandbox: workspace.sandbox,
     hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context.directory))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
@@ -243,7 +264,8 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     emit: options.emit,
     signal: options.signal,
     jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
-    noCache: options.noCache,
+    cachePolicy: { noCache: options.noCache, ttlMs: options.cacheTtlMs },
+    locks: new StepLocks(join(workspace.root, 'step-locks')),
     runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),

@@ -210,5 +210,5 @@ function rootOf(opened: Opened, input: BuildInput, { ignoreFile }: BuildOptions)
   const elsewhere = rootElsewhere(opened);
   if (elsewhere === undefined) return contextRoot(opened.directory, { input, ignoreFile });
   if (ignoreFile === undefined) return elsewhere;
-  return { ...contextRoot(opened.directory, { input, ignoreFile }), ...elsewhere };
+  return { ...contextRoot(opened.directory, { input, ignoreFile, within: elsewhere }), ...elsewhere };
 }

@@ -3,10 +3,10 @@ import type { DistributionSources } from './registry/index.ts';
 import type { Store } from './store/index.ts';
 
 /**
- * Repositories that may hold a blob already, by the names of the images in the store: what was pulled from a registry, or
+ * Repositories that may hold a blob already: where it was left, and by the names of the images in the store: what was pulled from a registry, or
  * named for it, can be mounted there from one repository into another. A wrong guess costs one request.
  */
-export function distributionSources({ images }: Store): DistributionSources {
+export function distributionSources({ images, blobs }: Store): DistributionSources {
   const byRegistry = new Map<string, Promise<ReadonlyMap<Digest, readonly string[]>>>();
   const collect = async (registry: string): Promise<ReadonlyMap<Digest, readonly string[]>> => {
     const found = new Map<Digest, string[]>();
@@ -24,6 +24,7 @@ export function distributionSources({ images }: Store): DistributionSources {
   return async (registry, digest) => {
     const known = byRegistry.get(registry) ?? collect(registry);
     byRegistry.set(registry, known);
-    return (await known).get(digest) ?? [];
+    const origins = (await blobs.origins(digest)).filter((origin) => origin.registry === registry);
+    return [...new Set([...origins.map(({ repository }) => repository), ...((await known).get(digest) ?? [])])];
   };
 }

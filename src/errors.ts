@@ -54,6 +54,8 @@ export const EXIT_CODES = {
   E_MOUNT_DENIED: 6,
   E_SANDBOX: 6,
   E_ID_NOT_MAPPED: 6,
+  E_NO_NETWORK: 6,
+  E_PORT: 6,
   E_UNAUTHORIZED: 7,
   E_DENIED: 7,
   E_NOT_FOUND: 7,
@@ -72,6 +74,8 @@ export const EXIT_CODES = {
   E_CORRUPT_STORE: 9,
   E_STORE: 9,
   E_NO_IMAGE: 9,
+  E_NO_CONTAINER: 9,
+  E_CONTAINER: 9,
   E_CANCELLED: 130,
 } as const;
 

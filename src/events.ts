@@ -12,6 +12,17 @@ export interface StepSummary {
   readonly label: string;
 }
 
+/** What is wrong with the cache for a step, in words and for machines. */
+export interface CacheMiss {
+  readonly reason: string;
+  /** The first part of the key that differs; or why no record was compared: `new`, `no-cache`, `ttl`. */
+  readonly component: string;
+  /** Nothing that the user changed: told only where he asks. */
+  readonly isExpected?: boolean;
+  /** What a COPY reads and what of it changed; the first of them where they are many. */
+  readonly files?: readonly { readonly path: string; readonly change: string }[];
+}
+
 /**
  * The one event stream. Renderers only read it; nobody else writes to the terminal.
  * Producers throttle `transfer` to ten a second per id. Times are milliseconds.
@@ -19,7 +30,16 @@ export interface StepSummary {
 export type BuildEvent =
   | { readonly type: 'plan'; readonly steps: readonly StepSummary[] }
   | { readonly type: 'step.started'; readonly step: string }
-  | { readonly type: 'step.cached'; readonly step: string }
+  | {
+      readonly type: 'step.cached';
+      readonly step: string;
+      /** What was found the same: all that the step is given, or (some of that differs) the files that it reads. */
+      readonly level: 'inputs' | 'content';
+      /** RFC 3339: when its result was made. */
+      readonly created: string;
+      /** The image that it came with (`--cache-from`). */
+      readonly source?: string;
+    }
   | {
       readonly type: 'step.finished';
       readonly step: string;
@@ -28,8 +48,8 @@ export type BuildEvent =
       readonly sizeBytes?: number;
     }
   | { readonly type: 'step.failed'; readonly step: string; readonly durationMs: number }
-  /** Why a step is not taken from the cache, in words. */
-  | { readonly type: 'step.miss'; readonly step: string; readonly reason: string }
+  /** Why a step is not taken from the cache. */
+  | ({ readonly type: 'step.miss'; readonly step: string } & CacheMiss)
   /** One chunk as the process wrote it; not necessarily a whole line. */
   | {
       readonly type: 'step.output';

@@ -54,17 +54,24 @@ export const pull = (name: string, options: PullOptions): Promise<PullResult> =>
 export interface Sources {
   readonly workspace: Workspace;
   readonly session: SessionOptions & RegistryAccess;
+  /** Layers stay in the registry until somebody reads them. */
+  readonly isLazy?: boolean | undefined;
 }
 
 /**
  * The registry's newest, kept in the store. What is there for one platform only is taken as it is, as docker and buildah
  * do (a build's lint and `pull` warn); an index without the platform is `E_NO_PLATFORM`.
  */
-export async function pullImage(name: string, platform: Platform, { workspace, session }: Sources): Promise<Image> {
+export async function pullImage(
+  name: string,
+  platform: Platform,
+  { workspace, session, isLazy }: Sources,
+): Promise<Image> {
   const ref = parseReference(name);
   const { emit, signal } = session;
   const remote = await workspace.registry(session).resolve(ref, platform, { emit, signal });
-  await workspace.store.images.write(remote, ref, { emit, signal });
+  const missing = isLazy ? ref : 'fetched';
+  await workspace.store.images.write(remote, ref, { emit, signal, missing });
   return workspace.store.images.open(remote.descriptor.digest);
 }
 
@@ -153,6 +160,7 @@ export const push = (
     const image = await workspace.store.images.find(name);
     if (await isUnreadable(image, workspace, options.env)) return delegate(options);
     const { emit, signal } = options;
+    if (target.kind !== 'registry') await workspace.store.bring(image.layers, { signal });
     const ready = await portable(image, workspace, options.format ?? formatOf(image));
     const written = await sinkFor(target, { workspace, session: options }).write(ready, target.ref, { emit, signal });
     return { destination: target.text, manifest: written.digest };

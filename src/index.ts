@@ -5,6 +5,7 @@
 export type * from './api.ts';
 export { defaultRoot } from './assembly.ts';
 export { build } from './build.ts';
+export * from './containers/index.ts';
 export {
   BuildError,
   type BuildErrorOptions,
@@ -14,12 +15,13 @@ export {
   systemErrorCode,
 } from './errors.ts';
 export type { BuildEvent, EventSink, StepSummary } from './events.ts';
+export { NETWORK_CHOICES } from './executor/index.ts';
 export { diffImages } from './image-diff.ts';
 export { inspectImage, listImages, pull, push, removeImages, tagImage } from './images.ts';
 export { importRootfs } from './import-rootfs.ts';
 export { info } from './info.ts';
 export { load } from './load.ts';
 export { login, logout } from './logins.ts';
-export { codeFrame, splitCsv } from './parser/index.ts';
+export { codeFrame, parseDuration, splitCsv } from './parser/index.ts';
 export { prune } from './prune.ts';
 export { stateUsage, verifyState } from './state-directory.ts';

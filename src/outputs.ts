@@ -54,6 +54,7 @@ async function writeOutput(
   const destination = destinationOf(output, options);
   // SOURCE_DATE_EPOCH is about what a build adds; the base's files keep their times
   const forced = mtimeRule?.applies === 'all' ? mtimeRule : undefined;
+  await workspace.store.bring(image.layers, { signal });
   switch (output.type) {
     case 'oci': {
       const ready = await portable(image, workspace, options.format);

@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildOptions, Environment } from './api.ts';
 import { networkOf, type Workspace } from './assembly.ts';
+import { readCaFile } from './ca-file.ts';
 import { unpackContext } from './context-archive.ts';
 import { BuildError } from './errors.ts';
 import type { SourceRoot } from './executor/index.ts';
@@ -28,6 +29,7 @@ export function openRemote(options: BuildOptions, { store, workers }: Workspace)
   const { env, emit, signal } = options;
   const sources = createRemoteSources({
     ...networkOf(env),
+    caCertificates: readCaFile(options),
     directory: store.paths.remote,
     temporary: () => store.temporaryPath(),
     env,

@@ -13,7 +13,9 @@ export async function verifyState(
   options: Options,
 ): Promise<StateVerification | Delegated> {
   if (mustEnter(options)) return delegate(options);
-  return withWorkspace(options, async ({ store }) => store.withLease(() => store.verify(settings)));
+  return withWorkspace({ ...options, isOffline: true }, async ({ store }) =>
+    store.withLease(() => store.verify(settings)),
+  );
 }
 
 /** What the state directory holds, and what `prune` would free. */

@@ -19,6 +19,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   registry: ['http', 'oci', 'errors', 'events'],
   remote: ['http', 'oci', 'errors', 'events'],
   executor: ['graph', 'layers', 'oci', 'errors', 'events', 'parser'],
+  containers: [
+    ...['assembly', 'api', 'build-options', 'build-sandbox', 'images', 'rung'],
+    ...['executor', 'store', 'oci', 'errors', 'events'],
+  ],
   cli: ['index'],
 };
 

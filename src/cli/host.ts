@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream';
 import type * as operations from '../index.ts';
+import type { UserTerminal } from '../index.ts';
 
 /** The operations that commands call; tests give their own. */
 export type Operations = typeof operations;
@@ -30,6 +31,10 @@ export interface Host {
   /** Everything else. */
   readonly stderr: OutputStream;
   readonly signal: AbortSignal;
+  /** The terminal that standard input is. */
+  readonly terminal?: UserTerminal | undefined;
+  /** From now on signals come here only, until the returned function is called. */
+  onSignal?(listener: (signal: NodeJS.Signals) => void): () => void;
   /** Standard output as a stream, for `-o dest=-`. */
   readonly archiveStdout?: Writable | undefined;
   /** Milliseconds, monotonic. */

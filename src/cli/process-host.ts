@@ -1,6 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import type { UserTerminal } from '../index.ts';
 import { SignalReceived } from './failure.ts';
 import type { Host } from './host.ts';
 
@@ -9,7 +10,7 @@ export function createHost(): Host {
   const { stdin, stdout, stderr } = process;
   endQuietlyOnBrokenPipe(stdout);
   endQuietlyOnBrokenPipe(stderr);
-  const signal = signalOfSignals();
+  const { signal, onSignal } = signalsOfProcess();
   return {
     args: process.argv.slice(2),
     env: process.env,
@@ -20,22 +21,52 @@ export function createHost(): Host {
     archiveStdout: stdout,
     stderr,
     signal,
+    onSignal,
+    terminal: terminalOf(process),
     now: () => performance.now(),
     ask,
   };
 }
 
-/** The first signal asks for an orderly end; the second ends at once. */
-function signalOfSignals(): AbortSignal {
+type Listener = (signal: NodeJS.Signals) => void;
+
+const OTHER_SIGNALS = ['SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** The first signal asks for an orderly end; the second ends at once. Whoever listens decides himself. */
+function signalsOfProcess() {
   const controller = new AbortController();
+  let listener: Listener | undefined;
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
+      if (listener !== undefined) return listener(name);
       const reason = new SignalReceived(name);
       if (controller.signal.aborted) process.exit(reason.exitCode);
       controller.abort(reason);
     });
   }
-  return controller.signal;
+  const onSignal = (added: Listener): (() => void) => {
+    listener = added;
+    for (const name of OTHER_SIGNALS) process.on(name, added);
+    return () => {
+      listener = undefined;
+      for (const name of OTHER_SIGNALS) process.off(name, added);
+    };
+  };
+  return { signal: controller.signal, onSignal };
+}
+
+function terminalOf({ stdin, stdout, stderr }: NodeJS.Process): UserTerminal | undefined {
+  if (!stdin.isTTY) return undefined;
+  const shown = [stdout, stderr].find((stream) => stream.isTTY);
+  return {
+    // 0: the terminal does not know
+    size: () => ({ columns: shown?.columns || 80, rows: shown?.rows || 24 }),
+    setRaw: (isRaw) => void stdin.setRawMode(isRaw),
+    onResize: (listener) => {
+      shown?.on('resize', listener);
+      return () => void shown?.off('resize', listener);
+    },
+  };
 }
 
 /** `tsbuild images | head -1` is no error: what reads our output has had enough. */

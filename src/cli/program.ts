@@ -2,8 +2,10 @@ import { Command, type CommanderError } from 'commander';
 import { BuildError } from '../index.ts';
 import { buildCommand } from './commands/build.ts';
 import { type Registrar, UsageFailure, usageLine, withExamples } from './commands/command.ts';
+import { logsCommand, psCommand, rmCommand, stopCommand } from './commands/containers.ts';
 import { diffCommand } from './commands/diff.ts';
 import { loginCommand, logoutCommand } from './commands/login.ts';
+import { execCommand, runCommand, unshareCommand } from './commands/run.ts';
 import { storeCommand } from './commands/state.ts';
 import { imagesCommand, infoCommand, inspectCommand, pruneCommand, rmiCommand, tagCommand } from './commands/store.ts';
 import { importCommand, loadCommand, pullCommand, pushCommand } from './commands/transfer.ts';
@@ -38,6 +40,7 @@ export function createProgram(registrar: Registrar, print: (text: string) => voi
     diffCommand,
     infoCommand,
   );
+  makers.push(runCommand, psCommand, execCommand, logsCommand, stopCommand, rmCommand, unshareCommand);
   for (const make of makers) program.addCommand(make(registrar));
   program.addCommand(
     new Command('version').description('print the version').action(() => {

@@ -17,6 +17,7 @@ export interface GlobalOptions {
 
 export interface SessionSettings extends GlobalOptions {
   readonly progress: ProgressMode;
+  readonly explainsCache?: boolean;
   /** For commands that do one thing, shown by a spinner on a terminal: `Pulling busybox`. */
   readonly activity?: string;
 }

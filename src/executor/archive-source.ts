@@ -41,7 +41,7 @@ export async function stageArchive(
   destination: string,
   { staged, owner, makeDirectory }: ArchiveStaging,
 ): Promise<StagedArchive | undefined> {
-  const bytes = (): AsyncIterable<Uint8Array> => createReadStream(seen.file, { fd: openUnchanged(seen) });
+  const bytes = (): AsyncIterable<Uint8Array> => createReadStream('', { fd: openUnchanged(seen) });
   const tar = await openIfArchive(bytes);
   if (tar === undefined) return undefined;
   makeDirectory(destination);
@@ -64,7 +64,7 @@ async function* readArchive(tar: AsyncIterable<Uint8Array>, seen: SeenFile): Tar
     yield* decodeTar(tar);
   } catch (cause) {
     if (!(cause instanceof BuildError && cause.code === 'E_BAD_LAYER')) throw cause;
-    throw new BuildError('E_BAD_ARCHIVE', `Cannot unpack "${posix.basename(seen.file)}": ${cause.message}`, {
+    throw new BuildError('E_BAD_ARCHIVE', `Cannot unpack "${posix.basename(seen.file.path)}": ${cause.message}`, {
       hint: 'The archive is damaged or cut off; to copy it as a file, use COPY',
       cause,
     });

@@ -19,6 +19,8 @@ export interface AssembleOptions {
   readonly fixedTime?: number | undefined;
   /** Adds the annotation `org.opencontainers.image.created`. */
   readonly createdAnnotation?: boolean | undefined;
+  /** Beside those of the graph. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** OCI image-spec annotations.md. */
@@ -30,7 +32,7 @@ const rfc3339 = (seconds: number): string => new Date(seconds * 1000).toISOStrin
 export function assembleImage(
   graph: BuildGraph,
   results: ReadonlyMap<string, StepResult>,
-  { format, fixedTime, createdAnnotation }: AssembleOptions,
+  { format, fixedTime, createdAnnotation, annotations: more }: AssembleOptions,
 ): Image {
   const target = results.get(graph.target.id);
   if (!target) throw new BuildError('E_INTERNAL', 'The target was not built');
@@ -53,6 +55,7 @@ export function assembleImage(
   };
   const annotations = {
     ...graph.annotations,
+    ...more,
     ...(createdAnnotation && config.created !== undefined ? { [CREATED]: config.created } : {}),
   };
   return createImage({ format, config, layers: target.chain.map((layer) => forFormat(layer, format)), annotations });

@@ -1,8 +1,8 @@
 import { sha256 } from '../oci/index.ts';
-import type { FileHasher } from './file-hasher.ts';
+import type { FileReader } from './file-hasher.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { copiedEntries, type Fingerprint, shortened, shortHash } from './source-files.ts';
-import { hostPath, readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
+import { readSourceLink, type SourceRoot, unreadable } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
 
 /**
@@ -11,7 +11,7 @@ import type { SourceEntry } from './source-walk.ts';
  */
 export function hashSources(
   sources: readonly SelectedSource[],
-  hasher: FileHasher,
+  hasher: FileReader,
   prints: Fingerprint[] = [],
 ): string {
   const hash = sha256();
@@ -34,7 +34,7 @@ export function hashSources(
 }
 
 interface Memory {
-  readonly hasher: FileHasher;
+  readonly hasher: FileReader;
   /** Inode to the first name that it was met under, over all sources: the layer links them, too. */
   readonly inodes: Map<string, string>;
   /** Of the source. */
@@ -44,9 +44,8 @@ interface Memory {
 
 function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown[] {
   const { stat } = entry;
-  const path = hostPath(root, entry.path);
   const owner = root.keepsOwners ? [stat.uid, stat.gid] : [];
-  const xattrs = [...memory.hasher.xattrs(path, stat)].map(([name, value]) => [
+  const xattrs = [...memory.hasher.xattrs({ root, path: entry.path }, stat)].map(([name, value]) => [
     name,
     Buffer.from(value).toString('hex'),
   ]);
@@ -69,5 +68,5 @@ function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, posit
     if (first !== undefined) return ['hardlink', first];
     inodes.set(inode, `${position}/${entry.relative}`);
   }
-  return ['file', hasher.hash(hostPath(root, entry.path), stat)];
+  return ['file', hasher.hash({ root, path: entry.path }, stat)];
 }

@@ -112,7 +112,7 @@ function readFetched(path: string, name: string): FoundFile {
 /** The path on this machine; undefined: it is not in the root. */
 function pathWithin(root: SourceRoot, file: string): string | undefined {
   const found = resolveSource(root, posix.join('/', file).slice(1));
-  return found === undefined ? undefined : hostPath(root, found);
+  return found === undefined ? undefined : hostPath({ root, path: found });
 }
 
 function fromStdin(stdin: Uint8Array | undefined): FoundFile {
@@ -164,8 +164,8 @@ function findDefault(context: string, within: SourceRoot | undefined): FoundFile
 
 type IgnoreRules = SourceRoot['ignore'];
 
-function readIgnoreFile(path: string): IgnoreRules {
-  const found = readSmall(path, 'E_CONTEXT');
+function readIgnoreFile(path: string, mayBePipe = true): IgnoreRules {
+  const found = readSmall(path, 'E_CONTEXT', mayBePipe);
   return found && { ...parseIgnoreFile(found.bytes.toString('utf8'), basename(path)), fileName: basename(path) };
 }
 
@@ -200,12 +200,13 @@ export function competingIgnoreFiles(context: string, input: BuildInput): readon
 }
 
 /** Most particular first: `<file>.containerignore`, `<file>.dockerignore`, `.containerignore`, `.dockerignore`. */
-function contextIgnore(context: string, { input, ignoreFile }: ContextFiles): IgnoreRules {
+function contextIgnore(context: string, { input, ignoreFile, within }: ContextFiles): IgnoreRules {
   if (ignoreFile !== undefined) {
-    for (const path of [resolve(ignoreFile), resolve(context, ignoreFile)]) {
-      const rules = readIgnoreFile(path);
-      if (rules) return rules;
-    }
+    const inContext = within ? pathWithin(within, ignoreFile) : resolve(context, ignoreFile);
+    const rules =
+      readIgnoreFile(resolve(ignoreFile)) ??
+      (inContext === undefined ? undefined : readIgnoreFile(inContext, within === undefined));
+    if (rules) return rules;
     throw new BuildError('E_CONTEXT', `No such ignore file: "${ignoreFile}", neither here nor in the context`, {
       hint: 'Check --ignorefile; without it .containerignore and .dockerignore of the context are read',
     });
@@ -217,6 +218,8 @@ export interface ContextFiles {
   readonly input: BuildInput;
   /** `--ignorefile`: relative to the working directory, else to the context. */
   readonly ignoreFile?: string | undefined;
+  /** A context from elsewhere: its links lead nowhere else. */
+  readonly within?: SourceRoot | undefined;
 }
 
 /** The context as COPY reads it, with its ignore file. Throws `E_CONTEXT`, `E_PARSE`. */

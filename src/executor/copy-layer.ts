@@ -8,7 +8,7 @@ import { stageArchive } from './archive-source.ts';
 import { hostEntry } from './host-entry.ts';
 import { resolveInRoot } from './rootfs-path.ts';
 import type { PathSelection, SelectedSource } from './selected-source.ts';
-import { hostPath, type SourceRoot } from './source-root.ts';
+import type { SourceRoot } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
 import { type StagedEntry, StagedView } from './staged-view.ts';
 import { type Body, type TarPlan, writeTar } from './tar-plan.ts';
@@ -134,7 +134,7 @@ async function stageFile(state: CopyState, source: Exclude<SelectedSource, { typ
   const { op } = state.request;
   const entry = source.type === 'inline' ? undefined : source.entries[0];
   if (source.type !== 'inline' && source.unpack && entry?.stat.isFile()) {
-    const seen = { file: hostPath(source.root, entry.path), stat: entry.stat };
+    const seen = { file: { root: source.root, path: entry.path }, stat: entry.stat };
     const destination = resolveInRoot(state.staged, op.destination).path;
     const archive = await stageArchive(seen, destination, {
       staged: state.staged,
@@ -235,7 +235,7 @@ function stageEntry(state: CopyState, { entry, root }: Found, target: string): v
   checkPlace(state, staged, target);
   state.staged.stage(target, staged);
   const body: Body | undefined =
-    staged.type === 'file' ? { type: 'host', file: hostPath(root, entry.path), stat: entry.stat } : undefined;
+    staged.type === 'file' ? { type: 'host', file: { root, path: entry.path }, stat: entry.stat } : undefined;
   if (body) state.plan.bodies.set(target, body);
   else state.plan.bodies.delete(target);
 }

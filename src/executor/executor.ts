@@ -4,7 +4,6 @@ import {
   type ContextOp,
   type CopyOp,
   cacheKey,
-  explainMiss,
   type GitOp,
   type HttpOp,
   type Node,
@@ -12,19 +11,27 @@ import {
   type Op,
 } from '../graph/index.ts';
 import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
-import { type CacheIndex, type CacheRecord, chainIdOf, type Layer, type MtimeRule } from '../oci/index.ts';
-import { hashSources } from './content-hash.ts';
+import {
+  type CacheIndex,
+  type CacheKey,
+  type CacheRecord,
+  chainIdOf,
+  type Layer,
+  type MtimeRule,
+} from '../oci/index.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
-import type { FileHasher } from './file-hasher.ts';
+import { type Selection, selectAll } from './copy-selection.ts';
+import { type FileHasher, freshReader } from './file-hasher.ts';
+import { openLayerRoot } from './layer-root.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
-import type { SelectedSource } from './selected-source.ts';
-import { selectSources } from './selection.ts';
 import { Slots } from './slots.ts';
-import { type Fingerprint, fileChanges, listFiles } from './source-files.ts';
+import { listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
+import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
+import type { StepLocks } from './step-locks.ts';
 
 /** A stage's filesystem, readable at `path` until disposed. */
 export interface MountedRoot extends AsyncDisposable {
@@ -49,7 +56,9 @@ export interface ExecutorOptions {
   readonly emit: EventSink;
   readonly signal: AbortSignal;
   readonly jobs: number;
-  readonly noCache: boolean;
+  readonly cachePolicy: CachePolicy;
+  /** Absent: nobody else works on these layers. */
+  readonly locks?: StepLocks | undefined;
   readonly mtimeRule: MtimeRule | undefined;
   /** Seconds: the time of files that the Containerfile itself holds. */
   readonly inlineMtime: number;
@@ -65,6 +74,8 @@ export interface StepResult {
   /** The step made a layer (a WORKDIR whose directory existed makes none). */
   readonly hasLayer: boolean;
   readonly isCached: boolean;
+  /** Of a step: where the cache has it, by the layers and by the content that it is given. */
+  readonly keys?: readonly CacheKey[];
 }
 
 /** `lookup`: only asks the cache; a step that is not in it, and all that need it, have no result. */
@@ -76,14 +87,6 @@ export interface Execution {
   readonly missing: readonly Node[];
   /** What the COPY steps read from the context. */
   readonly selections: ReadonlyMap<NodeId, Selection>;
-}
-
-/** A context is looked at once a build: listed, then hashed. */
-interface Selection {
-  readonly sources: readonly SelectedSource[];
-  readonly digest: string;
-  /** Of the entries, in order: see `listFiles`. */
-  readonly prints: readonly Fingerprint[];
 }
 
 /** Asks the cache only: no step runs, nothing is mounted, nothing is said. */
@@ -102,9 +105,11 @@ interface Step {
   readonly parent: readonly Layer[];
   /** Of the inputs behind the parent, in order. */
   readonly sources: readonly StepResult[];
-  /** For a COPY from roots that are there already. */
+  /** Of a COPY, once its roots are there. */
   readonly selection?: Selection;
 }
+
+type Result = Omit<CacheRecord, 'key' | 'preimage'>;
 
 /** Input 0 of a node is its parent. */
 function inputRoot(roots: readonly SourceRoot[], input: number): SourceRoot {
@@ -128,11 +133,13 @@ class Run {
   readonly #promises = new Map<NodeId, Promise<StepResult | undefined>>();
   readonly #results = new Map<NodeId, StepResult>();
   readonly #missing: Node[] = [];
+  readonly #cache: StepCache;
   readonly #selections: Map<NodeId, Selection>;
 
   constructor(options: ExecutorOptions, mode: Mode, selections: ReadonlyMap<NodeId, Selection> = new Map()) {
     this.#selections = new Map(selections);
     this.#options = options;
+    this.#cache = new StepCache(options.cache, options.cachePolicy, mode === 'execute');
     this.#mode = mode;
     this.#slots = new Slots(options.jobs);
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
@@ -209,47 +216,78 @@ class Run {
     if (roots.length < inputs.length) return undefined;
     const known = this.#selections.get(id);
     if (known) return known;
-    const sources = selectSources(op, (input) => inputRoot(roots, input));
-    const prints: Fingerprint[] = [];
-    const selection = { sources, digest: hashSources(sources, this.#options.hasher, prints), prints };
+    const selection = selectAll(op, (input) => inputRoot(roots, input), this.#options.hasher);
     this.#selections.set(id, selection);
     return selection;
   }
 
   async #lookupOrExecute(step: Step): Promise<StepResult | undefined> {
-    const { cache, emit, noCache } = this.#options;
     const { node } = step;
-    const { key, preimage } = this.#key(step);
-    const record = noCache ? undefined : await cache.lookup(key);
-    if (record) {
-      emit({ type: 'step.cached', step: node.id });
-      return this.#resultOf(step, record, true);
-    }
+    const key = this.#key(step);
+    const record = await this.#cache.lookup(node, key);
+    if (record) return this.#cached(step, record, 'inputs');
     if (this.#mode === 'lookup') {
       this.#missing.push(node);
       return undefined;
     }
-    return this.#slots.use(async () => {
-      this.#signal.throwIfAborted();
-      const before = noCache ? undefined : await cache.latest(node.slot);
-      const files = step.selection && listFiles(step.selection.sources, step.selection.prints);
-      const changed = files && fileChanges(before?.files, files);
-      if (before) emit({ type: 'step.miss', step: node.id, reason: explainMiss(before.preimage, preimage, changed) });
-      const layer = await this.#timed(step);
-      const made: CacheRecord = {
-        key,
-        preimage,
-        slot: node.slot,
-        created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
-        ...(layer ? { layer: { diffId: layer.diffId, sizeBytes: layer.sizeBytes } } : {}),
-        ...(files ? { files } : {}),
-      };
-      await cache.record(made);
-      return this.#resultOf(step, made, false);
-    });
+    return this.#slots.use(() => this.#execute(step, key));
   }
 
-  #key({ node, parent, selection, sources: inputs }: Step): ReturnType<typeof cacheKey> {
+  /** Once at a time on this store: what another build made of the same step meanwhile is taken. */
+  async #execute(step: Step, key: StepKey): Promise<StepResult> {
+    const { locks, emit, markUsed } = this.#options;
+    const { node, parent, sources } = step;
+    this.#signal.throwIfAborted();
+    const onWait = (): void => emit({ type: 'info', message: `Waiting for another build that runs "${node.label}"` });
+    using lock = this.#cache.isOff(node) ? undefined : await locks?.take(key.key, { signal: this.#signal, onWait });
+    const record = lock?.hasWaited ? await this.#cache.lookup(node, key) : undefined;
+    if (record) return await this.#cached(step, record, 'inputs');
+    await markUsed([...parent, ...sources.flatMap(({ chain }) => chain)]);
+    if (node.op.kind === 'copy' && !step.selection) return await this.#copyFromLayers(step, node.op, key);
+    return await this.#make(step, [key]);
+  }
+
+  /**
+   * A COPY from another stage or image. Other layers may hold the same files (a stage that was built again): the content of
+   * what is copied is a second key.
+   */
+  async #copyFromLayers(step: Step, op: CopyOp, key: StepKey): Promise<StepResult> {
+    const { node, sources } = step;
+    await using mounted = await this.#options.mountRoot(sources[0]?.chain ?? []);
+    using root = openLayerRoot(mounted.path, node.inputs[1]);
+    const selected = { ...step, selection: selectAll(op, () => root.sources, freshReader) };
+    const contentKey = this.#key(selected);
+    const record = await this.#cache.lookup(node, contentKey);
+    if (!record) return await this.#make(selected, [contentKey, key]);
+    await this.#cache.alias(record, key);
+    return await this.#cached(step, { ...record, key: key.key, contentKey: contentKey.key }, 'content');
+  }
+
+  /** Runs the step and keeps its result under the keys. */
+  async #make(step: Step, keys: readonly [StepKey, ...StepKey[]]): Promise<StepResult> {
+    const { node, selection } = step;
+    const files = selection && listFiles(selection.sources, selection.prints);
+    this.#options.emit({ type: 'step.miss', step: node.id, ...(await this.#cache.explain(node, keys[0], files)) });
+    const layer = await this.#timed(step);
+    const made: Result = {
+      slot: node.slot,
+      created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      ...(layer ? { layer: { diffId: layer.diffId, sizeBytes: layer.sizeBytes } } : {}),
+      ...(files ? { files } : {}),
+    };
+    await this.#cache.record(made, keys);
+    return this.#resultOf(step, made, { keys: keys.map(({ key }) => key), isCached: false });
+  }
+
+  #cached(step: Step, record: CacheRecord, level: 'inputs' | 'content'): Promise<StepResult> {
+    const { created, source, key, contentKey } = record;
+    const from = source === undefined ? {} : { source };
+    this.#options.emit({ type: 'step.cached', step: step.node.id, level, created, ...from });
+    const keys = contentKey === undefined ? [key] : [contentKey, key];
+    return this.#resultOf(step, record, { keys, isCached: true });
+  }
+
+  #key({ node, parent, selection, sources: inputs }: Step): StepKey {
     const chains = inputs.map(({ chain }) => chainText(chain));
     const sources = selection ? selection.digest : chains.length === 0 ? undefined : chains.join(' ');
     return cacheKey(node.op, {
@@ -261,15 +299,18 @@ class Run {
     });
   }
 
-  async #resultOf({ parent }: Step, record: CacheRecord, isCached: boolean): Promise<StepResult> {
-    const { created, layer } = record;
-    if (!layer) return { chain: parent, created, hasLayer: false, isCached };
+  async #resultOf(
+    { parent }: Step,
+    { created, layer }: Pick<CacheRecord, 'created' | 'layer'>,
+    facts: { readonly keys: readonly CacheKey[]; readonly isCached: boolean },
+  ): Promise<StepResult> {
+    if (!layer) return { chain: parent, created, hasLayer: false, ...facts };
     const found = await this.#options.library.find(layer.diffId);
     if (!found)
       throw new BuildError('E_CORRUPT_STORE', `The layer ${layer.diffId} vanished from the store`, {
         hint: 'Build again with --no-cache',
       });
-    return { chain: [...parent, found], created, hasLayer: true, isCached };
+    return { chain: [...parent, found], created, hasLayer: true, ...facts };
   }
 
   async #timed(step: Step): Promise<CommittedLayer | undefined> {
@@ -290,9 +331,8 @@ class Run {
 
   async #perform(step: Step): Promise<CommittedLayer | undefined> {
     const { node, parent } = step;
-    const { library, sandbox, mtimeRule, emit, markUsed } = this.#options;
+    const { library, sandbox, mtimeRule, emit } = this.#options;
     const { op } = node;
-    await markUsed([...parent, ...step.sources.flatMap(({ chain }) => chain)]);
     if (op.kind === 'run') {
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
@@ -323,23 +363,13 @@ class Run {
     return this.#copy(step, op);
   }
 
-  async #copy({ parent, selection, sources: inputs, node }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, mtimeRule, inlineMtime, mountRoot, emit } = this.#options;
+  async #copy({ parent, selection, node }: Step, op: CopyOp): Promise<CommittedLayer> {
+    const { library, mtimeRule, inlineMtime, emit } = this.#options;
     const view = await library.view(op.link ? [] : parent);
-    const write = async (sources: readonly SelectedSource[]): Promise<CommittedLayer> => {
-      const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
-      const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn });
-      return library.commitTar(untilAborted(tar, this.#signal));
-    };
-    if (selection) return write(selection.sources);
-    await using mounted = await mountRoot(inputs[0]?.chain ?? []);
-    const source = node.inputs[1];
-    const root: SourceRoot = {
-      directory: mounted.path,
-      description: source?.op.kind === 'image' ? `image "${source.op.reference}"` : `stage "${source?.stage ?? ''}"`,
-      keepsOwners: true,
-    };
-    return await write(selectSources(op, () => root));
+    const sources = selection?.sources ?? [];
+    const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
+    const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn });
+    return library.commitTar(untilAborted(tar, this.#signal));
   }
 }
 

@@ -3,6 +3,8 @@ import { dirname } from 'node:path';
 import { extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
 import type { FileStat } from './file-stat.ts';
+import { placeIn } from './source-cursor.ts';
+import { hostPath, type PlacedFile } from './source-root.ts';
 import { StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
@@ -13,7 +15,20 @@ const ZEROS = new Uint8Array(CHUNK_BYTES);
 
 type Xattrs = ReadonlyMap<string, Uint8Array>;
 
-/** What reading a file gives; `stamp` names the state of the file. */
+/** What reading a file gives. */
+export interface FileReader {
+  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
+  hash(file: PlacedFile, stat: FileStat): string;
+  xattrs(file: PlacedFile, stat: FileStat): Xattrs;
+}
+
+/** Remembers nothing: for roots whose paths and inodes are others each time. */
+export const freshReader: FileReader = {
+  hash: (file, stat) => hashFile({ file, stat }),
+  xattrs: ({ root, path }) => readXattrs(placeIn(root, path)),
+};
+
+/** What was learned of a file; `stamp` names the state of the file. */
 interface Facts {
   readonly path: string;
   readonly stamp: string;
@@ -28,7 +43,7 @@ interface Facts {
  * ctime ns, inode, device, mode). A file younger than the clock's granularity is read but not remembered (git's "racily
  * clean" problem).
  */
-export class FileHasher {
+export class FileHasher implements FileReader {
   readonly #file: string;
   readonly #known: StatCache;
   readonly #learned = new Map<string, Facts>();
@@ -42,20 +57,19 @@ export class FileHasher {
     this.#known = new StatCache(readCache(cacheFile));
   }
 
-  /** Hex sha256 of a regular file in the state that `stat` describes. Throws `E_CONTEXT` where it changed since. */
-  hash(path: string, stat: FileStat): string {
-    const facts = this.#factsOf(path, stat);
+  hash(file: PlacedFile, stat: FileStat): string {
+    const facts = this.#factsOf(hostPath(file), stat);
     if (facts.sha256 !== undefined) return facts.sha256;
-    const hex = hashFile({ file: path, stat });
+    const hex = hashFile({ file, stat });
     this.#learn({ ...facts, sha256: hex }, stat);
     return hex;
   }
 
   /** Setting an attribute changes the ctime, so they are remembered as contents are. */
-  xattrs(path: string, stat: FileStat): Xattrs {
-    const facts = this.#factsOf(path, stat);
+  xattrs(file: PlacedFile, stat: FileStat): Xattrs {
+    const facts = this.#factsOf(hostPath(file), stat);
     if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
-    const found = readXattrs(path);
+    const found = readXattrs(placeIn(file.root, file.path));
     this.#learn({ ...facts, xattrs: encodeXattrs(found) }, stat);
     return found;
   }

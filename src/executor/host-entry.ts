@@ -2,7 +2,8 @@ import { BuildError } from '../errors.ts';
 import type { ModeChange } from '../graph/index.ts';
 import { readXattrs, type TarEntry } from '../layers/index.ts';
 import type { FileStat } from './file-stat.ts';
-import { hostPath, readSourceLink, type SourceRoot } from './source-root.ts';
+import { placeIn } from './source-cursor.ts';
+import { type PlacedFile, readSourceLink, type SourceRoot } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
 import type { Owner } from './users.ts';
 
@@ -22,8 +23,8 @@ export function hostEntry(
   const isDirectory = stat.isDirectory();
   const mode = stat.mode & 0o7777;
   const own = root.keepsOwners ? { uid: stat.uid, gid: stat.gid } : { uid: 0, gid: 0 };
-  const { xattrsOf = readXattrs } = root;
-  const xattrs = xattrsOf(hostPath(root, path), stat);
+  const { xattrsOf = xattrsAt } = root;
+  const xattrs = xattrsOf({ root, path }, stat);
   const common = {
     path: target.slice(1),
     mode: stat.isSymbolicLink() ? mode : (chmod?.(mode, isDirectory) ?? mode),
@@ -46,6 +47,8 @@ export function hostEntry(
     },
   );
 }
+
+const xattrsAt = ({ root, path }: PlacedFile) => readXattrs(placeIn(root, path));
 
 /** A character device 0:0 is how overlay says "deleted" (linux Documentation/filesystems/overlayfs.rst). */
 const kindOf = (stat: FileStat): string => (stat.isSocket() ? 'socket' : 'whiteout device');

@@ -26,3 +26,6 @@ export type { RunSettings } from './run-settings.ts';
 export * from './sandbox/index.ts';
 export type { SourceRoot } from './source-root.ts';
 export { SshAgents, type SshIdentity } from './ssh/index.ts';
+export type { CachePolicy } from './step-cache.ts';
+export { StepLocks } from './step-locks.ts';
+export { type ProcessUser, resolveUser, resolveUserFrom } from './users.ts';

@@ -9,6 +9,8 @@ export interface RunSettings {
   readonly proxyEnv?: readonly (readonly [string, string])[] | undefined;
   /** A step that takes longer fails; no part of any key. */
   readonly timeoutMs?: number | undefined;
+  /** PEM: certificates that steps trust, as far as programs can be told. No part of any key. */
+  readonly caCertificates?: readonly string[] | undefined;
   /** Mounted in every step. */
   readonly mounts?: readonly ProcessMount[] | undefined;
 }

@@ -93,24 +93,38 @@ const kindOf = (lines: ReadonlyMap<string, string>): string => {
   return first && isDirectory(first[0]) ? (first[1].split(' ')[1] ?? '') : 'files';
 };
 
-/**
- * `2 files changed (src/a.ts content, src/b.ts mode)`; undefined where the lists do not tell. `before` is what an older
- * build kept.
- */
-export function fileChanges(before: readonly string[] | undefined, after: readonly string[]): string | undefined {
+export interface FileChange {
+  readonly path: string;
+  /** `added`, `removed`, or what of it differs; of a directory that stands for its files: `changed`. */
+  readonly change: string;
+}
+
+/** Sorted by path; undefined where the lists do not tell. `before` is what an older build kept. */
+export function changedFiles(
+  before: readonly string[] | undefined,
+  after: readonly string[],
+): readonly FileChange[] | undefined {
   if (before === undefined) return undefined;
   const byPath = (lines: readonly string[]): Map<string, string> =>
     new Map(lines.map(parseLine).map(({ path, facts }) => [path, facts]));
   const [old, now] = [byPath(before), byPath(after)];
   const changed = [...new Set([...old.keys(), ...now.keys()])].filter((path) => old.get(path) !== now.get(path)).sort();
   if (changed.length === 0 || (old.size > 0 && now.size > 0 && kindOf(old) !== kindOf(now))) return undefined;
-  const named = changed
+  return changed.map((path) => ({
+    path,
+    change: isDirectory(path) ? 'changed' : aspectOf(old.get(path), now.get(path)),
+  }));
+}
+
+/** `2 files changed (src/a.ts content, src/b.ts mode)` */
+export function describeChanges(changes: readonly FileChange[]): string {
+  const named = changes
     .slice(0, MOST_NAMED)
-    .map((path) => (isDirectory(path) ? path : `${path} ${aspectOf(old.get(path), now.get(path))}`))
+    .map(({ path, change }) => (isDirectory(path) ? path : `${path} ${change}`))
     // a name could drive the terminal
     .map((text) => text.replace(/\p{Cc}/gu, '\u00b7'));
-  const more = changed.length > MOST_NAMED ? [`${changed.length - MOST_NAMED} more`] : [];
-  return `${countOf(changed)} changed (${[...named, ...more].join(', ')})`;
+  const more = changes.length > MOST_NAMED ? [`${changes.length - MOST_NAMED} more`] : [];
+  return `${countOf(changes.map(({ path }) => path))} changed (${[...named, ...more].join(', ')})`;
 }
 
 function countOf(changed: readonly string[]): string {

@@ -4,6 +4,7 @@ import { BuildError, systemErrorCode } from '../errors.ts';
 import type { IgnoreFile } from '../parser/index.ts';
 import { FileStat } from './file-stat.ts';
 import { followLinks } from './follow-links.ts';
+import { directoryIn, placeIn } from './source-cursor.ts';
 
 /** Where COPY reads from: the context, or a stage or image that is mounted read-only. */
 export interface SourceRoot {
@@ -16,16 +17,23 @@ export interface SourceRoot {
   /** Files of a stage or image keep their numeric owners; files of a context belong to root. */
   readonly keepsOwners: boolean;
   /** A file's extended attributes, where something remembers them; else they are read. */
-  readonly xattrsOf?: ((file: string, stat: FileStat) => ReadonlyMap<string, Uint8Array>) | undefined;
+  readonly xattrsOf?: ((file: PlacedFile, stat: FileStat) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
 
-export const hostPath = (root: SourceRoot, path: string): string =>
+/** A file of a root: `path` is relative and clean, its directories resolved. */
+export interface PlacedFile {
+  readonly root: SourceRoot;
+  readonly path: string;
+}
+
+/** What a file is called on this machine: for messages and records, not to be opened. */
+export const hostPath = ({ root, path }: PlacedFile): string =>
   path === '' ? root.directory : `${root.directory}/${path}`;
 
 /** `path` is relative and clean, its directories resolved. undefined: nothing there. */
 export function statSource(root: SourceRoot, path: string): FileStat | undefined {
   try {
-    return new FileStat(lstatSync(hostPath(root, path), { bigint: true }));
+    return new FileStat(lstatSync(placeIn(root, path), { bigint: true }));
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
@@ -35,8 +43,8 @@ export function statSource(root: SourceRoot, path: string): FileStat | undefined
 
 /** Names in a directory, sorted by code unit. Throws `E_CONTEXT` where it cannot be read or a name is not UTF-8. */
 export function listSource(root: SourceRoot, path: string): string[] {
-  const directory = hostPath(root, path);
   try {
+    const directory = directoryIn(root, path);
     const names = readdirSync(directory);
     if (names.some(mayBeMangled)) {
       for (const name of readdirSync(directory, 'buffer'))
@@ -50,8 +58,8 @@ export function listSource(root: SourceRoot, path: string): string[] {
 
 /** The target of a symbolic link, as it stands. Throws `E_CONTEXT` where it cannot be read or is not UTF-8. */
 export function readSourceLink(root: SourceRoot, path: string): string {
-  const link = hostPath(root, path);
   try {
+    const link = placeIn(root, path);
     const target = readlinkSync(link);
     if (mayBeMangled(target)) requireUtf8(readlinkSync(link, 'buffer'), `the link "${path}" in ${root.description}`);
     return target;

@@ -1,10 +1,12 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import { FileStat } from './file-stat.ts';
+import { placeIn } from './source-cursor.ts';
+import { hostPath, type PlacedFile } from './source-root.ts';
 
 /** A regular file as it was when it was selected: the cache key, the tar's header and its bytes must speak of one state. */
 export interface SeenFile {
-  readonly file: string;
+  readonly file: PlacedFile;
   readonly stat: FileStat;
 }
 
@@ -27,17 +29,17 @@ export function requireUnchanged(fd: number, { file, stat }: SeenFile): void {
 }
 
 /** Also for a file that ends before its size says so. */
-export const changedMeanwhile = (file: string): BuildError =>
-  new BuildError('E_CONTEXT', `Cannot copy "${file}": it changed while it was read`, {
+export const changedMeanwhile = (file: PlacedFile): BuildError =>
+  new BuildError('E_CONTEXT', `Cannot copy "${hostPath(file)}": it changed while it was read`, {
     hint: 'Stop what writes the file, or name it in .containerignore',
   });
 
-function openFile(file: string): number {
+function openFile(file: PlacedFile): number {
   try {
     // a fifo that took the file's place must not stop the build
-    return openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return openSync(placeIn(file.root, file.path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
-    throw new BuildError('E_CONTEXT', `Cannot read "${file}": ${systemErrorCode(cause) ?? 'error'}`, {
+    throw new BuildError('E_CONTEXT', `Cannot read "${hostPath(file)}": ${systemErrorCode(cause) ?? 'error'}`, {
       hint: 'Make the file readable for the user who builds, or name it in .containerignore',
       cause,
     });

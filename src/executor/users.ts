@@ -34,20 +34,28 @@ interface GroupEntry {
 const parseId = (text: string): number | undefined =>
   /^\d{1,10}$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined;
 
-async function records(view: RootView, file: string): Promise<string[][]> {
-  const text = (await readFileInRoot(view, file, MAX_DATABASE_BYTES)) ?? '';
+/** The text of /etc/passwd or /etc/group of a root, cut at the limit; undefined where there is none. */
+export type ReadDatabase = (file: string, limitBytes: number) => Promise<string | undefined>;
+
+const databasesOf =
+  (view: RootView): ReadDatabase =>
+  (file, limitBytes) =>
+    readFileInRoot(view, file, limitBytes);
+
+async function records(read: ReadDatabase, file: string): Promise<string[][]> {
+  const text = (await read(file, MAX_DATABASE_BYTES)) ?? '';
   return text.split('\n').map((line) => line.replace(/\r$/, '').split(':'));
 }
 
-async function passwd(view: RootView): Promise<PasswdEntry[]> {
-  return (await records(view, '/etc/passwd')).flatMap(([name = '', , uid = '', gid = '', , home = '']) => {
+async function passwd(read: ReadDatabase): Promise<PasswdEntry[]> {
+  return (await records(read, '/etc/passwd')).flatMap(([name = '', , uid = '', gid = '', , home = '']) => {
     const [u, g] = [parseId(uid), parseId(gid)];
     return name === '' || u === undefined || g === undefined ? [] : [{ name, uid: u, gid: g, home }];
   });
 }
 
-async function groups(view: RootView): Promise<GroupEntry[]> {
-  return (await records(view, '/etc/group')).flatMap(([name = '', , gid = '', members = '']) => {
+async function groups(read: ReadDatabase): Promise<GroupEntry[]> {
+  return (await records(read, '/etc/group')).flatMap(([name = '', , gid = '', members = '']) => {
     const g = parseId(gid);
     return name === '' || g === undefined ? [] : [{ name, gid: g, members: members.split(',').filter(Boolean) }];
   });
@@ -73,8 +81,8 @@ function unknown({ kind, name, what, known }: Missing): BuildError {
   });
 }
 
-async function groupId(view: RootView, group: string, what: string): Promise<number> {
-  const known = await groups(view);
+async function groupId(read: ReadDatabase, group: string, what: string): Promise<number> {
+  const known = await groups(read);
   const found = known.find((entry) => entry.name === group)?.gid ?? parseId(group);
   if (found === undefined) throw unknown({ kind: 'group', name: group, what, known });
   return found;
@@ -84,23 +92,27 @@ async function groupId(view: RootView, group: string, what: string): Promise<num
  * USER's value (`''` is root): `user[:group]`, names or numbers, from the root's own passwd and group. Without a group:
  * the primary group and the supplementary groups; with one: only that group. Throws `E_UNKNOWN_USER`.
  */
-export async function resolveUser(view: RootView, spec: string): Promise<ProcessUser> {
+export const resolveUser = (view: RootView, spec: string): Promise<ProcessUser> =>
+  resolveUserFrom(databasesOf(view), spec);
+
+/** The same from other databases, e.g. those of a container that runs. */
+export async function resolveUserFrom(read: ReadDatabase, spec: string): Promise<ProcessUser> {
   const [user = '', group] = spec.split(':', 2);
   const wanted = user === '' ? '0' : user;
-  const users = await passwd(view);
+  const users = await passwd(read);
   const byName = users.find((entry) => entry.name === wanted);
   const uid = byName?.uid ?? parseId(wanted);
   if (uid === undefined) throw unknown({ kind: 'user', name: user, what: `run as "${spec}"`, known: users });
   const entry = byName ?? users.find((candidate) => candidate.uid === uid);
   const home = entry?.home || '/';
   if (group !== undefined && group !== '') {
-    const gid = await groupId(view, group, `run as "${spec}"`);
+    const gid = await groupId(read, group, `run as "${spec}"`);
     return { uid, gid, groups: [gid], home };
   }
   const gid = entry?.gid ?? 0;
   const name = entry?.name;
   const extra =
-    name === undefined ? [] : (await groups(view)).filter((g) => g.members.includes(name)).map((g) => g.gid);
+    name === undefined ? [] : (await groups(read)).filter((g) => g.members.includes(name)).map((g) => g.gid);
   return { uid, gid, groups: [...new Set([gid, ...extra])].sort((a, b) => a - b), home };
 }
 
@@ -109,14 +121,15 @@ export async function resolveUser(view: RootView, spec: string): Promise<Process
  * (BuildKit silently takes root; containerfile-reference section 9).
  */
 export async function resolveOwner(view: RootView, spec: string): Promise<Owner> {
+  const read = databasesOf(view);
   const [user = '', group] = spec.split(':', 2);
   const what = `change the owner to "${spec}"`;
   const number = parseId(user);
-  const known = number === undefined && user !== '' ? await passwd(view) : [];
+  const known = number === undefined && user !== '' ? await passwd(read) : [];
   const entry = known.find((candidate) => candidate.name === user);
   if (user !== '' && number === undefined && entry === undefined)
     throw unknown({ kind: 'user', name: user, what, known });
   const uid = number ?? entry?.uid ?? 0;
-  if (group !== undefined && group !== '') return { uid, gid: await groupId(view, group, what) };
+  if (group !== undefined && group !== '') return { uid, gid: await groupId(read, group, what) };
   return { uid, gid: entry?.gid ?? (number === undefined ? 0 : number) };
 }

@@ -20,6 +20,25 @@ const differs = (a: Json | undefined, b: Json | undefined): boolean =>
 const show = (value: Json | undefined): string =>
   typeof value === 'string' ? `"${value}"` : JSON.stringify(value ?? null);
 
+/** Why a step is not taken from the cache: the first part of its key that differs, for machines and in words. */
+export interface MissReason {
+  readonly component: MissComponent;
+  readonly reason: string;
+}
+
+export type MissComponent =
+  | 'version'
+  | 'instruction'
+  | 'command'
+  | 'definition'
+  | 'environment'
+  | 'sources'
+  | 'platform'
+  | 'times'
+  | 'sandbox'
+  | 'parent'
+  | 'result';
+
 function environmentChange(before: Members, after: Members): string | undefined {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   const name = names.find((candidate) => before[candidate] !== after[candidate]);
@@ -73,31 +92,51 @@ function sourcesChange(before: Members, after: Members): string | undefined {
   return 'list of sources or inline content changed';
 }
 
+function inputChange(before: Members, after: Members, changedFiles: string | undefined): MissReason | undefined {
+  const kind = members(after.op).kind;
+  if (differs(before.sources, after.sources)) {
+    return { component: 'sources', reason: changedFiles ?? `${kind === 'run' ? 'mounted' : 'copied'} files changed` };
+  }
+  if (differs(before.platform, after.platform)) {
+    const reason = `platform changed from ${show(before.platform)} to ${show(after.platform)}`;
+    return { component: 'platform', reason };
+  }
+  if (differs(before.clampMtime, after.clampMtime)) return { component: 'times', reason: 'SOURCE_DATE_EPOCH changed' };
+  if (differs(before.setMtime, after.setMtime)) return { component: 'times', reason: '--timestamp changed' };
+  if (differs(before.sandbox, after.sandbox)) return { component: 'sandbox', reason: 'options of the sandbox changed' };
+  if (differs(before.parent, after.parent))
+    return { component: 'parent', reason: 'the step before it has another result' };
+  return undefined;
+}
+
+function opChange(oldOp: Members, newOp: Members): MissReason | undefined {
+  const field = fieldChange(oldOp, newOp);
+  if (field !== undefined) {
+    const isCommand = differs(oldOp.argv, newOp.argv) || differs(oldOp.files, newOp.files);
+    return { component: isCommand ? 'command' : 'definition', reason: field };
+  }
+  const environment = environmentChange(members(oldOp.env), members(newOp.env));
+  if (environment !== undefined) return { component: 'environment', reason: environment };
+  const sources = sourcesChange(oldOp, newOp);
+  return sources === undefined ? undefined : { component: 'definition', reason: sources };
+}
+
 /**
- * In words, the first difference between two preimages of `cacheKey`: what the author changed comes before what only
- * follows from an earlier step. `changedFiles` says which files, where that is known. Values of the environment are shown as they are: they are in the image's history, too.
+ * The first difference between two preimages of `cacheKey`: what the author changed comes before what only follows from an
+ * earlier step. `changedFiles` says which files, where that is known. Values of the environment are shown as they are: they
+ * are in the image's history, too.
  */
-export function explainMiss(oldPreimage: string, newPreimage: string, changedFiles?: string): string {
+export function explainMiss(oldPreimage: string, newPreimage: string, changedFiles?: string): MissReason {
   const before = parsePreimage(oldPreimage);
   const after = parsePreimage(newPreimage);
-  if (!before || !after || differs(before.$schema, after.$schema)) return 'it was built by another version of tsbuild';
+  if (!before || !after || differs(before.$schema, after.$schema))
+    return { component: 'version', reason: 'it was built by another version of tsbuild' };
   const oldOp = members(before.op);
   const newOp = members(after.op);
-  if (oldOp.kind !== newOp.kind) return 'another instruction was here';
-  const reason =
-    fieldChange(oldOp, newOp) ??
-    environmentChange(members(oldOp.env), members(newOp.env)) ??
-    sourcesChange(oldOp, newOp) ??
-    (differs(before.sources, after.sources)
-      ? (changedFiles ?? `${newOp.kind === 'run' ? 'mounted' : 'copied'} files changed`)
-      : undefined) ??
-    (differs(before.platform, after.platform)
-      ? `platform changed from ${show(before.platform)} to ${show(after.platform)}`
-      : undefined) ??
-    (differs(before.clampMtime, after.clampMtime) ? 'SOURCE_DATE_EPOCH changed' : undefined) ??
-    (differs(before.setMtime, after.setMtime) ? '--timestamp changed' : undefined);
-  if (reason !== undefined) return reason;
-  if (differs(before.sandbox, after.sandbox)) return 'options of the sandbox changed';
-  if (differs(before.parent, after.parent)) return 'the step before it has another result';
-  return differs(before, after) ? 'its definition changed' : 'nothing changed, but its result is no longer stored';
+  if (oldOp.kind !== newOp.kind) return { component: 'instruction', reason: 'another instruction was here' };
+  const change = opChange(oldOp, newOp) ?? inputChange(before, after, changedFiles);
+  if (change) return change;
+  return differs(before, after)
+    ? { component: 'definition', reason: 'its definition changed' }
+    : { component: 'result', reason: 'nothing changed, but its result is no longer stored' };
 }

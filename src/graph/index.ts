@@ -8,7 +8,7 @@
 export { type CacheInputs, cacheKey } from './cache-key.ts';
 export { type ModeChange, parseChmod } from './chmod.ts';
 export { dumpGraph } from './dump.ts';
-export { explainMiss } from './explain-miss.ts';
+export { explainMiss, type MissComponent, type MissReason } from './explain-miss.ts';
 export { type GitUrl, parseGitUrl } from './git-url.ts';
 export * from './graph.ts';
 export { type LintInput, type LintResult, lint, lintUnreadable } from './lint/lint.ts';
@@ -16,7 +16,7 @@ export { lintJson, lintText } from './lint/print.ts';
 export { RULES as LINT_RULES } from './lint/rules.ts';
 export { lower } from './lower.ts';
 export { contextKey, type NamedContext, type NamedContexts } from './named-contexts.ts';
-export { sourcesOf, stepsOf } from './nodes.ts';
+export { isStep, sourcesOf, stepsOf } from './nodes.ts';
 export * from './op.ts';
 export {
   type BaseImage,

@@ -34,7 +34,7 @@ class Lowering {
   readonly #file: Containerfile;
   readonly #options: LowerOptions;
   readonly #images: BaseImages;
-  readonly #nodes = new NodeTable();
+  readonly #nodes: NodeTable;
   readonly #stages = new Map<number, StageState>();
 
   constructor(file: Containerfile, options: LowerOptions, images: BaseImages) {
@@ -42,6 +42,7 @@ class Lowering {
     this.#options = options;
     this.#images = images;
     this.table = new StageTable(file, options);
+    this.#nodes = new NodeTable(this.table.namedByUser(options.freshStages ?? [], '--no-cache-filter'));
   }
 
   /** A stage with all of its files: what its last WORKDIR promised included. */

@@ -19,22 +19,31 @@ const sourceDefinition = (source: CopyOpSource): Json =>
 /** All nodes of one build. Equal work is one node, so that it runs once. */
 export class NodeTable {
   readonly #nodes = new Map<NodeId, Node>();
+  readonly #freshStages: ReadonlySet<string>;
+
+  /** `freshStages`: as `Node.stage` has them. */
+  constructor(freshStages: ReadonlySet<string> = new Set()) {
+    this.#freshStages = freshStages;
+  }
 
   /** The node for this op over these inputs; the first caller's range, label and slot stay. */
-  add(node: Omit<Node, 'id'>): Node {
+  add(node: Omit<Node, 'id' | 'isFresh'>): Node {
     const inputs = node.inputs.map((input) => input.id);
-    const definition = { op: definitionOf(node.op), inputs, platform: { ...node.platform } };
+    // a step of a stage that is built anew is not the step of another stage, which may be cached
+    const fresh = isStep(node) && this.#freshStages.has(node.stage) ? { isFresh: true } : {};
+    const definition = { op: definitionOf(node.op), inputs, platform: { ...node.platform }, ...fresh };
     const id = digestOf(canonicalJson(definition)) as string as NodeId; // the brand's only source
     const known = this.#nodes.get(id);
     if (known) return known;
-    const added: Node = { ...node, id };
+    const added: Node = { ...node, id, ...fresh };
     this.#nodes.set(id, added);
     return added;
   }
 }
 
 /** Makes or may make a layer: everything but sources. */
-export const isStep = ({ op }: Node): boolean => op.kind === 'run' || op.kind === 'copy' || op.kind === 'mkdir';
+export const isStep = ({ op }: Pick<Node, 'op'>): boolean =>
+  op.kind === 'run' || op.kind === 'copy' || op.kind === 'mkdir';
 
 /** Every node once, inputs before users. */
 export function nodesInOrder(target: Node): readonly Node[] {

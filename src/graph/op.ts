@@ -80,7 +80,7 @@ export interface RunOp {
   readonly cwd: string;
   /** As in USER; `''` is root. */
   readonly user: string;
-  readonly network: 'default' | 'none' | 'host';
+  readonly network: 'default' | 'none' | 'host' | 'private';
   readonly mounts: readonly RunMount[];
   readonly pending: readonly PendingDirectory[];
 }
@@ -191,4 +191,6 @@ export interface Node {
   /** `stage/position/kind`: names the step across edits, to compare a miss with. */
   readonly slot: string;
   readonly platform: Platform;
+  /** `--no-cache-filter` names its stage: no record of it is used. */
+  readonly isFresh?: boolean | undefined;
 }

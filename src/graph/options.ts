@@ -47,10 +47,12 @@ export interface LowerOptions {
   readonly from?: string | undefined;
   readonly platform: Platform;
   readonly buildPlatform: Platform;
-  /** For RUN without `--network`. */
-  readonly network: 'default' | 'host' | 'none';
+  /** For RUN without `--network`, and with `--network=default`. */
+  readonly network: 'default' | 'host' | 'none' | 'private';
   /** `--build-context`. */
   readonly contexts: NamedContexts;
+  /** `--no-cache-filter`: names or indexes of stages. */
+  readonly freshStages?: readonly string[] | undefined;
 }
 
 /** A resolved image that a stage starts from or copies from. */

@@ -38,7 +38,8 @@ function commandOf(command: CommandLine, shell: readonly string[]): Command {
 function networkOf({ network }: RunInstruction, state: StageState, context: StepContext): RunOp['network'] {
   if (!network) return context.options.network;
   const name = expandIn(network, state, context);
-  if (name === 'default' || name === 'none' || name === 'host') return name;
+  if (name === 'default') return context.options.network;
+  if (name === 'none' || name === 'host') return name;
   throw new BuildError('E_UNSUPPORTED', `Unknown network "${name}" for RUN`, {
     hint: 'Write --network=default, --network=none or --network=host',
     range: network.range,

@@ -159,6 +159,18 @@ export class StageTable {
     return new BuildError('E_UNKNOWN_STAGE', `Cannot copy from stage "${text}": ${why}`, { hint, range });
   }
 
+  /** The stages that an option names, as `name` has them. Throws `E_UNKNOWN_STAGE`. */
+  namedByUser(texts: readonly string[], option: string): ReadonlySet<string> {
+    const { stages } = this.#file;
+    return new Set(
+      texts.map((text) => {
+        const index = this.#lookup(text, stages.length);
+        if (index !== undefined) return this.name(index);
+        throw this.#unknown(`Cannot do as ${option} "${text}" says: there is no such stage`, text);
+      }),
+    );
+  }
+
   #findTarget(target: string | undefined): number {
     const { stages } = this.#file;
     if (stages.length === 0) {
@@ -169,14 +181,18 @@ export class StageTable {
     if (target === undefined || target === '') return stages.length - 1;
     const index = this.#lookup(target, stages.length);
     if (index !== undefined) return index;
+    throw this.#unknown(`Cannot build stage "${target}": there is no such stage`, target);
+  }
+
+  #unknown(message: string, text: string): BuildError {
+    const { stages } = this.#file;
     const names = this.#names(stages.length);
-    const near = suggest(target, names);
-    throw new BuildError('E_UNKNOWN_STAGE', `Cannot build stage "${target}": there is no such stage`, {
-      hint:
-        near === undefined
-          ? `Stages of this file: ${names.join(', ') || `0 to ${stages.length - 1}`}`
-          : `Did you mean "${near}"?`,
-    });
+    const near = suggest(text, names);
+    const hint =
+      near === undefined
+        ? `Stages of this file: ${names.join(', ') || `0 to ${stages.length - 1}`}`
+        : `Did you mean "${near}"?`;
+    return new BuildError('E_UNKNOWN_STAGE', message, { hint });
   }
 
   #resolveFrom(index: number): Origin {

@@ -2,6 +2,7 @@
  * The image model: pure data and rules, no I/O. Digests, descriptors, manifests, configs, references, platforms,
  * and the ports (`ImageSource`, `ImageSink`, `ContentStore`, `CacheIndex`) that store and registry implement.
  */
+export * from './cache-records.ts';
 export * from './canonical-json.ts';
 export * from './config.ts';
 export * from './descriptor.ts';

@@ -78,12 +78,17 @@ export interface CacheRecord {
   readonly slot: string;
   /** COPY and ADD: what was read, a line a file. Not part of the key: it says which files a later miss is due to. */
   readonly files?: readonly string[];
+  /** Of a COPY from layers: the key that says what was copied, beside the one that says from which layers. */
+  readonly contentKey?: CacheKey;
+  /** It came with this image and is not kept here yet. */
+  readonly source?: string;
 }
 
 export interface CacheIndex {
   /** undefined: never done, or its layer is gone. */
   lookup(key: CacheKey): Promise<CacheRecord | undefined>;
-  record(record: CacheRecord): Promise<void>;
+  /** `isLatest`: also what `latest` finds by its slot. */
+  record(record: CacheRecord, options: { readonly isLatest: boolean }): Promise<void>;
   /** The newest record of a slot, for explaining a miss. */
   latest(slot: string): Promise<CacheRecord | undefined>;
 }

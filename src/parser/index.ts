@@ -10,6 +10,7 @@ export { securityRefusal } from './commands.ts';
 export { splitCsv } from './csv.ts';
 export { decodeContainerfile } from './decode.ts';
 export { dumpContainerfile } from './dump.ts';
+export { parseDuration } from './duration.ts';
 export { type ExpandOptions, expand, expandHeredoc, expandWords } from './expand.ts';
 export { isOwnFrontEnd } from './front-end.ts';
 export {

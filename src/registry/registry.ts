@@ -7,8 +7,18 @@ import {
   type Timeouts,
   Transport,
 } from '../http/index.ts';
-import type { Descriptor, Image, ImageSink, ImageSource, Platform, Reference, TransferOptions } from '../oci/index.ts';
+import type {
+  ByteStream,
+  Descriptor,
+  Image,
+  ImageSink,
+  ImageSource,
+  Platform,
+  Reference,
+  TransferOptions,
+} from '../oci/index.ts';
 import type { CredentialSource } from './credentials.ts';
+import { download } from './download.ts';
 import { Host } from './host.ts';
 import { pushImage } from './push.ts';
 import type { Decompress } from './remote-layer.ts';
@@ -53,6 +63,16 @@ export class Registry implements ImageSource, ImageSink {
   resolve(ref: Reference, platform: Platform, options: TransferOptions = {}): Promise<Image> {
     const host = this.host(ref.registry);
     return resolveImage({ ...options, host, ref, platform, decompress: this.#options.decompress });
+  }
+
+  /** A blob of a repository, verified. */
+  open(
+    descriptor: Descriptor,
+    ref: Pick<Reference, 'registry' | 'repository'>,
+    options: TransferOptions = {},
+  ): ByteStream {
+    const source = { host: this.host(ref.registry), repository: ref.repository, emit: options.emit };
+    return download(source, descriptor, options.signal);
   }
 
   write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {

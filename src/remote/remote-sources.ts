@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import type { EventSink } from '../events.ts';
 import { type Clock, DEFAULT_TIMEOUTS, HttpClient, type ProxySettings, systemClock, Transport } from '../http/index.ts';
 import type { Json } from '../oci/index.ts';
@@ -9,6 +10,8 @@ import { Kept, type KeptOptions, keyOf } from './kept.ts';
 export interface RemoteOptions extends KeptOptions {
   readonly proxy: ProxySettings;
   readonly userAgent: string;
+  /** PEM, trusted beside the built-in ones. */
+  readonly caCertificates?: readonly string[] | undefined;
   /** The caller's environment; git sees a part of it. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly emit: EventSink;
@@ -46,9 +49,9 @@ class FetchedSources implements RemoteSources {
   readonly #done = new Map<string, string>();
 
   constructor(options: RemoteOptions) {
-    const { proxy, userAgent, clock = systemClock } = options;
+    const { proxy, userAgent, caCertificates = [], clock = systemClock } = options;
     this.#options = options;
-    const http = new HttpClient({ tlsVerify: true, caCertificates: [], proxy, userAgent, timeouts: DEFAULT_TIMEOUTS });
+    const http = new HttpClient({ tlsVerify: true, caCertificates, proxy, userAgent, timeouts: DEFAULT_TIMEOUTS });
     this.#transport = new Transport(http, clock);
     this.#kept = new Kept(options);
     for (const [key, directory] of parseHandedOver(options.fetched)) {
@@ -72,15 +75,26 @@ class FetchedSources implements RemoteSources {
 
   tree({ url, ref, subdir, keepGitDir, submodules, checksum }: GitTree): Promise<string> {
     const tree = { url, ref, subdir, keepGitDir, submodules, checksum };
-    const { env, clock = systemClock, signal, emit, authorization } = this.#options;
-    return this.#once(keyOf({ kind: 'git', ...nullable(tree) }), () => {
+    const { clock = systemClock, signal, emit, authorization } = this.#options;
+    return this.#once(keyOf({ kind: 'git', ...nullable(tree) }), async () => {
       // not before it is needed: what holds the credential may be a pipe, and inside the namespace it is gone
       const remote = remoteOf(url, (asked) => authorization?.(asked, 'git'));
       const onRetry = (note: string): void => emit({ type: 'info', message: note });
+      const env = await this.#gitEnvironment();
       const git = new Git(remote, { env, clock, signal, onRetry });
       emit({ type: 'debug', scope: 'git', message: `fetching "${remote.shown}"` });
       return fetchTree(tree, git, this.#kept);
     });
+  }
+
+  /** git takes one file that stands in for what it would trust itself. */
+  async #gitEnvironment(): Promise<RemoteOptions['env']> {
+    const { env, caCertificates = [], temporary } = this.#options;
+    if (caCertificates.length === 0 || env.GIT_SSL_CAINFO !== undefined) return env;
+    const { rootCertificates } = await import('node:tls');
+    const bundle = temporary();
+    writeFileSync(bundle, [...rootCertificates, ...caCertificates].join('\n'));
+    return { ...env, GIT_SSL_CAINFO: bundle };
   }
 
   derive(facts: Json, make: (directory: string) => Promise<void>): Promise<string> {

@@ -24,6 +24,8 @@ export function blobLayers(
         if (!(await blobs.has(digest))) continue;
         const tar = (): ByteStream => {
           const bytes = blobs.open({ digest, size: stored });
+          // the store verifies what it gives
+          if (digest === asDigest(diffId)) return bytes;
           return verifyDiffId(compression === 'none' ? bytes : decompress(bytes, compression), diffId);
         };
         const descriptor = { mediaType: OCI_LAYER, digest: asDigest(diffId), size };

@@ -56,6 +56,11 @@ export class DiskContentStore implements ContentStore {
 
   /** Also marks the blob as used now: prune leaves it for the processes that run. */
   async has(digest: Digest): Promise<boolean> {
+    return this.isHere(digest);
+  }
+
+  /** As `has`; never a blob that would have to be fetched. */
+  async isHere(digest: Digest): Promise<boolean> {
     return touch(this.#path(digest));
   }
 
@@ -155,7 +160,7 @@ export class DiskContentStore implements ContentStore {
   }
 
   async #holds({ digest, size }: Expected): Promise<boolean> {
-    return (await this.has(digest)) && (await this.stat(digest))?.size === size;
+    return (await this.isHere(digest)) && (await this.stat(digest))?.size === size;
   }
 
   async *#bytes(digest: Digest): ByteStream {

@@ -36,10 +36,11 @@ export class DiskCacheIndex implements CacheIndex {
     return record;
   }
 
-  async record(record: CacheRecord): Promise<void> {
+  async record(record: CacheRecord, { isLatest }: { readonly isLatest: boolean }): Promise<void> {
     const { paths } = this.#deps;
     const ingest = paths.ingest;
     await replaceFile({ path: cachePath(paths, record.key), bytes: JSON.stringify(record), ingest });
+    if (!isLatest) return;
     const slot = JSON.stringify({ slot: record.slot, key: record.key });
     await replaceFile({ path: slotPath(paths, record.slot), bytes: slot, ingest });
   }
@@ -73,6 +74,10 @@ export function parseCacheRecord(value: Readonly<Record<string, unknown>> | unde
     slot,
     ...(layer ? { layer } : {}),
     ...(isTexts(value.files) ? { files: value.files } : {}),
+    // as above
+    ...(typeof value.contentKey === 'string' && isDigest(value.contentKey)
+      ? { contentKey: value.contentKey as string as CacheKey }
+      : {}),
   };
 }
 

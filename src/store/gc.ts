@@ -1,6 +1,5 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
 import {
   type CacheKey,
   type CacheRecord,
@@ -20,8 +19,7 @@ import type { ImageStore } from './images.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
 import type { Leases } from './leases.ts';
 import { blobPath, imagePath, layerIndexPath, type StorePaths } from './paths.ts';
-import { readRecord } from './state-file.ts';
-import { storeError } from './store-error.ts';
+import { namesIn, readRecord } from './state-file.ts';
 import { type MeasurePath, measureUsage } from './usage.ts';
 
 export interface PruneOptions {
@@ -80,6 +78,11 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
     }
     for (const digest of await deps.blobs.list()) {
       if (!live.blobs.has(digest)) await sweep.remove(blobPath(deps.paths, digest), 'counted');
+    }
+    for (const name of await namesIn(deps.paths.origins)) {
+      if (!live.blobs.has(`sha256:${name.slice(0, -'.json'.length)}` as Digest))
+        // only compared
+        await sweep.remove(join(deps.paths.origins, name), 'quiet');
     }
     // what was fetched can be fetched again
     for (const name of await namesIn(deps.paths.remote)) await sweep.removeTree(join(deps.paths.remote, name));
@@ -193,12 +196,3 @@ const isThere = async (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (cause) {
-    if (systemErrorCode(cause) === 'ENOENT') return [];
-    throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
-  }
-}

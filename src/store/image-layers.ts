@@ -2,7 +2,6 @@ import { BuildError } from '../errors.ts';
 import {
   asDigest,
   type ByteStream,
-  type ContentStore,
   type Descriptor,
   type DiffId,
   type Layer,
@@ -13,39 +12,50 @@ import {
 import { type Decompress, layerFromBlob } from './image-reader.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
 import { forEachParallel } from './parallel.ts';
+import type { Origin, RemoteBlobs } from './remote-blobs.ts';
 
 export interface LayerStorage {
-  readonly blobs: ContentStore;
+  readonly blobs: RemoteBlobs;
   readonly layerIndex: DiskLayerIndex;
   /** Layers that are here in another form than a blob. */
   readonly layers: LayerSource;
   readonly decompress: Decompress;
 }
 
+/**
+ * What becomes of layers that are not here: `fetched`, now; an origin: they stay there until somebody reads them;
+ * `reachable`: those stay where they are whose origin is known.
+ */
+export type Missing = 'fetched' | 'reachable' | Origin;
+
+export interface IngestOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Default: `fetched`. */
+  readonly missing?: Missing | undefined;
+}
+
 /** Stores the layers that are not here yet, a few at a time. */
 export async function ingestLayers(
   layers: readonly Layer[],
   storage: LayerStorage,
-  signal: AbortSignal | undefined,
+  { signal, missing = 'fetched' }: IngestOptions,
 ): Promise<void> {
   const unique = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
-  await forEachParallel(unique, (layer, stop) => ingestLayer(layer, storage, stop), signal);
+  await forEachParallel(unique, (layer, stop) => ingestLayer(layer, storage, { missing, signal: stop }), signal);
 }
 
 /**
  * The index learns which diffID the image's config claims for the blob. The claim is proved when the layer is first
  * decompressed (`uncompressed` ends with the comparison): decompressing here as well would double the work of a pull.
  */
-async function ingestLayer(layer: Layer, storage: LayerStorage, signal: AbortSignal): Promise<void> {
+async function ingestLayer(layer: Layer, storage: LayerStorage, options: IngestOptions): Promise<void> {
   const { descriptor, diffId } = layer;
   if (await isElsewhere(layer, storage)) {
     await storage.layerIndex.touch(diffId);
     return;
   }
   const compression = layerCompression(descriptor.mediaType);
-  if (!(await storage.blobs.has(descriptor.digest))) {
-    await storage.blobs.ingest(layer.compressed(signal), descriptor, signal);
-  }
+  await ingestBlob(layer, storage.blobs, options);
   // Something that is no layer (an artefact's blob) is kept and not indexed.
   if (compression === undefined) return;
   const { digest, size } = descriptor;
@@ -54,6 +64,18 @@ async function ingestLayer(layer: Layer, storage: LayerStorage, signal: AbortSig
     ...(compression === 'none' ? { tarSize: size } : {}),
     blobs: [{ compression, digest, size }],
   });
+}
+
+async function ingestBlob(
+  layer: Layer,
+  blobs: RemoteBlobs,
+  { missing = 'fetched', signal }: IngestOptions,
+): Promise<void> {
+  const { descriptor } = layer;
+  const isThere = missing === 'fetched' ? blobs.isHere(descriptor.digest) : blobs.has(descriptor.digest);
+  if (typeof missing === 'object' && !(await blobs.isHere(descriptor.digest))) {
+    await blobs.addOrigin(descriptor, missing);
+  } else if (!(await isThere)) await blobs.ingest(layer.compressed(signal), descriptor, signal);
 }
 
 /** Only a tar can be made again from another form; the exact bytes of a compressed blob cannot. */

@@ -14,19 +14,19 @@ import {
   type Reference,
   type TransferOptions,
 } from '../oci/index.ts';
-import type { DiskContentStore } from './blobs.ts';
-import { ingestLayers, storedLayer } from './image-layers.ts';
+import { ingestLayers, type Missing, storedLayer } from './image-layers.ts';
 import { candidateNames, idPrefixOf, matchId, noImage } from './image-names.ts';
 import { type Decompress, type ImageParts, readImage } from './image-reader.ts';
 import { type ImageRecord, ImageRecords } from './image-records.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
 import { oneChunk } from './one-chunk.ts';
 import type { StorePaths } from './paths.ts';
+import type { RemoteBlobs } from './remote-blobs.ts';
 import { namesFor, type TagRecord, Tags } from './tags.ts';
 
 export interface ImageStoreDependencies {
   readonly paths: StorePaths;
-  readonly blobs: DiskContentStore;
+  readonly blobs: RemoteBlobs;
   readonly layerIndex: DiskLayerIndex;
   readonly layers: LayerSource;
   readonly decompress: Decompress;
@@ -42,6 +42,11 @@ export interface ImageListing {
   /** Sum of the layers' tar sizes where known, else of their blobs. */
   readonly sizeBytes: number;
   readonly platform: string;
+}
+
+export interface WriteOptions extends TransferOptions {
+  /** What becomes of layers that are not here; default: they are fetched now. */
+  readonly missing?: Missing | undefined;
 }
 
 /** What `rmi` did. `imageId` is absent while the image keeps other names. */
@@ -70,16 +75,16 @@ export class ImageStore implements ImageSource, ImageSink {
   }
 
   /** Layers first, the name last: what is named is complete. */
-  async write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
+  async write(image: Image, ref: Reference, options: WriteOptions = {}): Promise<Descriptor> {
     await this.add(image, options);
     for (const name of namesFor(ref)) await this.#tags.set(name, image.descriptor.digest);
     return image.descriptor;
   }
 
   /** Keeps an image without a name. */
-  async add(image: Image, options: TransferOptions = {}): Promise<void> {
+  async add(image: Image, options: WriteOptions = {}): Promise<void> {
     const { blobs } = this.#deps;
-    await ingestLayers(image.layers, this.#deps, options.signal);
+    await ingestLayers(image.layers, this.#deps, options);
     await blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, options.signal);
     await blobs.ingest(oneChunk(image.rawManifest), image.descriptor, options.signal);
     await this.#records.add(image);

@@ -25,6 +25,11 @@ export class DiskLayerIndex implements LayerIndex {
     });
   }
 
+  /** The size of a layer's tar as somebody else says it; what is known stays. */
+  async addSize(diffId: DiffId, tarSize: number): Promise<void> {
+    if ((await this.get(diffId))?.tarSize === undefined) await this.add({ diffId, tarSize, blobs: [] });
+  }
+
   /** Marks a layer as used now: prune leaves it, in all its forms, for the processes that run. */
   async touch(diffId: DiffId): Promise<void> {
     if (!(await touch(layerIndexPath(this.#paths, diffId)))) await this.add({ diffId, blobs: [] });

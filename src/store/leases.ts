@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { utimesSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
 import { identityOf, isOrphaned, type ProcessIdentity } from './process-identity.ts';
-import { readRecord, replaceFile } from './state-file.ts';
-import { storeError } from './store-error.ts';
+import { namesIn, readRecord, replaceFile } from './state-file.ts';
 
 const HEARTBEAT_MS = 10_000;
 /** Six heartbeats: a process that is seen only by its heartbeats (another pid namespace) and shows none is gone. */
@@ -100,15 +98,6 @@ export class Leases {
       if (isGone) removed++;
     }
     return removed;
-  }
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (cause) {
-    if (systemErrorCode(cause) === 'ENOENT') return [];
-    throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
   }
 }
 

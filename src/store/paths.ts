@@ -12,6 +12,8 @@ export interface StorePaths {
   readonly root: string;
   readonly marker: string;
   readonly blobs: string;
+  /** Where blobs are that were not fetched yet, by the hex of their digests. */
+  readonly origins: string;
   readonly images: string;
   readonly tags: string;
   readonly cache: string;
@@ -25,6 +27,8 @@ export interface StorePaths {
   readonly active: string;
   /** Directories of `RUN --mount=type=cache`. Owned by src/executor. */
   readonly cacheMounts: string;
+  /** One directory a container, by its id: record and log. Owned by src/containers. */
+  readonly containers: string;
   /** Temporary files; what lies here belongs to a running process or is rubbish. */
   readonly ingest: string;
   readonly leases: string;
@@ -37,6 +41,7 @@ export function storePaths(root: string): StorePaths {
     root,
     marker: join(root, 'tsbuild-store.json'),
     blobs: join(root, 'blobs', 'sha256'),
+    origins: join(root, 'origins'),
     images: join(root, 'images'),
     tags: join(root, 'tags'),
     cache: join(root, 'cache'),
@@ -46,12 +51,14 @@ export function storePaths(root: string): StorePaths {
     tarIndex: join(root, 'tar-index'),
     active: join(root, 'active'),
     cacheMounts: join(root, 'cache-mounts'),
+    containers: join(root, 'containers'),
     ingest: join(root, 'ingest'),
     leases: join(root, 'leases'),
     remote: join(root, 'remote'),
   };
 }
 
+export const originPath = (paths: StorePaths, digest: Digest): string => join(paths.origins, `${hexOf(digest)}.json`);
 export const blobPath = (paths: StorePaths, digest: Digest): string => join(paths.blobs, hexOf(digest));
 /** One record an image that was ever written and not yet pruned, by manifest digest. */
 export const imagePath = (paths: StorePaths, manifest: Digest): string => join(paths.images, `${hexOf(manifest)}.json`);

@@ -30,8 +30,11 @@ export function isOrphaned(name: string): boolean {
 
 const pidNamespace = (): string => attempt(() => readlinkSync('/proc/self/ns/pid').replace(/\D/g, ''));
 
-/** Field 22; the second field is a name in parentheses that may hold anything. */
-const startOf = (text: string): string => text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+/** Field 22; the second field is a name in parentheses that may hold anything. '' for one that ended and was not reaped yet. */
+function startOf(text: string): string {
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
+}
 
 function attempt(read: () => string): string {
   try {

@@ -9,7 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -57,6 +57,16 @@ export async function readStateFile(path: string): Promise<string | undefined> {
   } catch (cause) {
     if (systemErrorCode(cause) === 'ENOENT') return undefined;
     throw storeError({ doing: 'read a state file', path }, cause);
+  }
+}
+
+/** What a directory of the store holds, in no order; nothing where it was not made yet. */
+export async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (cause) {
+    if (systemErrorCode(cause) === 'ENOENT') return [];
+    throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
   }
 }
 

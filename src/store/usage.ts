@@ -1,12 +1,10 @@
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
 import { type CacheRecord, type DiffId, type Digest, hexOf, type LayerIndex } from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
 import type { CacheCosts } from './gc-select.ts';
 import type { ImageRecord } from './image-records.ts';
 import type { StorePaths } from './paths.ts';
-import { storeError } from './store-error.ts';
+import { namesIn } from './state-file.ts';
 
 /** Bytes on disk of a path of the state directory; 0: nothing is there. */
 export type MeasurePath = (path: string) => Promise<number>;
@@ -63,8 +61,12 @@ export async function listUsage({
   const lines = KINDS.map(async ({ what, directories }): Promise<UsageLine> => {
     const found = directories.map((name) => paths[name]);
     const bytes = await Promise.all(found.map(measure));
-    const counts = found.slice(0, 1).map((path) => namesIn(path).filter((name) => !name.endsWith('.lock')).length);
-    return { what, count: counts[0] ?? 0, bytes: bytes.reduce((sum, size) => sum + size, 0) };
+    const names = await namesIn(found[0] ?? '');
+    return {
+      what,
+      count: names.filter((name) => !name.endsWith('.lock')).length,
+      bytes: bytes.reduce((sum, size) => sum + size, 0),
+    };
   });
   return Promise.all(lines);
 }
@@ -80,12 +82,3 @@ const KINDS: readonly { readonly what: string; readonly directories: readonly (k
   { what: 'fetched', directories: ['remote'] },
   { what: 'in use', directories: ['active', 'ingest', 'leases'] },
 ];
-
-function namesIn(path: string): readonly string[] {
-  try {
-    return readdirSync(path);
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOENT') return [];
-    throw storeError({ doing: 'list a directory of the store', path }, error);
-  }
-}

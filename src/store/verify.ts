@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BuildError, systemErrorCode } from '../errors.ts';
+import { BuildError } from '../errors.ts';
 import {
   asDigest,
   type DiffId,
@@ -17,9 +17,18 @@ import type { RemoveLayerDirectory } from './gc.ts';
 import { parseImageRecord } from './image-records.ts';
 import type { ImageStore } from './images.ts';
 import { parseLayerRecord } from './layer-index.ts';
-import { blobPath, cachePath, imagePath, layerIndexPath, type StorePaths, slotPath, tagPath } from './paths.ts';
-import { readRecord } from './state-file.ts';
-import { storeError } from './store-error.ts';
+import {
+  blobPath,
+  cachePath,
+  imagePath,
+  layerIndexPath,
+  originPath,
+  type StorePaths,
+  slotPath,
+  tagPath,
+} from './paths.ts';
+import { parseOrigins } from './remote-blobs.ts';
+import { namesIn, readRecord } from './state-file.ts';
 import { parseTag } from './tags.ts';
 
 /** absent: there is no such form of the layer. unproved: nothing is left that it could be compared with. */
@@ -171,7 +180,8 @@ class Verification {
   /** A tar can be made from any form of the layer, the bytes of a compressed blob from none. */
   async #isHere({ descriptor, diffId }: Layer): Promise<boolean> {
     const { blobs, layers } = this.#deps;
-    if (!this.#badBlobs.has(descriptor.digest) && (await blobs.has(descriptor.digest))) return true;
+    const isGone = this.#badBlobs.has(descriptor.digest) && !this.#repair;
+    if (!isGone && (await blobs.has(descriptor.digest))) return true; // perhaps in its registry
     if (descriptor.digest !== asDigest(diffId) || this.#badLayers.has(diffId)) return false;
     return (await layers.find(diffId)) !== undefined;
   }
@@ -208,6 +218,11 @@ const recordKinds = (paths: StorePaths): readonly RecordKind[] => [
     pathOf: (value) => place(parseImageRecord(value), ({ manifest }) => imagePath(paths, manifest.digest)),
   },
   {
+    directory: paths.origins,
+    what: 'record of a layer in a registry',
+    pathOf: (value) => place(parseOrigins(value), ({ descriptor }) => originPath(paths, descriptor.digest)),
+  },
+  {
     directory: paths.layerIndex,
     what: 'record of a layer',
     pathOf: (value) => place(parseLayerRecord(value), ({ diffId }) => layerIndexPath(paths, diffId)),
@@ -230,10 +245,3 @@ const place = <T>(record: T | undefined, pathOf: (record: T) => string): string 
 /** The names of files and directories that are called by the hex of a diffID. */
 const diffIdsIn = (names: readonly string[]): readonly DiffId[] =>
   names.filter((name) => /^[0-9a-f]{64}$/.test(name)).map((hex) => `sha256:${hex}` as string as DiffId); // the form was just checked
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  return readdir(directory).catch((cause: unknown) => {
-    if (systemErrorCode(cause) === 'ENOENT') return [];
-    throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
-  });
-}

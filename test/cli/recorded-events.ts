@@ -39,8 +39,8 @@ const START: readonly Recorded[] = [
       { id: 'test', stage: 'test', label: 'RUN ./test \u001b[31m--all' },
     ],
   }),
-  at(20, { type: 'step.cached', step: 'copy' }),
-  at(30, { type: 'step.miss', ...MAKE, reason: 'COPY . /src: 1 file changed (a.c content)' }),
+  at(20, { type: 'step.cached', step: 'copy', level: 'inputs', created: '2024-01-01T00:00:00Z' }),
+  at(30, { type: 'step.miss', ...MAKE, component: 'sources', reason: 'COPY . /src: 1 file changed (a.c content)' }),
   at(40, { type: 'transfer', id: DIGEST, direction: 'pull', state: 'waiting', doneBytes: 0, totalBytes: 4_000_000 }),
   at(50, { type: 'transfer', id: DIGEST, direction: 'pull', state: 'running', doneBytes: 0, totalBytes: 4_000_000 }),
   at(150, {

@@ -76,9 +76,18 @@ describe('what RUN runs in', () => {
     [
       'limits of cgroups',
       ['-m', '1g', '-c=2', '--cpuset-cpus=0-1,3'],
-      { limits: ['--memory', '--cpu-shares', '--cpuset-cpus'] },
+      { sandbox: { limits: { memoryBytes: 1024 ** 3, cpuShares: 2, cpusetCpus: '0-1,3' } } },
     ],
-    ['limits that are none', ['--memory=0', '--memory-swap=-1', '--cpu-quota=-1', '--cpu-shares=0'], { limits: [] }],
+    [
+      '--cpus and --pids-limit',
+      ['--cpus=1.5', '--pids-limit=20'],
+      { sandbox: { limits: { cpuQuota: 150_000, pids: 20 } } },
+    ],
+    [
+      'limits that are none',
+      ['--memory=0', '--cpu-quota=-1', '--cpu-shares=0', '--pids-limit=-1'],
+      { sandbox: { limits: undefined } },
+    ],
   ])('%s', async (_name, args, expected) => {
     expect(await optionsOf(args)).toMatchObject(expected);
   });
@@ -102,6 +111,8 @@ describe('what RUN runs in', () => {
     [['--ulimit', 'nofile=x'], '"x" is not a number'],
     [['--ulimit', 'nofile=2:1'], 'the soft limit is above the hard limit'],
     [['--cpu-shares=bogus'], '--cpu-shares "bogus" is not a whole number'],
+    [['--cpus=x'], '--cpus "x" is not a number'],
+    [['--memory=2g', '--memory-swap=1g'], '--memory-swap is memory and swap together'],
     [['--memory=lots'], '--memory "lots" is not a size'],
     [['--cpuset-cpus=a'], '--cpuset-cpus "a" is not a list'],
     [['--layers=false'], '--layers=false is not supported'],

@@ -84,7 +84,7 @@ describe.runIf(hasBase()).each(people())('a build that $name interrupts', (perso
       const sent = Date.now();
       process.kill(target * (child.pid ?? 0), signal); // a negative id is the process group, as a terminal does it
       expect(await ended, stderr()).toBe(status);
-      expect(Date.now() - sent).toBeLessThan(5000);
+      expect(Date.now() - sent).toBeLessThan(30_000);
       expect(stderr()).toMatch(/E_CANCELLED|[Cc]ancelled|[Ii]nterrupted/);
       await expectNothingLeft(space, marker);
     },

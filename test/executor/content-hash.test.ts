@@ -14,7 +14,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hashSources } from '../../src/executor/content-hash.ts';
 import { FileHasher } from '../../src/executor/file-hasher.ts';
@@ -90,6 +90,7 @@ describe('the key of a COPY', () => {
 
 describe('remembered hashes', () => {
   const stat = (file: string) => new FileStat(statSync(file, { bigint: true }));
+  const placed = (file: string) => ({ root: sourceRoot(dirname(file)), path: basename(file) });
 
   /** A file that is old enough, and what was remembered of it. ctime cannot be set: it is waited for by the clock. */
   function remembered(): { readonly file: string; readonly cache: string } {
@@ -103,7 +104,7 @@ describe('remembered hashes', () => {
   it('are not kept for a file that may change within the same tick', () => {
     const { file, cache } = remembered();
     const hasher = new FileHasher(cache);
-    hasher.hash(file, stat(file));
+    hasher.hash(placed(file), stat(file));
     hasher.save();
     expect(readFileSync(cache, 'utf8').split('\n').filter(Boolean)).toHaveLength(1);
   });
@@ -112,28 +113,28 @@ describe('remembered hashes', () => {
     const file = realpathSync('/bin/sh');
     const cache = join(tempDir(), 'cache');
     const first = new FileHasher(cache);
-    const hash = first.hash(file, stat(file));
+    const hash = first.hash(placed(file), stat(file));
     first.save();
     writeFileSync(cache, readFileSync(cache, 'utf8').replace(hash, 'f'.repeat(64)));
     const second = new FileHasher(cache);
-    expect(second.hash(file, stat(file))).toBe('f'.repeat(64));
+    expect(second.hash(placed(file), stat(file))).toBe('f'.repeat(64));
     const { stamp } = stat(file);
     writeFileSync(cache, readFileSync(cache, 'utf8').replace(stamp, stamp.replace(/^\d/, '9')));
-    expect(new FileHasher(cache).hash(file, stat(file))).toBe(hash);
+    expect(new FileHasher(cache).hash(placed(file), stat(file))).toBe(hash);
   });
 
   it('are those of the bytes, for a file with holes too', () => {
     const { file, cache } = remembered();
     truncateSync(file, 5_000_000);
     const expected = createHash('sha256').update(readFileSync(file)).digest('hex');
-    expect(new FileHasher(cache).hash(file, stat(file))).toBe(expected);
+    expect(new FileHasher(cache).hash(placed(file), stat(file))).toBe(expected);
   });
 
   it('notice a changed file of the same size', () => {
     const { file, cache } = remembered();
-    const before = new FileHasher(cache).hash(file, stat(file));
+    const before = new FileHasher(cache).hash(placed(file), stat(file));
     writeFileSync(file, 'xyz');
-    expect(new FileHasher(cache).hash(file, stat(file))).not.toBe(before);
+    expect(new FileHasher(cache).hash(placed(file), stat(file))).not.toBe(before);
   });
 
   it.each([
@@ -144,20 +145,20 @@ describe('remembered hashes', () => {
   ])('survive a damaged file: %j', (text) => {
     const { file, cache } = remembered();
     writeFileSync(cache, text);
-    expect(new FileHasher(cache).hash(file, stat(file))).toMatch(/^ba7816bf/);
+    expect(new FileHasher(cache).hash(placed(file), stat(file))).toMatch(/^ba7816bf/);
   });
 
   it('fail for a file that changed since it was looked at', () => {
     const { file, cache } = remembered();
     const seen = stat(file);
     utimesSync(file, OLD, OLD);
-    expect(() => new FileHasher(cache).hash(file, seen)).toThrow(/changed while it was read/);
+    expect(() => new FileHasher(cache).hash(placed(file), seen)).toThrow(/changed while it was read/);
   });
 
   it('do not fail a build where they cannot be written', () => {
     const { file } = remembered();
     const hasher = new FileHasher(join(file, 'no', 'cache'));
-    hasher.hash(file, stat(file));
+    hasher.hash(placed(file), stat(file));
     expect(() => hasher.save()).not.toThrow();
   });
 });

@@ -104,8 +104,8 @@ describe('--parents (8.3 #80)', () => {
     const reads: string[] = [];
     const from = {
       ...sourceRoot(root),
-      xattrsOf: (file: string) => {
-        reads.push(file);
+      xattrsOf: ({ path }: { readonly path: string }) => {
+        reads.push(path);
         return new Map<string, Uint8Array>();
       },
     };

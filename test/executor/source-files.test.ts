@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { hashSources } from '../../src/executor/content-hash.ts';
 import { FileHasher } from '../../src/executor/file-hasher.ts';
 import { selectSources } from '../../src/executor/selection.ts';
-import { type Fingerprint, fileChanges, listFiles } from '../../src/executor/source-files.ts';
+import { changedFiles, describeChanges, type Fingerprint, listFiles } from '../../src/executor/source-files.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { copyOp, sourceRoot } from './support/copying.ts';
 
@@ -23,6 +23,11 @@ function listed(root: string, sources = ['src', '<<h:x']): readonly string[] {
   const prints: Fingerprint[] = [];
   hashSources(selected, new FileHasher(join(root, '../none/cache')), prints);
   return listFiles(selected, prints);
+}
+
+function fileChanges(before: readonly string[] | undefined, after: readonly string[]): string | undefined {
+  const changes = changedFiles(before, after);
+  return changes && describeChanges(changes);
 }
 
 /** What is said of a change to the tree. */

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CacheInputs, type CopyOp, cacheKey, explainMiss, type RunOp } from '../../src/graph/index.ts';
+import {
+  type CacheInputs,
+  type CopyOp,
+  cacheKey,
+  explainMiss,
+  type MissReason,
+  type RunOp,
+} from '../../src/graph/index.ts';
 import type { ChainId } from '../../src/oci/index.ts';
 
 const chain = (digit: string) => `sha256:${digit.repeat(64)}` as ChainId; // a made-up chain
@@ -140,7 +147,7 @@ describe('A miss is explained', () => {
       cacheKey({ ...COPY, ...change }, { ...COPY_INPUTS, ...inputs }).preimage,
     );
 
-  test.each<[string, string]>([
+  test.each<[MissReason, string]>([
     [run({ argv: ['x'] }), 'command changed'],
     [
       run({
@@ -167,7 +174,7 @@ describe('A miss is explained', () => {
     [copy({ destination: '/x' }), 'destination changed from "/app/" to "/x"'],
     [explainMiss(cacheKey(RUN, INPUTS).preimage, cacheKey(COPY, INPUTS).preimage), 'another instruction was here'],
     [explainMiss('not JSON', cacheKey(RUN, INPUTS).preimage), 'it was built by another version of tsbuild'],
-  ])('%s', (reason, expected) => {
+  ])('%s', ({ reason }, expected) => {
     expect(reason).toBe(expected);
   });
 });

@@ -76,7 +76,10 @@ describe('prune', () => {
     await writeFile(tarIndex, 'contents');
     const key = cacheKeyFrom('step');
     const created = '2020-01-01T00:00:00Z';
-    await store.cache.record({ key, layer: { diffId, sizeBytes: size }, created, preimage: '{}', slot: 's' });
+    await store.cache.record(
+      { key, layer: { diffId, sizeBytes: size }, created, preimage: '{}', slot: 's' },
+      { isLatest: true },
+    );
     await age();
     expect((await store.prune()).removed).toBe(0);
     expect(existsSync(tarIndex)).toBe(true);

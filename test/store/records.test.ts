@@ -31,8 +31,8 @@ const record = (text: string, diffId?: DiffId): CacheRecord => ({
 
 describe('cache records', () => {
   test('are found by key, and the newest by slot', async () => {
-    await store.cache.record(record('one'));
-    await store.cache.record(record('two'));
+    await store.cache.record(record('one'), { isLatest: true });
+    await store.cache.record(record('two'), { isLatest: true });
     expect(await store.cache.lookup(cacheKeyFrom('one'))).toEqual(record('one'));
     expect(await store.cache.latest('stage0/1 RUN')).toEqual(record('two'));
     expect(await store.cache.lookup(cacheKeyFrom('three'))).toBeUndefined();
@@ -40,14 +40,14 @@ describe('cache records', () => {
   });
 
   test('are a miss when their layer is gone', async () => {
-    await store.cache.record(record('one', diffIdOf('layer')));
+    await store.cache.record(record('one', diffIdOf('layer')), { isLatest: true });
     expect(await store.cache.lookup(cacheKeyFrom('one'))).toBeUndefined();
     present = [diffIdOf('layer')];
     expect(await store.cache.lookup(cacheKeyFrom('one'))).toEqual(record('one', diffIdOf('layer')));
   });
 
   test.each(['', '{', '[]', 'null', '{"key":1}', '{"layer":{}}'])('are a miss when damaged: %j', async (text) => {
-    await store.cache.record(record('one'));
+    await store.cache.record(record('one'), { isLatest: true });
     for (const directory of ['cache', 'slots']) {
       for (const name of await readdir(join(root, directory))) await writeFile(join(root, directory, name), text);
     }
@@ -56,8 +56,8 @@ describe('cache records', () => {
   });
 
   test('under the name of another key are a miss', async () => {
-    await store.cache.record(record('one'));
-    await store.cache.record(record('two'));
+    await store.cache.record(record('one'), { isLatest: true });
+    await store.cache.record(record('two'), { isLatest: true });
     const path = (text: string) => join(root, 'cache', `${cacheKeyFrom(text).slice(7)}.json`);
     await writeFile(path('one'), await readFile(path('two')));
     expect(await store.cache.lookup(cacheKeyFrom('one'))).toBeUndefined();

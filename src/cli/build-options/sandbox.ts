@@ -71,11 +71,11 @@ export function sandboxOptions(flags: SandboxFlags): SandboxOptions {
     mounts: flags.mount ?? [],
     capabilities: { add: listed(flags.capAdd), drop: listed(flags.capDrop) },
     httpProxy: parseBoolean('--http-proxy', flags.httpProxy),
-    limits: limitsOf(flags),
     seccomp,
     timeoutMs: flags.timeout === undefined ? undefined : parseDuration('--timeout', flags.timeout),
     sandbox: {
       noNewPrivileges,
+      limits: limitsOf(flags),
       hostname: flags.hostname === undefined ? undefined : parseHostname(flags.hostname),
       ulimits: (flags.ulimit ?? []).map(parseUlimit),
       hosts: (flags.addHost ?? []).map(parseHost),

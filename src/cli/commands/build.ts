@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BuildOptions, BuildResult, Delegated, OutputSpec, Report } from '../../index.ts';
 import { readBuildArgFiles } from '../build-arg-file.ts';
+import { addCacheOptions, type CacheFlags, cacheOptions, refuseInlineCache } from '../build-options/cache.ts';
 import { addImageOptions, type ImageFlags, imageOptions, refuseAnnotations } from '../build-options/image.ts';
 import { addLimitOptions } from '../build-options/limits.ts';
 import { addResultOptions, type ResultFlags, resultOptions, writeResultFiles } from '../build-options/results.ts';
@@ -9,24 +10,32 @@ import { addSandboxOptions, type SandboxFlags, sandboxOptions } from '../build-o
 import { addTimeOptions, type TimeFlags, timeOptions } from '../build-options/times.ts';
 import { parseCall } from '../call-option.ts';
 import type { Host } from '../host.ts';
+import { parseNetwork } from '../network-option.ts';
 import { progressMode } from '../render/create.ts';
 import { parseSecrets } from '../secret-option.ts';
 import { type CommandContext, type GlobalOptions, inSession, type Session, selfCommand } from '../session.ts';
 import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
-import { choice, collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
+import { collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
-import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import {
+  authfileOption,
+  caFileOption,
+  globalsOf,
+  progressOption,
+  type Registrar,
+  tlsVerifyOption,
+  withExamples,
+} from './command.ts';
 
-interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
+interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags, CacheFlags {
   readonly file?: readonly string[];
   readonly buildContext?: readonly string[];
   readonly ignorefile?: string;
   readonly buildArgFile?: readonly string[];
   readonly target?: string;
   readonly buildArg?: readonly string[];
-  readonly cache: boolean;
   readonly pull: string;
   readonly network: string;
   readonly secret?: readonly string[];
@@ -35,6 +44,7 @@ interface Flags extends ResultFlags, ImageFlags, TimeFlags, SandboxFlags {
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
   readonly check?: boolean;
   readonly call?: string;
@@ -68,13 +78,16 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'lines of name=value, "#" begins a comment; --build-arg wins (repeatable)',
       collect,
     )
-    .option('--no-cache', 'run every step again')
     .option(
       '--pull <policy>',
       'when to fetch base images: always (so --pull alone), missing, newer or never',
       'missing',
     )
-    .option('--network <mode>', 'network of RUN: default, host or none', 'default')
+    .option(
+      '--network <mode>',
+      'network of RUN: default, host, none, private, or private by pasta or slirp4netns',
+      'default',
+    )
     .option('--secret <spec>', 'id=ID[,src=FILE|,env=NAME]: a secret for RUN --mount=type=secret (repeatable)', collect)
     .option(
       '--ssh <spec>',
@@ -88,7 +101,9 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
     .option('--print <what>', 'graph, outline or targets: print it and run nothing; ",format=json" behind the last two')
     .option('--call <what>', "BuildKit's name of these: build, check, outline or targets[,format=json]")
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
+  addCacheOptions(command);
   addResultOptions(command);
   addImageOptions(command);
   addTimeOptions(command);
@@ -123,11 +138,14 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
   const times = timeOptions(flags, { buildArgs, env: host.env });
   const image = imageOptions(flags, { env: host.env, version });
   refuseAnnotations(image, results.format);
+  const cache = cacheOptions(flags);
+  refuseInlineCache(cache, results);
   const settings = {
     ...results,
     ...sandboxOptions(flags),
     ...image,
     ...times,
+    ...cache,
     context: directory,
     contexts: parseBuildContexts(flags.buildContext ?? []),
     files: containerfiles(flags.file ?? []),
@@ -135,19 +153,19 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     stdin: flags.file?.includes('-') ? await readAll(host.stdin) : undefined,
     contextStdin: contextStdin(directory, flags.file ?? [], host),
     target: flags.target,
-    noCache: !flags.cache,
     pull: pullPolicy(flags.pull),
-    network: choice('--network', flags.network, ['default', 'host', 'none']),
+    network: parseNetwork(flags.network),
     secrets: parseSecrets(flags.secret ?? []),
     ssh: parseSshIdentities(flags.ssh ?? [], host.env),
     jobs: parseJobs(flags.jobs),
     call: parseCall(flags, progress === 'json'),
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+    caFile: flags.caFile,
     authfile: flags.authfile,
     stdout: host.archiveStdout,
     self: selfCommand(host),
   } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
-  return inSession(context, { ...globals, progress }, async (session) => {
+  return inSession(context, { ...globals, progress, explainsCache: flags.explainCache === true }, async (session) => {
     const result = await operations.build({ ...settings, ...session.options });
     return report(result, { flags, outputs: results.outputs, session, context });
   });
@@ -201,7 +219,9 @@ function checkStdout(outputs: readonly OutputSpec[], isTerminal: boolean): void 
 }
 
 const COMMAND_NAMES =
-  'pull push load images tag rmi inspect diff import login logout prune store info version help'.split(' ');
+  'pull push load images tag rmi inspect diff import login logout prune store info version help run ps exec logs stop rm unshare'.split(
+    ' ',
+  );
 
 /** `tsbuild imags` would be a build of the context "imags"; where there is no such directory, a command was meant. */
 function rejectMistypedCommand(directory: string): void {

@@ -34,6 +34,9 @@ export const tlsVerifyOption = (): Option =>
     'true',
   );
 
+export const caFileOption = (): Option =>
+  new Option('--ca-file <file>', 'trust these certificates (PEM), too; in a build, RUN does as well');
+
 export const authfileOption = (): Option => new Option('--authfile <file>', 'read credentials from this file only');
 
 export const progressOption = (): Option =>

@@ -4,13 +4,14 @@ import { inSession } from '../session.ts';
 import { readAll } from '../stdin.ts';
 import { usageError } from '../usage.ts';
 import { parseBoolean } from '../values.ts';
-import { authfileOption, globalsOf, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import { authfileOption, caFileOption, globalsOf, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
 
 interface Flags {
   readonly username?: string;
   readonly password?: string;
   readonly passwordStdin?: boolean;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
 }
 
@@ -22,6 +23,7 @@ export function loginCommand({ context, setExitCode }: Registrar): Command {
     .option('-p, --password <password>', 'password; other users can see it: better --password-stdin')
     .option('--password-stdin', 'read the password from stdin')
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   withExamples(command, ['tsbuild login quay.io', 'tsbuild login -u me --password-stdin quay.io < password-file']);
   return command.action(async (registry: string, flags: Flags) => {
@@ -32,6 +34,7 @@ export function loginCommand({ context, setExitCode }: Registrar): Command {
       const message = await opened.operations.login(registry, credentials, {
         ...options,
         tlsVerify,
+        caFile: flags.caFile,
         authfile: flags.authfile,
       });
       opened.host.stdout.write(`${message}\n`);

@@ -3,7 +3,15 @@ import type { Delegated } from '../../index.ts';
 import { progressMode } from '../render/create.ts';
 import { type CommandContext, inSession, type Session, selfCommand } from '../session.ts';
 import { choice, parseBoolean, singlePlatform } from '../values.ts';
-import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import {
+  authfileOption,
+  caFileOption,
+  globalsOf,
+  progressOption,
+  type Registrar,
+  tlsVerifyOption,
+  withExamples,
+} from './command.ts';
 
 interface Flags {
   readonly platform?: string;
@@ -11,6 +19,7 @@ interface Flags {
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
 }
 
@@ -39,6 +48,7 @@ async function runTransfer({ context, setExitCode }: Registrar, transfer: Transf
 
 const access = (flags: Flags) => ({
   tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+  caFile: flags.caFile,
   authfile: flags.authfile,
 });
 
@@ -52,6 +62,7 @@ export function pullCommand(registrar: Registrar): Command {
     .option(...quietOption)
     .addOption(progressOption())
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   withExamples(command, ['tsbuild pull debian:stable', 'tsbuild pull --platform linux/arm64 localhost:5000/me/image0']);
   return command.action(async (name: string, flags: Flags) => {
@@ -76,6 +87,7 @@ export function pushCommand(registrar: Registrar): Command {
     .option(...quietOption)
     .addOption(progressOption())
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   withExamples(command, [
     'tsbuild push image0 quay.io/me/image0',

@@ -15,6 +15,7 @@ export const progressMode = (text: string): ProgressMode =>
 export interface RendererSettings {
   readonly progress: ProgressMode;
   readonly debug?: boolean;
+  readonly explainsCache?: boolean;
   readonly activity?: string;
 }
 
@@ -39,9 +40,10 @@ export async function createRenderer(host: Host, settings: RendererSettings): Pr
   };
 }
 
-async function chooseRenderer(host: Host, { progress, debug = false, activity }: RendererSettings): Promise<Renderer> {
+async function chooseRenderer(host: Host, settings: RendererSettings): Promise<Renderer> {
+  const { progress, debug = false, explainsCache = false, activity } = settings;
   const screen = { write: (text: string) => void host.stderr.write(text), now: () => host.now() };
-  const options = { screen, paint: createPaint(hasColour(host)), isDebug: debug };
+  const options = { screen, paint: createPaint(hasColour(host)), isDebug: debug, explainsCache };
   const isLive = progress === 'tty' || (progress === 'auto' && host.stderr.isTTY === true && host.env.TERM !== 'dumb');
   if (progress === 'json') return new JsonRenderer({ screen, hasHeader: !isRepeatedRun(host) });
   if (progress === 'quiet') return new QuietRenderer(options);

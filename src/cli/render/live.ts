@@ -1,4 +1,5 @@
 import type { BuildError, BuildEvent } from '../../index.ts';
+import { cachedText, missLines } from './cache.ts';
 import { renderError } from './error.ts';
 import { formatElapsed, formatSize } from './format.ts';
 import { harmless } from './lines.ts';
@@ -26,6 +27,7 @@ export interface LiveOptions {
   readonly screen: Screen;
   readonly paint: Paint;
   readonly isDebug: boolean;
+  readonly explainsCache?: boolean;
   readonly size: () => ScreenSize;
 }
 
@@ -55,8 +57,13 @@ export class LiveRenderer implements Renderer {
         this.#running.set(event.step, { startedAt: this.#options.screen.now(), lines: [] });
         return;
       case 'step.cached':
-        return this.#keep(`${paint.success('✔')} ${this.#title(event.step)} ${paint.faint('cached')}`);
+        return this.#keep(
+          `${paint.success('✔')} ${this.#title(event.step)} ${paint.faint(cachedText(event, this.#options.explainsCache === true))}`,
+        );
       case 'step.miss':
+        if (this.#options.explainsCache === true)
+          this.#keep(...missLines(event, true).map((line) => `${this.#title(event.step)} ${paint.faint(line)}`));
+        return;
       case 'debug':
         return;
       case 'step.output':

@@ -1,4 +1,5 @@
 import type { BuildError, BuildEvent } from '../../index.ts';
+import { cachedText, missLines } from './cache.ts';
 import { renderError } from './error.ts';
 import { formatElapsed } from './format.ts';
 import { harmless } from './lines.ts';
@@ -21,6 +22,7 @@ export interface PlainOptions {
   readonly screen: Screen;
   readonly paint: Paint;
   readonly isDebug: boolean;
+  readonly explainsCache?: boolean;
 }
 
 /** Lines that never change once written: for CI, files and pipes. */
@@ -49,9 +51,10 @@ export class PlainRenderer implements Renderer {
         });
         return this.#announce(event.step);
       case 'step.cached':
-        return this.#say(event.step, 'cached');
+        return this.#say(event.step, cachedText(event, this.#options.explainsCache === true));
       case 'step.miss':
-        return this.#say(event.step, `not cached: ${harmless(event.reason)}`);
+        for (const line of missLines(event, this.#options.explainsCache === true)) this.#say(event.step, line);
+        return;
       case 'step.output':
         return this.#output(event.step, this.#steps.lines(event));
       case 'step.finished':

@@ -2,6 +2,7 @@ import { BuildError } from '../../errors.ts';
 import type { Node, RunOp } from '../../graph/index.ts';
 import type { CommittedLayer, LayerLibrary, RootView } from '../../layers/index.ts';
 import type { Layer, MtimeRule } from '../../oci/index.ts';
+import { caTrust } from '../ca-trust.ts';
 import { OutputTail } from '../output-tail.ts';
 import type { RunSettings } from '../run-settings.ts';
 import type { ExitStatus, ProcessSpec, Sandbox } from '../sandbox/index.ts';
@@ -74,9 +75,11 @@ function atMount({ mounts }: RunOp, error: unknown): unknown {
 
 async function processSpec({ op, settings }: RunRequest, view: RootView, mounts: OpenMounts): Promise<ProcessSpec> {
   const user = await resolveUser(view, op.user);
+  const trust = await caTrust(view, settings.caCertificates ?? []);
   const env: Record<string, string> = {
     PATH: DEFAULT_PATH,
     HOME: user.home,
+    ...trust?.env,
     ...mounts.defaultEnv,
     ...Object.fromEntries(settings.proxyEnv ?? []),
     ...Object.fromEntries(op.proxyEnv),
@@ -93,11 +96,11 @@ async function processSpec({ op, settings }: RunRequest, view: RootView, mounts:
     uid: user.uid,
     gid: user.gid,
     groups: user.groups,
-    network: op.network === 'none' ? 'none' : 'host',
+    network: op.network,
     hostname: settings.sandbox?.hostname ?? HOSTNAME,
     // a working directory that the base image names but does not have is made too, as OCI runtimes do
     directories: [...directories, { path: op.cwd, uid: 0, gid: 0 }],
-    files: op.files,
+    files: [...op.files, ...(trust?.files ?? [])],
     // one of the instruction covers one of the command line
     mounts: [...(settings.mounts ?? []), ...mounts.mounts],
     settings: settings.sandbox,

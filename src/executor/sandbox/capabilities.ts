@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { DEFAULT_CAPABILITIES, numberOfCapability } from './capability-names.ts';
-import { dropFromBoundingSet } from './syscalls.ts';
+import { dropFromBoundingSet, keepCapabilities } from './syscalls.ts';
 
 /** The last capability that the running kernel knows; read before the root is changed. */
 export function lastCapability(): number {
@@ -13,4 +13,13 @@ export function limitCapabilities(last: number, kept: readonly string[] = DEFAUL
   for (let capability = 0; capability <= last; capability++) {
     if (!numbers.has(capability)) dropFromBoundingSet(capability);
   }
+}
+
+/**
+ * Takes from the calling thread, which is root, what its step shall not have, before anything that the image names is
+ * opened: with all capabilities `WORKDIR /proc/1/cwd` and `RUN ["/proc/1/exe"]` would lead into PID 1, which is of the host.
+ */
+export function dropCapabilities(last: number, kept: readonly string[] = DEFAULT_CAPABILITIES): void {
+  const known = kept.map(numberOfCapability).filter((capability) => capability <= last);
+  keepCapabilities(known.reduce((bits, capability) => bits | (1n << BigInt(capability)), 0n));
 }

@@ -84,7 +84,7 @@ function makeDevice(path: string, device: { readonly major: number; readonly min
 /** Everything that a step finds beside its image, in the order of its targets: parents before what lies in them. */
 export function placesOf(spec: ProcessSpec, stash: string): readonly PlaceRequest[] {
   const { settings, files, mounts } = spec;
-  const resolvConf = stepResolvConf(settings?.resolver);
+  const resolvConf = stepResolvConf(settings?.resolver, { nameServer: undefined });
   const plain = [
     ...(resolvConf === undefined ? [] : [{ path: '/etc/resolv.conf', content: resolvConf, mode: 0o644 }]),
     { path: '/etc/hosts', content: hostsFile(spec.hostname, settings?.hosts), mode: 0o644 },

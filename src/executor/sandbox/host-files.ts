@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
+import { type Network, reachableResolvConf } from './network/index.ts';
 import type { HostEntry, ResolverSettings } from './settings.ts';
 
-/** The host's resolver settings; empty where it has none. Steps share the host's network, so its loopback servers work too. */
+/** The host's resolver settings; empty where it has none. */
 export function resolvConf(): string {
   try {
     return readFileSync('/etc/resolv.conf', 'utf8');
@@ -13,9 +14,12 @@ export function resolvConf(): string {
 }
 
 /** What `--dns` and its sisters make of the host's settings; undefined: the image's own file is used. */
-export function stepResolvConf(settings: ResolverSettings | undefined): string | undefined {
+export function stepResolvConf(
+  settings: ResolverSettings | undefined,
+  network: Pick<Network, 'nameServer'>,
+): string | undefined {
   if (settings === 'image') return undefined;
-  const host = resolvConf();
+  const host = reachableResolvConf(resolvConf(), network);
   if (settings === undefined) return host;
   const { servers, search, options } = settings;
   const replaced = [servers && 'nameserver', search && 'search', search && 'domain', options && 'options'];

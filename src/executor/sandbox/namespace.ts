@@ -1,15 +1,17 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { closeSync, writeFileSync, writeSync } from 'node:fs';
+import type { Server } from 'node:net';
 import { constants } from 'node:os';
 import type { Duplex, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
 import { formatIdMap, type IdRange } from './id-map.ts';
 import { type IdMaps, lookupHelper, resolveIdMaps } from './id-source.ts';
+import { muteStandardStreams, outliveParent } from './process-calls.ts';
 import { explainRefusal } from './refusal.ts';
 import type { NamespaceRung } from './rung.ts';
 
-const MARKER = 'TSBUILD_NAMESPACE';
+export const MARKER = 'TSBUILD_NAMESPACE';
 const PROC = 'TSBUILD_PROC';
 
 /** How to run this very program again, with the same arguments. */
@@ -31,10 +33,23 @@ export interface NamespaceOptions {
   readonly stdin?: Uint8Array | undefined;
   /** Given to the inner process by a pipe, as its descriptor `SIDE_FD`. For what may stand in no argument and no variable. */
   readonly side?: Uint8Array | undefined;
+  /** Handed down as the descriptors from `HANDED_FD` on, and closed here. */
+  readonly handed?: readonly Server[] | undefined;
+  /**
+   * The inner process goes on alone: as soon as it has called `leaveParent`, this one is done, with status 0. Until then
+   * it is as always.
+   */
+  readonly isBackground?: boolean | undefined;
+  /** It stays in our session, with the terminal: for a shell, which wants its keys itself. */
+  readonly keepsSession?: boolean | undefined;
+  /** Passed on to the inner process. Default: INT, TERM, HUP, WINCH. */
+  readonly signals?: readonly NodeJS.Signals[] | undefined;
   readonly rung?: NamespaceRung | undefined;
 }
 
 export const SIDE_FD = 4;
+const READY_FD = 5;
+export const HANDED_FD = 6;
 
 /** Descriptor 3 is the line to the parent: "ready" goes out, and a line comes back when the ids are mapped. */
 const SCRIPT = 'echo ready >&3; read -r answer <&3 || exit 125; exec 3>&-; exec "$@"';
@@ -47,29 +62,60 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
  * reaches it exactly once: through us. It has to call `dieWithParent`, which `BuiltinSandbox` does.
  * `rung`: what `climb` chose. Throws `E_NO_SUBUID` or `E_NO_USERNS`.
  */
-export async function enterNamespace(self: SelfCommand, { stdin, side, rung }: NamespaceOptions = {}): Promise<number> {
+export async function enterNamespace(self: SelfCommand, options: NamespaceOptions = {}): Promise<number> {
+  const { stdin, side, rung, handed = [], isBackground = false, keepsSession, signals = FORWARDED } = options;
   const maps = rung?.maps ?? resolveIdMaps(self.env.PATH);
   const { child, opened, ended } = spawnInNamespace([self.execPath, ...self.args], maps, {
     env: { ...self.env, [MARKER]: '1', [PROC]: rung?.proc ?? 'own' },
-    stdio: [stdin === undefined ? 'inherit' : 'pipe', 'inherit', 'inherit'],
-    extra: side ? ['pipe'] : [],
+    stdio: [stdin !== undefined ? 'pipe' : isBackground ? 'ignore' : 'inherit', 'inherit', 'inherit'],
+    extra: [side ? 'pipe' : 'ignore', isBackground ? 'pipe' : 'ignore', ...handed.map(descriptorOf)],
+    keepsSession,
   });
-  const stopForwarding = forwardSignals(child);
+  const stopForwarding = forwardSignals(child, signals);
   try {
+    for (const server of handed) server.close();
     await opened;
     if (stdin !== undefined) feed(child.stdin, stdin);
     if (side !== undefined) feed(child.stdio[SIDE_FD], side);
-    return await ended;
+    return await (isBackground ? Promise.race([ended, whenReady(child)]) : ended);
   } finally {
     stopForwarding();
   }
+}
+
+/** Node has no public word for it, and takes no server in `stdio`. */
+function descriptorOf(server: Server): number {
+  const { _handle } = server as unknown as { readonly _handle?: { readonly fd: number } };
+  if (_handle === undefined || _handle.fd < 0)
+    throw new BuildError('E_INTERNAL', 'A listening socket has no descriptor');
+  return _handle.fd;
+}
+
+/** Resolves with the status 0; never, where the inner process ends before. */
+function whenReady(child: ChildProcess): Promise<number> {
+  const all: readonly unknown[] = child.stdio; // the types know five only
+  const line = all[READY_FD] as Duplex; // as that of openNamespace
+  line.on('error', () => {});
+  return new Promise((resolve) => line.once('data', () => resolve(0)));
+}
+
+/**
+ * For the inner process of a background `enterNamespace`: the outer one is done now, and its death is no matter any more.
+ * The standard streams are /dev/null from here on, so that whoever waits for the end of our output does not wait for us.
+ */
+export function leaveParent(): void {
+  outliveParent();
+  muteStandardStreams();
+  writeSync(READY_FD, 'ready');
+  closeSync(READY_FD);
 }
 
 export interface NamespaceSpawn {
   readonly env: NodeJS.ProcessEnv;
   readonly stdio: readonly ('inherit' | 'pipe' | 'ignore')[];
   /** From `SIDE_FD` on. */
-  readonly extra?: readonly 'pipe'[];
+  readonly extra?: readonly ('pipe' | 'ignore' | number)[];
+  readonly keepsSession?: boolean | undefined;
 }
 
 /** Starts a command as root over `maps` and returns when it runs. Throws `E_NO_SUBUID` or `E_NO_USERNS`. */
@@ -83,22 +129,23 @@ export async function startInNamespace(
   return { ended };
 }
 
-function spawnInNamespace(command: readonly string[], maps: IdMaps, { env, stdio, extra = [] }: NamespaceSpawn) {
+function spawnInNamespace(command: readonly string[], maps: IdMaps, options: NamespaceSpawn) {
+  const { env, stdio, extra = [], keepsSession = false } = options;
   const args = ['--user', '--mount', '--propagation', 'private', 'sh', '-c', SCRIPT, 'sh', ...command];
-  const child = spawn('unshare', args, { env, stdio: [...stdio, 'pipe', ...extra], detached: true });
+  const child = spawn('unshare', args, { env, stdio: [...stdio, 'pipe', ...extra], detached: !keepsSession });
   const ended = exitOf(child);
   return { child, ended, opened: openNamespace(child, maps, ended) };
 }
 
-function forwardSignals(child: ChildProcess): () => void {
+export function forwardSignals(child: ChildProcess, signals: readonly NodeJS.Signals[]): () => void {
   const forward = (signal: NodeJS.Signals) => void child.kill(signal);
-  for (const name of FORWARDED) process.on(name, forward);
+  for (const name of signals) process.on(name, forward);
   return () => {
-    for (const name of FORWARDED) process.off(name, forward);
+    for (const name of signals) process.off(name, forward);
   };
 }
 
-function exitOf(child: ChildProcess): Promise<number> {
+export function exitOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once('error', (cause) => {
       const hint = 'Install util-linux, which has the "unshare" command';

@@ -16,11 +16,12 @@ export interface RootfsPlan {
   readonly hosts: string;
   /** `container`: the step has the /proc that the namespace has (rung e). */
   readonly proc: 'own' | 'container';
+  readonly hasOwnNetwork: boolean;
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts, proc }: RootfsPlan): Stubs {
-  stageKernelTrees({ proc, network: spec.network, shmSizeBytes: spec.settings?.shmSizeBytes });
+export function buildRootfs({ spec, root, resolvConf, hosts, proc, hasOwnNetwork }: RootfsPlan): Stubs {
+  stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes: spec.settings?.shmSizeBytes });
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });

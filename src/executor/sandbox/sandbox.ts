@@ -1,4 +1,7 @@
+import type { Writable } from 'node:stream';
 import type { Mount } from '../../layers/index.ts';
+import type { NetworkMode } from './network/index.ts';
+import type { TerminalSize } from './process-calls.ts';
 import type { SandboxSettings } from './settings.ts';
 
 export type Availability =
@@ -14,7 +17,7 @@ export interface ProcessSpec {
   readonly gid: number;
   /** Supplementary groups. */
   readonly groups: readonly number[];
-  readonly network: 'host' | 'none';
+  readonly network: NetworkMode;
   readonly hostname: string;
   /**
    * Directories that must exist before the process starts (WORKDIR): missing ones are made in the root, with their
@@ -56,8 +59,29 @@ export interface FileOwner {
 }
 
 export interface SandboxIo {
-  /** Chunks as the process wrote them. */
+  /** Chunks as the process wrote them; from a terminal all is `stdout`. */
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
+  /** Absent: the process reads an empty input, and nobody is told that it runs. */
+  readonly interaction?: Interaction | undefined;
+}
+
+/** For a process that somebody uses while it runs. */
+export interface Interaction {
+  /** Its standard input comes from `StartedProcess.stdin`; else it is empty. */
+  readonly hasInput: boolean;
+  /** It gets a terminal of its own for all three streams. */
+  readonly terminal?: TerminalSize | undefined;
+  readonly onStarted: (process: StartedProcess) => void;
+}
+
+export interface StartedProcess {
+  /** As seen by this process. */
+  readonly pid: number;
+  /** PID 1 of its pid namespace, as seen by this process: killing it kills everything. */
+  readonly init: number;
+  /** Ending it is the end of the input. */
+  readonly stdin: Writable | undefined;
+  resize(size: TerminalSize): void;
 }
 
 export type ExitStatus =

@@ -1,3 +1,5 @@
+import type { ResourceLimits } from './cgroup.ts';
+import type { HelperName } from './network/index.ts';
 import type { SeccompProfile } from './seccomp/index.ts';
 
 /** What a build may ask of the sandbox of all of its steps; what is absent has the default. Plain data. */
@@ -10,10 +12,14 @@ export interface SandboxSettings {
   readonly seccomp?: SeccompProfile | 'unconfined' | undefined;
   /** What steps see as their host's name. */
   readonly hostname?: string | undefined;
+  /** Of all processes of a step together. */
+  readonly limits?: ResourceLimits | undefined;
   readonly ulimits?: readonly Ulimit[] | undefined;
   /** Lines for /etc/hosts. */
   readonly hosts?: readonly HostEntry[] | undefined;
   readonly resolver?: ResolverSettings | undefined;
+  /** What leads a private network out; default: what works. */
+  readonly networkHelper?: HelperName | undefined;
   /** Of /dev/shm; default 64 MiB. */
   readonly shmSizeBytes?: number | undefined;
 }

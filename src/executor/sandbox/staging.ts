@@ -9,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import type { ProcessSpec } from './sandbox.ts';
 import { cloneTree, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
 
 /**
@@ -54,19 +53,19 @@ const DEVICE_LINKS = {
 interface KernelTrees {
   /** `container`: a copy of the mounts of the calling thread's /proc. */
   readonly proc: 'own' | 'container';
-  readonly network: ProcessSpec['network'];
+  readonly hasOwnNetwork: boolean;
   readonly shmSizeBytes?: number | undefined;
 }
 
 /** Puts /proc, /sys and /dev of a step under `STAGED`; /proc of the calling thread is that of the step before, and the host's after. */
-export function stageKernelTrees({ proc, network, shmSizeBytes = SHM_BYTES }: KernelTrees): void {
+export function stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes = SHM_BYTES }: KernelTrees): void {
   const devices = DEVICES.filter((name) => existsSync(`/dev/${name}`)).map((name) => ({
     name,
     fd: cloneTree(`/dev/${name}`),
   }));
   const isUnified = hasUnifiedCgroups();
   // A sysfs shows the devices of one network namespace, so it has to be mounted in it.
-  if (network === 'none') mountOwnSysfs(proc);
+  if (hasOwnNetwork) mountOwnSysfs(proc);
   const sys = cloneTree('/sys');
   mount({ source: 'tmpfs', target: STAGING, type: 'tmpfs', data: 'mode=755' });
   for (const path of [STAGED.proc, STAGED.sys, STAGED.dev]) mkdirSync(path);

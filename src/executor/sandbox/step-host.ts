@@ -46,6 +46,11 @@ const STDERR = 4;
 export class StepProcess implements StepHost {
   readonly #child: ChildProcess;
 
+  /** Of the process that has the step's threads. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   constructor(entry: URL, { stdout, stderr }: Pick<StepOrder, 'stdout' | 'stderr'>) {
     this.#child = fork(entry, {
       env: {},

@@ -1,12 +1,13 @@
 import type { BuildErrorOptions, ErrorCode } from '../../errors.ts';
+import type { StepStreams } from './process-start.ts';
 import type { RootfsPlan } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
 import type { Stubs } from './stubs.ts';
 
 /** What the thread of a step is told. The descriptors are those of the process, which its threads share. */
-export interface StepOrder extends RootfsPlan {
-  readonly stdout: number;
-  readonly stderr: number;
+export interface StepOrder extends RootfsPlan, StepStreams {
+  /** The network namespace to join, if there is one already. */
+  readonly networkNamespace: string | undefined;
   /** Struct sock_filter[]; undefined: every system call is allowed. */
   readonly filter: Uint8Array | undefined;
 }
@@ -16,6 +17,8 @@ export type StepReport =
   /** PID 1 of the step, as seen outside: killing it kills the step. */
   | { readonly kind: 'init'; readonly pid: number }
   | { readonly kind: 'built'; readonly stubs: Stubs }
+  /** `terminal`: the side of its terminal that is ours. */
+  | { readonly kind: 'started'; readonly pid: number; readonly terminal?: number }
   | { readonly kind: 'ended'; readonly status: ExitStatus }
   | ({ readonly kind: 'failed'; readonly code: ErrorCode; readonly message: string } & Pick<
       BuildErrorOptions,

@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { lastCapability, limitCapabilities } from './capabilities.ts';
+import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
+import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import { buildRootfs, enterRootfs } from './rootfs.ts';
-import type { ExitStatus, ProcessSpec } from './sandbox.ts';
+import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import {
@@ -13,6 +13,7 @@ import {
   CLONE,
   chdir,
   forbidNewPrivileges,
+  joinNetwork,
   joinSessionKeyring,
   MS,
   mount,
@@ -32,7 +33,7 @@ type Report = (message: StepReport) => void;
 export async function runStep(order: StepOrder, report: Report): Promise<void> {
   let init: Init | undefined;
   try {
-    isolate(order.spec);
+    isolate(order);
     init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
     await init.ready;
@@ -44,7 +45,8 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
     // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
     if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    report({ kind: 'ended', status: await execute(order) });
+    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
+    report({ kind: 'ended', status: await execute(order, last, onStarted) });
   } catch (error) {
     report(describe(error));
     init?.release();
@@ -53,14 +55,15 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
   report({ kind: 'gone' });
 }
 
-function isolate({ network, hostname }: ProcessSpec): void {
+function isolate({ spec, hasOwnNetwork, networkNamespace }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
-  unshare(network === 'none' ? own | CLONE.net : own);
+  if (networkNamespace !== undefined) joinNetwork(networkNamespace);
+  unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
   unshareCgroups();
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
-  sethostname(hostname);
-  if (network === 'none') bringLoopbackUp();
+  sethostname(spec.hostname);
+  if (hasOwnNetwork) bringLoopbackUp();
 }
 
 /** Paths of /proc/self/cgroup begin at the build's own. */
@@ -85,30 +88,23 @@ function ownKeyring({ filter }: StepOrder): void {
 
 /** Becomes the step's user and starts its program, in the root and with the bounding set of the calling thread. */
 export function execute(
-  { spec, stdout, stderr }: Pick<StepOrder, 'spec' | 'stdout' | 'stderr'>,
-  onStart?: (pid: number) => void,
+  { spec, ...streams }: Pick<StepOrder, 'spec'> & StepStreams,
+  last: number,
+  onStarted: (started: StartedProgram) => void,
 ): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
   becomeUser(spec);
+  // any other user has lost them all
+  if (spec.uid === 0) dropCapabilities(last, spec.settings?.capabilities);
   try {
     chdir(spec.cwd);
   } catch (error) {
     return Promise.resolve(notStarted(`cannot enter the working directory "${spec.cwd}": ${systemErrorCode(error)}`));
   }
-  const [name = '', ...args] = spec.argv;
-  const program = lookupProgram(name, spec.env);
+  const program = lookupProgram(spec.argv[0] ?? '', spec.env);
   if ('reason' in program) return Promise.resolve(notStarted(program.reason));
   limitProcess(spec.settings?.ulimits ?? []);
-  return new Promise((resolve) => {
-    // `detached` is setsid(2). Working directory, user, groups and umask are those of this thread.
-    const options = { argv0: name, env: { ...spec.env }, detached: true };
-    const child = spawn(program.path, args, { ...options, stdio: ['ignore', stdout, stderr] });
-    if (child.pid !== undefined) onStart?.(child.pid);
-    child.once('error', (error) => resolve(notStarted(`"${name}": ${error.message} (126)`)));
-    child.once('exit', (code, signal) =>
-      resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
-    );
-  });
+  return runProgram({ path: program.path, argv: spec.argv, env: spec.env, streams, onStarted });
 }
 
 /** What a step that could not be set up reports. */

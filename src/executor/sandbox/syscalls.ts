@@ -136,6 +136,21 @@ export function dropFromBoundingSet(capability: number): void {
   call(prctl, [PR_CAPBSET_DROP, capability, 0, 0, 0], { name: 'prctl', subject: `capability ${capability}` });
 }
 
+const CAPABILITY_VERSION_3 = 0x20080522;
+
+/** Leaves the calling thread these capabilities and no others (capset(2)); one bit each. */
+export function keepCapabilities(bits: bigint): void {
+  const header = Buffer.alloc(8); // struct __user_cap_header_struct: version, pid (0: this thread)
+  header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
+  const data = Buffer.alloc(24); // two struct __user_cap_data_struct: effective, permitted, inheritable
+  for (const half of [0, 1]) {
+    const word = Number((bits >> BigInt(32 * half)) & 0xffffffffn);
+    data.writeUInt32LE(word, 12 * half);
+    data.writeUInt32LE(word, 12 * half + 4);
+  }
+  call('int capset(uint8_t *header, const uint8_t *data)', [header, data], { name: 'capset', subject: 'this thread' });
+}
+
 const PR_SET_NO_NEW_PRIVS = 38;
 
 /** Of the calling thread and what it starts; for good. */
@@ -348,6 +363,16 @@ const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
+
+/** Moves the calling thread into the network namespace at a path (setns(2)). */
+export function joinNetwork(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    call('int setns(int fd, int kind)', [fd, CLONE.net], { name: 'setns', subject: path });
+  } finally {
+    closeSync(fd);
+  }
+}
 
 /** Brings `lo` up in the network namespace of the calling thread (netdevice(7)). */
 export function bringLoopbackUp(): void {

@@ -1,16 +1,17 @@
-import { closeSync, fchownSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { BuildError, systemErrorCode } from '../../errors.ts';
+import { BuildError } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
+import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
+import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
 import { probeNamespace } from './probe.ts';
+import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
-import { closeAllOnExec, createPipe, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
+import { closeAllOnExec, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
 /** What containers have by default (containerd, buildah). */
 const MAX_OPEN_FILES = 1_048_576;
@@ -20,6 +21,10 @@ export interface BuiltinSandboxOptions {
   readonly worker?: URL | undefined;
   /** Of the steps; see `procInNamespace`. Default: `own`. */
   readonly proc?: 'own' | 'container' | undefined;
+  /** What the network `default` is, where it works; default: host. */
+  readonly network?: 'host' | 'private' | undefined;
+  /** PATH, for the helpers of private networks. */
+  readonly path?: string | undefined;
 }
 
 /**
@@ -30,19 +35,24 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name = 'builtin';
   readonly #entry: URL;
   readonly #proc: 'own' | 'container';
+  readonly #networks: NetworkPool;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
 
   constructor(options: BuiltinSandboxOptions = {}) {
+    this.#networks = new NetworkPool({ preferred: options.network, path: options.path });
     this.#entry = options.worker ?? new URL('./sandbox-worker.cjs', import.meta.url);
     this.#proc = options.proc ?? 'own';
   }
 
-  /** Says how many steps will be run, and starts the thread of the first one already. */
-  expect(steps: number): void {
+  /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
+  expect(steps: number, network?: Pick<NetworkRequest, 'mode' | 'helper'>): void {
     this.#expected = steps;
     this.#keepSpare();
+    if (steps === 0 || network === undefined) return;
+    closeAllOnExec();
+    this.#networks.prepare(network);
   }
 
   probe(): Promise<Availability> {
@@ -56,38 +66,53 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     limitOpenFiles(MAX_OPEN_FILES);
     forbidCores();
     const filter = stepFilter(spec.settings);
-    const stdout = createPipe();
-    const stderr = createPipe();
-    const finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
-    const outputs = { stdout: stdout.write, stderr: stderr.write };
-    const { hosts, resolver } = spec.settings ?? {};
-    const files = { resolvConf: stepResolvConf(resolver), hosts: hostsFile(spec.hostname, hosts) };
-    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...outputs };
-    const host = this.#hostFor(order);
-    const step = new StepControl(host, signal);
+    const network = await this.#takeNetwork(spec);
     try {
-      for (const fd of Object.values(outputs)) giveTo(fd, spec);
-      const outcome = await step.run(order);
-      return { status: outcome.status, stubs: outcome.stubs.mounted };
+      return await this.#runIn(network, { spec, root, io, signal, filter });
     } finally {
-      if (!step.isStarted) await host.stop();
-      closeSync(stdout.write);
-      closeSync(stderr.write);
-      await Promise.all(finished);
-      removeStubs(root, step.stubs.created);
+      await network.close();
     }
   }
 
+  async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
+    const group = groupOf(spec);
+    const streams = new ProcessStreams(io, spec);
+    const { hosts, resolver } = spec.settings ?? {};
+    const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
+    const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
+    const order: StepOrder = { spec, root, filter, proc: this.#proc, ...files, ...streams.order, ...place };
+    const host = this.#hostFor(order);
+    const step = new StepControl(host, streams, signal);
+    try {
+      if (host instanceof StepProcess) group?.add(host.pid);
+      const outcome = await step.run(order);
+      if (!isSuccess(outcome.status)) refuseFailedNetwork(network);
+      return { status: outcome.status, stubs: outcome.stubs.mounted };
+    } finally {
+      if (!step.isStarted) await host.stop();
+      await streams.close();
+      removeStubs(root, step.stubs.created);
+      await group?.remove();
+    }
+  }
+
+  #takeNetwork({ network, settings }: ProcessSpec): Promise<Network> {
+    const isLast = this.#expected === undefined || this.#expected <= 1;
+    return this.#networks.take({ mode: network, helper: settings?.networkHelper }, isLast);
+  }
+
   [Symbol.dispose](): void {
+    void this.#networks.close();
     void this.#spare?.terminate();
     this.#spare = undefined;
   }
 
   #hostFor(order: StepOrder): StepHost {
-    const { ulimits = [], seccomp } = order.spec.settings ?? {};
+    const { ulimits = [], seccomp, limits = {} } = order.spec.settings ?? {};
     // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
     const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
-    return isForeign || ulimits.length > 0 ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    const isLimited = ulimits.length > 0 || limitOption(limits) !== undefined;
+    return isForeign || isLimited ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
   }
 
   #takeWorker(): Worker {
@@ -110,17 +135,28 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 }
 
-/** Else the step's own user could not open /dev/stdout. */
-function giveTo(fd: number, { uid, gid }: ProcessSpec): void {
-  try {
-    fchownSync(fd, uid, gid);
-  } catch (cause) {
-    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
-    throw new BuildError('E_ID_NOT_MAPPED', `Cannot run as user ${uid}:${gid}: this build has no such id`, {
-      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
-      cause,
-    });
-  }
+function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
+  const limits = settings?.limits;
+  return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
+}
+
+interface StepRequest {
+  readonly spec: ProcessSpec;
+  readonly root: Mount;
+  readonly io: SandboxIo;
+  readonly signal: AbortSignal;
+  readonly filter: Uint8Array | undefined;
+}
+
+const isSuccess = (status: ExitStatus): boolean => status.kind === 'exited' && status.code === 0;
+
+/** The step would be blamed for what it could not help. */
+function refuseFailedNetwork(network: Network): void {
+  const reason = network.failure();
+  if (reason === undefined) return;
+  throw new BuildError('E_NO_NETWORK', `The private network ended while a step ran: ${network.kind}: ${reason}`, {
+    hint: 'Build again; if it stays so, use --network=host',
+  });
 }
 
 const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step was running');
@@ -135,13 +171,15 @@ class StepControl {
   stubs: Stubs = { mounted: [], created: [] };
   isStarted = false;
   readonly #host: StepHost;
+  readonly #streams: ProcessStreams;
   readonly #signal: AbortSignal;
   #init: number | undefined;
   #status: ExitStatus | undefined;
   #failure: BuildError | undefined;
 
-  constructor(host: StepHost, signal: AbortSignal) {
+  constructor(host: StepHost, streams: ProcessStreams, signal: AbortSignal) {
     this.#host = host;
+    this.#streams = streams;
     this.#signal = signal;
   }
 
@@ -180,6 +218,9 @@ class StepControl {
       case 'built':
         this.stubs = report.stubs;
         return;
+      case 'started':
+        this.#streams.started(report, this.#init ?? 0);
+        return;
       case 'ended':
         this.#status = report.status;
         this.#kill();
@@ -206,14 +247,4 @@ class StepControl {
     }
     this.#init = undefined;
   }
-}
-
-/** Resolves when nobody holds the other end any more. */
-function readAll(fd: number, stream: 'stdout' | 'stderr', { onOutput }: SandboxIo): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = new Socket({ fd, readable: true, writable: false });
-    socket.on('data', (chunk: Buffer) => onOutput(stream, chunk));
-    socket.once('error', reject);
-    socket.once('close', () => resolve());
-  });
 }

@@ -1,0 +1,116 @@
+import type { StartedProcess, TerminalSize } from '../executor/index.ts';
+
+/** The user's side of a program that runs in a container. */
+export interface UserStreams {
+  readonly stdin: AsyncIterable<Uint8Array>;
+  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
+  /** undefined: standard input is no terminal. */
+  readonly terminal?: UserTerminal | undefined;
+  /** From now on signals come here, and do nothing else. Returns how to end that. */
+  onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+}
+
+export interface UserTerminal {
+  size(): TerminalSize;
+  /** Keys come one by one, those of signals too. */
+  setRaw(isRaw: boolean): void;
+  onResize(listener: () => void): () => void;
+}
+
+/** What a user may send to a program; the first two ask for its end. */
+export const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
+/** The third request for an end is meant. */
+const PATIENCE = 3;
+
+export interface Attachment {
+  readonly hasInput: boolean;
+  readonly hasTerminal: boolean;
+}
+
+/** Connects the user with one program, which may not have started yet. */
+export class Attached implements Disposable {
+  /** Aborted by a signal before the program runs, or by the third one. */
+  readonly signal: AbortSignal;
+  readonly #abort = new AbortController();
+  readonly #streams: UserStreams;
+  readonly #attachment: Attachment;
+  readonly #undo: (() => void)[] = [];
+  #process: StartedProcess | undefined;
+  #requests = 0;
+  #received: NodeJS.Signals | undefined;
+
+  constructor(streams: UserStreams, attachment: Attachment) {
+    this.#streams = streams;
+    this.#attachment = attachment;
+    this.signal = this.#abort.signal;
+    this.#undo.push(streams.onSignal((signal) => this.#pass(signal)));
+  }
+
+  /** The signal that ended the wait for the program, if one did. */
+  get received(): NodeJS.Signals | undefined {
+    return this.#received;
+  }
+
+  get terminalSize(): TerminalSize | undefined {
+    if (!this.#attachment.hasTerminal) return undefined;
+    return this.#streams.terminal?.size() ?? { columns: 80, rows: 24 };
+  }
+
+  started(process: StartedProcess): void {
+    this.#process = process;
+    const { terminal } = this.#streams;
+    if (this.#attachment.hasTerminal && terminal !== undefined) {
+      process.resize(terminal.size());
+      this.#undo.push(terminal.onResize(() => process.resize(terminal.size())));
+      if (this.#attachment.hasInput) {
+        terminal.setRaw(true);
+        this.#undo.push(() => terminal.setRaw(false));
+      }
+    }
+    if (process.stdin !== undefined) void feed(this.#streams.stdin, process.stdin, this.#attachment);
+  }
+
+  [Symbol.dispose](): void {
+    for (const undo of this.#undo.toReversed()) undo();
+    this.#undo.length = 0;
+  }
+
+  #pass(signal: NodeJS.Signals): void {
+    const isRequest = signal === 'SIGINT' || signal === 'SIGTERM' || signal === 'SIGHUP';
+    if (isRequest) this.#requests++;
+    if (this.#process === undefined || this.#requests >= PATIENCE) {
+      if (!isRequest) return;
+      this.#received = signal;
+      this.#abort.abort();
+      return;
+    }
+    send(this.#process.pid, signal);
+  }
+}
+
+/** false: there is no such process any more. */
+export function send(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+async function feed(
+  input: AsyncIterable<Uint8Array>,
+  target: NonNullable<StartedProcess['stdin']>,
+  { hasTerminal }: Attachment,
+): Promise<void> {
+  try {
+    for await (const chunk of input) {
+      if (target.destroyed) return;
+      if (!target.write(chunk)) await new Promise((resolve) => target.once('drain', resolve).once('close', resolve));
+    }
+  } catch {
+    // the user's input is gone, which is its end
+  }
+  // a terminal that hangs up would take its output with it
+  if (!hasTerminal) target.end();
+}

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { systemErrorCode } from '../../errors.ts';
+import { openTerminal, spawnOnTerminal, type TerminalSize, waitForChild } from './process-calls.ts';
+import type { ExitStatus } from './sandbox.ts';
+
+export interface StepStreams {
+  /** undefined: /dev/null. */
+  readonly stdin?: number | undefined;
+  readonly stdout: number;
+  readonly stderr: number;
+  /** Instead of the three: a terminal of its own. */
+  readonly terminal?: TerminalSize | undefined;
+}
+
+export interface ProgramStart {
+  readonly path: string;
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly streams: StepStreams;
+  readonly onStarted: (program: StartedProgram) => void;
+}
+
+export interface StartedProgram {
+  readonly pid: number;
+  /** A descriptor of this process: the side of its terminal that whoever shows it has. */
+  readonly terminal?: number;
+}
+
+/**
+ * Starts a program with the namespaces, root, user, groups, directory and umask of the calling thread, as the leader of a
+ * session, and waits for its end.
+ */
+export function runProgram(start: ProgramStart): Promise<ExitStatus> {
+  const { streams } = start;
+  return streams.terminal === undefined ? runOnPipes(start) : Promise.resolve(runOnTerminal(start, streams.terminal));
+}
+
+const notStarted = (name: string, message: string): ExitStatus => ({
+  kind: 'not-started',
+  reason: `"${name}": ${message} (126)`,
+});
+
+function runOnPipes({ path, argv, env, streams, onStarted }: ProgramStart): Promise<ExitStatus> {
+  const [name = '', ...args] = argv;
+  const { stdin = 'ignore', stdout, stderr } = streams;
+  return new Promise((resolve) => {
+    // `detached` is setsid(2)
+    const child = spawn(path, args, { argv0: name, env: { ...env }, detached: true, stdio: [stdin, stdout, stderr] });
+    if (child.pid !== undefined) onStarted({ pid: child.pid });
+    child.once('error', (error) => resolve(notStarted(name, error.message)));
+    child.once('exit', (code, signal) =>
+      resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
+    );
+  });
+}
+
+/** Blocks this thread, which has nothing else to do, until the end. */
+function runOnTerminal({ path, argv, env, onStarted }: ProgramStart, size: TerminalSize): ExitStatus {
+  const { master, path: terminal } = openTerminal(size);
+  let pid: number;
+  try {
+    pid = spawnOnTerminal({ path, argv, env, terminal });
+  } catch (error) {
+    closeSync(master);
+    return notStarted(argv[0] ?? '', systemErrorCode(error) ?? String(error));
+  }
+  // whoever is told of it closes it
+  onStarted({ pid, terminal: master });
+  const status = waitForChild(pid);
+  return 'code' in status ? { kind: 'exited', code: status.code } : { kind: 'signaled', signal: nameOf(status.signal) };
+}
+
+const nameOf = (signal: number): string =>
+  Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;

@@ -1,0 +1,105 @@
+import { closeSync, fchownSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
+import { ReadStream } from 'node:tty';
+import { BuildError, systemErrorCode } from '../../errors.ts';
+import { resizeTerminal, type TerminalSize } from './process-calls.ts';
+import type { StepStreams } from './process-start.ts';
+import type { SandboxIo, StartedProcess } from './sandbox.ts';
+import { createPipe, type Pipe } from './syscalls.ts';
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** The pipes or the terminal between a process in the sandbox and whoever looks at it. */
+export class ProcessStreams {
+  /** The ends for the process. */
+  readonly order: StepStreams;
+  readonly #io: SandboxIo;
+  readonly #finished: Promise<void>[];
+  readonly #input: Pipe | undefined;
+  #stdin: Writable | undefined;
+
+  /** Throws `E_ID_NOT_MAPPED` where the owner has no id here. */
+  constructor(io: SandboxIo, owner: Owner) {
+    const { hasInput = false, terminal } = io.interaction ?? {};
+    this.#io = io;
+    const stdout = createPipe();
+    const stderr = createPipe();
+    this.#input = hasInput && terminal === undefined ? createPipe() : undefined;
+    this.#finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
+    this.#stdin = this.#input && inputTo(this.#input.write);
+    this.order = { stdin: this.#input?.read, stdout: stdout.write, stderr: stderr.write, terminal };
+    try {
+      for (const fd of this.#ends()) giveTo(fd, owner);
+    } catch (error) {
+      void this.close();
+      throw error;
+    }
+  }
+
+  /** `terminal`: our side of the process's terminal. */
+  started({ pid, terminal }: { readonly pid: number; readonly terminal?: number }, init: number): void {
+    const { interaction } = this.#io;
+    if (terminal !== undefined) this.#stdin = this.#openTerminal(terminal);
+    const resize = (size: TerminalSize): void => {
+      if (terminal !== undefined && this.#stdin?.destroyed === false) resizeTerminal(terminal, size);
+    };
+    const process: StartedProcess = { pid, init, stdin: interaction?.hasInput ? this.#stdin : undefined, resize };
+    interaction?.onStarted(process);
+  }
+
+  /** Once nothing runs any more; resolves when all output has been given on. */
+  async close(): Promise<void> {
+    for (const fd of this.#ends()) closeSync(fd);
+    if (this.order.terminal === undefined) this.#stdin?.destroy();
+    await Promise.all(this.#finished);
+  }
+
+  #ends(): readonly number[] {
+    const { stdin, stdout, stderr } = this.order;
+    return [...(stdin === undefined ? [] : [stdin]), stdout, stderr];
+  }
+
+  #openTerminal(fd: number): Writable {
+    const terminal = new ReadStream(fd);
+    const ended = new Promise<void>((resolve) => {
+      terminal.on('data', (chunk: Buffer) => this.#io.onOutput('stdout', chunk));
+      terminal.on('error', () => {}); // EIO: nobody has the other side any more
+      terminal.once('close', () => resolve());
+    });
+    this.#finished.push(ended);
+    return terminal;
+  }
+}
+
+/** Else the process's own user could not open /dev/stdout. */
+function giveTo(fd: number, { uid, gid }: Owner): void {
+  try {
+    fchownSync(fd, uid, gid);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'EINVAL') throw cause;
+    throw new BuildError('E_ID_NOT_MAPPED', `Cannot run as user ${uid}:${gid}: this build has no such id`, {
+      hint: 'Use a smaller id, or give your user more ids in /etc/subuid and /etc/subgid',
+      cause,
+    });
+  }
+}
+
+function inputTo(fd: number): Writable {
+  const socket = new Socket({ fd, readable: false, writable: true });
+  socket.on('error', () => {}); // EPIPE: the process does not read on, which is its right
+  return socket;
+}
+
+/** Resolves when nobody holds the other end any more. */
+function readAll(fd: number, stream: 'stdout' | 'stderr', { onOutput }: SandboxIo): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = new Socket({ fd, readable: true, writable: false });
+    socket.on('data', (chunk: Buffer) => onOutput(stream, chunk));
+    socket.once('error', reject);
+    socket.once('close', () => resolve());
+  });
+}

@@ -1,0 +1,96 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import type { SourceRoot } from './source-root.ts';
+
+/** asm-generic/fcntl.h */
+const O_PATH = 0o10000000;
+const OPEN_DIRECTORY = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+/** A build reads a few roots at a time, each by one open descriptor a level. */
+const MOST_CURSORS = 8;
+
+interface Level {
+  readonly name: string;
+  /** In the root. */
+  readonly path: string;
+  readonly fd: number;
+}
+
+/**
+ * Walks the directories of a source root by descriptors: each level is opened in its parent, and no link is followed. Whoever
+ * puts a link in the place of a directory while the build reads gets an error (ENOTDIR), and nothing outside of the root.
+ * Neighbouring paths cost one `open` a changed level.
+ */
+class SourceCursor {
+  readonly #root: number;
+  readonly #levels: Level[] = [];
+
+  constructor(directory: string) {
+    // the root itself is named by the user, and may be a link
+    this.#root = openSync(directory, O_PATH | constants.O_DIRECTORY);
+  }
+
+  /** For system calls, good until the next call; `path` is relative and clean, with the links in it followed. */
+  at(path: string): string {
+    const slash = path.lastIndexOf('/');
+    return `/proc/self/fd/${this.#enter(path.slice(0, Math.max(0, slash)))}/${path.slice(slash + 1) || '.'}`;
+  }
+
+  directory(path: string): string {
+    return `/proc/self/fd/${this.#enter(path)}/.`;
+  }
+
+  close(): void {
+    this.#shorten(0);
+    closeSync(this.#root);
+  }
+
+  #enter(directory: string): number {
+    if (directory === (this.#levels.at(-1)?.path ?? '')) return this.#deepest();
+    const names = directory === '' ? [] : directory.split('/');
+    const different = names.findIndex((name, index) => this.#levels[index]?.name !== name);
+    this.#shorten(different < 0 ? names.length : different);
+    for (let depth = this.#levels.length; depth < names.length; depth++) {
+      const name = names[depth] ?? '';
+      const fd = openSync(`/proc/self/fd/${this.#deepest()}/${name}`, OPEN_DIRECTORY);
+      this.#levels.push({ name, path: names.slice(0, depth + 1).join('/'), fd });
+    }
+    return this.#deepest();
+  }
+
+  #deepest(): number {
+    return this.#levels.at(-1)?.fd ?? this.#root;
+  }
+
+  #shorten(depth: number): void {
+    while (this.#levels.length > depth) {
+      const level = this.#levels.pop();
+      if (level) closeSync(level.fd);
+    }
+  }
+}
+
+/** By the root object: another build has others. The last used is the last. */
+const open = new Map<SourceRoot, SourceCursor>();
+
+function cursorOf(root: SourceRoot): SourceCursor {
+  const known = open.get(root);
+  open.delete(root);
+  const cursor = known ?? new SourceCursor(root.directory);
+  open.set(root, cursor);
+  for (const oldest of open.keys()) {
+    if (open.size <= MOST_CURSORS) break;
+    closeSource(oldest);
+  }
+  return cursor;
+}
+
+/** Where to look for a path of a root: for one system call, which must not follow a link at its end. */
+export const placeIn = (root: SourceRoot, path: string): string => cursorOf(root).at(path);
+
+/** The same for a directory that is to be listed. */
+export const directoryIn = (root: SourceRoot, path: string): string => cursorOf(root).directory(path);
+
+/** Closes what is open of a root that nobody reads any more. */
+export function closeSource(root: SourceRoot): void {
+  open.get(root)?.close();
+  open.delete(root);
+}
