@@ -38,6 +38,17 @@ async function buildAll(person: Person, store?: string): Promise<Built> {
   return { layers, messages: events.flatMap(({ type, message }) => (type === 'info' && message ? [message] : [])) };
 }
 
+/** What no rung but d has to do without a mount or a namespace. */
+const CHROOTED = `FROM ${inject('base')}
+RUN (setsid sleep 987 &) ; sleep 986 & echo left
+RUN echo mine > /etc/hosts; rm /etc/resolv.conf; mv /etc /etc2 && mv /etc2 /etc; ls /proc /sys | wc -w > /kernel
+RUN --mount=type=cache,target=/cache echo kept > /cache/file && ln /cache/file /linked
+RUN --mount=type=cache,target=/cache echo changed > /cache/file; cat /linked
+RUN --mount=type=secret,id=s,env=SECRET test "$SECRET" = hidden
+USER 65534
+RUN id -u > /tmp/id; kill -9 -1 2>/dev/null; (echo x > /dev/null) && echo err > /dev/stderr
+`;
+
 describe.runIf(hasBase())('the ladder of sandboxes', () => {
   const containers = (['default', 'unconfined'] as const).flatMap((kind) =>
     requires('runc, for a container', canContain()) ? [{ kind, ...rootInContainer(kind) }] : [],
@@ -45,6 +56,42 @@ describe.runIf(hasBase())('the ladder of sandboxes', () => {
   afterAll(() => {
     for (const { stop } of containers) stop();
   });
+
+  it.runIf(containers.length > 0)(
+    'cleans up after steps on rung d, and says what it cannot do',
+    { timeout: 240_000 },
+    async () => {
+      const person = containers[0]?.person ?? people()[0];
+      if (person === undefined) throw new Error('nobody builds');
+      const space = workspace(person, { containerfile: CHROOTED, store: '/var/lib/chrooted' });
+      const tar = `${space.context}/out.tar`;
+      const env = { SECRET_VALUE: 'hidden' };
+      const secret = ['--secret', 'id=s,env=SECRET_VALUE'];
+      const { stderr } = await space.build([...secret, '-o', `type=tar,dest=${tar}`], { env, timeoutMs: 120_000 });
+      expect(stderr).toMatch(/\| left[^]*\| kept[^]*\| err/);
+      const { stdout } = await person.run([
+        'sh',
+        '-c',
+        `cat /proc/[0-9]*/cmdline | tr '\\0' ' '; ls -A /var/lib/chrooted/active`,
+      ]);
+      expect(stdout).not.toMatch(/sleep 98|sandbox-worker|[a-z0-9]-/);
+      const listed = (await person.run(['tar', '-tf', tar])).stdout;
+      expect(listed).not.toMatch(/etc\/(hosts|resolv.conf)|etc2|dev\/|cache\//);
+      expect((await person.run(['tar', '-xOf', tar, 'kernel', 'linked', 'tmp/id'])).stdout).toBe('0\nkept\n65534\n');
+      const refusals: Readonly<Record<string, string>> = {
+        'RUN --network=none true': 'Cannot run a step without a network',
+        'RUN --mount=type=secret,id=s true': 'as it would be written to a disk',
+        'RUN --mount=type=tmpfs,target=/t,size=1m true': 'Cannot limit the size of the tmpfs',
+      };
+      for (const [text, message] of Object.entries(refusals)) {
+        space.write({ Containerfile: `FROM ${inject('base')}\n${text}\n` });
+        const failed = await space.tryBuild(secret, { env });
+        expect(failed.status).toBe(6);
+        expect(failed.stderr).toContain(message);
+        expect(failed.stderr).toContain('rung d');
+      }
+    },
+  );
 
   it('has twenty Containerfiles', () => expect(Object.keys(RUNG_BUILDS)).toHaveLength(20));
 
