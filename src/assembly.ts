@@ -1,24 +1,25 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import type { Delegated, Environment, IsolationOptions, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
 import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
-  BuiltinSandbox,
   CacheMounts,
   ChrootSandbox,
+  chooseSandbox,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
   type MountedRoot,
   mountView,
   type NamespaceOptions,
-  type NetworkRequest,
   overlayWorks,
+  ownersOf,
   procInNamespace,
   type Sandbox,
+  type StepSandbox,
 } from './executor/index.ts';
 import {
   ChosenSnapshotter,
@@ -30,6 +31,7 @@ import {
   type LayerLibrary,
   LayerWorkers,
   OverlaySnapshotter,
+  type Owners,
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
@@ -44,6 +46,8 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
+  /** How files of the layers and of steps say whose they are. */
+  readonly owners: Owners;
   /** What steps run in; another one after `useChroot`. */
   readonly sandbox: Sandbox;
   /** From here on steps run in this process, without namespaces, in roots that are copies (rung d). */
@@ -59,7 +63,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
+  expectRuns(steps: number, network: Parameters<StepSandbox['expect']>[1]): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -82,7 +86,7 @@ type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?:
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: WorkspaceSession,
+  session: WorkspaceSession & IsolationOptions,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
@@ -90,16 +94,22 @@ export async function withWorkspace<T>(
   const root = stateDirectory(session);
   let isChroot = false;
   const { store, library, directories, caches } = openRooms(root, session, () => isChroot);
-  using sandbox = new BuiltinSandbox({
-    proc: procInNamespace(session.env),
-    network: uidOf(session.env) === 0 ? 'host' : 'private',
-    path: session.env.PATH,
+  const { isolation, runtime: program, env } = session;
+  const network = uidOf(env) === 0 ? 'host' : 'private';
+  using sandbox = chooseSandbox({
+    isolation,
+    program,
+    network,
+    path: env.PATH,
+    proc: procInNamespace(env),
+    owners: directories.owners,
   });
   const workspace: Workspace = {
     root,
     store,
     library,
     workers: directories.workers,
+    owners: directories.owners,
     get sandbox() {
       return isChroot ? new ChrootSandbox() : sandbox;
     },
@@ -112,7 +122,7 @@ export async function withWorkspace<T>(
     copyTree: (chain, path, target) => directories.copyTree(chain, path, target),
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
-    mountRoot: (chain) => mountChain(library, chain, root),
+    mountRoot: async (chain) => Object.assign(await mountChain(library, chain, root), { owners: directories.owners }),
     removeStale: () => directories.removeStale(),
     expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
@@ -134,7 +144,7 @@ interface OpenRooms {
 }
 
 function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
-  const directories = new LayerDirectories(root, new LayerWorkers());
+  const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(session.env));
   const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
   const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
@@ -170,8 +180,10 @@ function fetchingWith(session: WorkspaceSession): FetchBlob {
 
 const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
   new CacheMounts({
-    root: join(root, 'cache-mounts'),
     isMoved,
+    // a cache of files of sub-ids is of no use without them, nor the other way round
+    root: join(root, directories.owners === 'real' ? 'cache-mounts' : 'cache-mounts-recorded'),
+    owners: directories.owners,
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
     measure: (path) => directories.measure(path),

@@ -31,7 +31,7 @@ export async function runChrootStep(order: ChrootOrder, report: Report): Promise
     if (settings?.noNewPrivileges) forbidNewPrivileges();
     report({
       kind: 'ended',
-      status: await execute({ ...order, spec }, last, ({ pid }) => report({ kind: 'init', pid })),
+      status: await execute({ ...order, spec, owners: 'real' }, last, ({ pid }) => report({ kind: 'init', pid })),
     });
   } catch (error) {
     report(describe(error));

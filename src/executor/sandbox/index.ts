@@ -7,34 +7,36 @@
 
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
 export { limitRefusal, type ResourceLimits } from './cgroup.ts';
+export { chooseSandbox, ISOLATIONS, type Isolation, type StepSandbox } from './choose.ts';
 export { ChrootSandbox, type ChrootSandboxOptions } from './chroot.ts';
 export { type PortProxy, readContainerFile, runInContainer, startPortProxy } from './join.ts';
 export { joinNamespace } from './join-namespace.ts';
 export type { JoinedProgram } from './join-thread.ts';
 export {
+  askedOwners,
   enterNamespace,
   HANDED_FD,
   isInsideNamespace,
   leaveParent,
   type NamespaceOptions,
+  ownersOf,
   procInNamespace,
   type SelfCommand,
   SIDE_FD,
 } from './namespace.ts';
 export {
-  createNetwork,
   isHelper,
   modeOf,
   NETWORK_CHOICES,
   type Network,
   type NetworkChoice,
   type NetworkMode,
-  type NetworkRequest,
+  type NetworkWish,
 } from './network/index.ts';
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type { TerminalSize } from './process-calls.ts';
-export { climb, describeDescent, type Ladder, type NamespaceRung, type Rung } from './rung.ts';
+export { climbFor, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
 export type {
   Availability,
   ExitStatus,

@@ -4,9 +4,12 @@ import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
 import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
-import { resolveIdMaps } from './id-source.ts';
+import { chooseIdMaps } from './id-source.ts';
+import { askedOwners } from './namespace.ts';
+import { probeNetwork } from './network/index.ts';
+import { findRuntimes } from './oci/runtime.ts';
 import { mountRoot } from './root-mount.ts';
-import { climb, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
+import { climbFor, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
 import type { Availability } from './sandbox.ts';
 import { seccompRefusal } from './step-filter.ts';
 import { detach, keepingDirectory } from './syscalls.ts';
@@ -21,22 +24,22 @@ const run = promisify(execFile);
 const total = (ranges: readonly IdRange[]): number => ranges.reduce((sum, { count }) => sum + count, 0);
 
 /** For `tsbuild info`: what this machine allows, each with the way to make it better. Outside of the namespace. */
-export async function probeHost(path?: string): Promise<readonly HostFinding[]> {
-  const ladder = await climb();
+export async function probeHost(
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<readonly HostFinding[]> {
+  const owners = askedOwners(env);
+  const ladder = await climbFor(owners);
   return [
     ...describeLadder(ladder),
     { name: 'user namespaces', value: ladder.chosen?.isolation === 'namespaces' ? 'available' : 'unavailable' },
-    probeIds(path),
+    probeIds({ path: env.PATH, owners }),
     await probeProgram('sh'),
     await probeProgram('mount'),
-    ...LIMITS,
-    probeSeccomp(),
+    ...(await probeNetwork(env.PATH, process.getuid?.() === 0)),
+    probeSeccomp(ladder),
+    probeRuntimes(env.PATH),
   ];
 }
-
-const LIMITS: readonly HostFinding[] = [
-  { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
-];
 
 /** The rung that steps run on, what it lacks, and why each higher one is not possible. */
 function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {
@@ -53,20 +56,41 @@ function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {
   ];
 }
 
-function probeSeccomp(): HostFinding {
+/** Whether one works shows when it is asked for: in the namespace, by running it. */
+function probeRuntimes(path: string | undefined): HostFinding {
+  const name = 'oci runtimes';
+  const found = findRuntimes(path);
+  if (found.length > 0) return { name, value: `${found.join(', ')}; --isolation oci tries them` };
+  return { name, value: 'none found', hint: 'Only --isolation oci needs one: crun, runc or youki' };
+}
+
+function probeSeccomp({ chosen }: Ladder): HostFinding {
   const name = 'seccomp';
+  if (chosen?.isolation === 'chroot') return { name, value: `steps have no filter of their own, ${inheritedFilter()}` };
   const refusal = seccompRefusal();
   if (refusal === undefined) return { name, value: "steps run with Docker's default profile" };
   const hint = 'Steps run without a filter: use a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64';
   return { name, value: `unavailable: ${refusal}`, hint };
 }
 
-function probeIds(path: string | undefined): HostFinding {
+const inheritedFilter = (): string =>
+  /^Seccomp:\s*2$/m.test(readFileSync('/proc/self/status', 'utf8'))
+    ? 'but that of the container'
+    : 'and the container has none';
+
+const WRITERS = {
+  self: 'written by root',
+  newuidmap: 'mapped by newuidmap',
+  single: 'written by the user; other owners are recorded',
+} as const;
+
+function probeIds(asked: Parameters<typeof chooseIdMaps>[0]): HostFinding {
   const name = 'user ids';
   try {
-    const { uids, gids, writer } = resolveIdMaps(path);
-    const how = writer === 'self' ? 'written by root' : 'mapped by newuidmap';
-    return { name, value: `${total(uids)} uids and ${total(gids)} gids, ${how}` };
+    const { uids, gids, writer } = chooseIdMaps(asked);
+    const [ofUsers, ofGroups] = [total(uids), total(gids)];
+    const counts = `${ofUsers} uid${ofUsers === 1 ? '' : 's'} and ${ofGroups} gid${ofGroups === 1 ? '' : 's'}`;
+    return { name, value: `${counts}, ${WRITERS[writer]}` };
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     return { name, value: `unavailable: ${error.message}`, ...(error.hint === undefined ? {} : { hint: error.hint }) };
