@@ -221,7 +221,7 @@ async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<v
     await run(lookupHelper('newgidmap') ?? 'newgidmap', [String(pid), ...flatten(gids)]);
   } catch (cause) {
     throw new BuildError('E_NO_SUBUID', 'Cannot map the user ids of the namespace', {
-      hint: 'Check that newuidmap and newgidmap are setuid root, and that /etc/subuid and /etc/subgid name ranges that exist',
+      hint: 'Check that newuidmap and newgidmap are setuid root (in a container: setcap cap_setuid=ep newuidmap, setcap cap_setgid=ep newgidmap), and that /etc/subuid and /etc/subgid name ranges that exist',
       cause,
     });
   }
