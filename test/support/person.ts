@@ -47,6 +47,7 @@ interface Account {
   readonly isRoot: boolean;
   /** What runs a command as him; empty for whoever runs the tests. */
   readonly prefix: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 const homes: string[] = [];
@@ -140,6 +141,7 @@ class TestPerson implements Person {
         XDG_RUNTIME_DIR: join(this.home, 'run'),
         REGISTRY_AUTH_FILE: join(this.home, 'auth.json'),
         USER: this.login,
+        ...this.#account.env,
         ...env,
       },
     });
@@ -174,6 +176,17 @@ function canRunNode(user: string): boolean {
 
 /** Root and an ordinary user where the tests run as root, else whoever runs them. */
 export const people = (): readonly Person[] => accounts().map((account) => new TestPerson(account));
+
+/** Somebody without sub-ids: who runs the tests without being root does without his own. Empty where there is none. */
+export function peopleWithOneId(): readonly Person[] {
+  const name = 'user with one id';
+  const uid = process.getuid?.() ?? -1;
+  const user = inject('plainUser');
+  const own = { name, login: userInfo().username, isRoot: false, prefix: [], env: { TSBUILD_OWNERS: 'recorded' } };
+  if (uid !== 0) return [new TestPerson(own)];
+  if (!requires('an ordinary user without sub-ids', user !== '' && canRunNode(user))) return [];
+  return [new TestPerson({ name, login: user, isRoot: false, prefix: asUser(user) })];
+}
 
 /** Whether the base image is there, without which no step can run. */
 export const hasBase = (): boolean =>

@@ -80,7 +80,8 @@ export class Target {
     const own = OWN_PROC.exec(path.toString('latin1'));
     if (!own) return path;
     const [, links = '', rest = ''] = own;
-    return Buffer.from(`${pid}/${DEVICE_LINKS[links] ?? ''}${rest}`, 'latin1');
+    const parts = [String(pid), ...(DEVICE_LINKS[links] === undefined ? [] : [DEVICE_LINKS[links]]), rest];
+    return Buffer.from(parts.filter((part) => part !== '').join('/'), 'latin1');
   }
 
   descriptor(pid: number, fd: number): Located {
@@ -99,7 +100,7 @@ export class Target {
 }
 
 /** What says "me" in a path means the supervisor when it looks: it is written out. */
-const OWN_PROC = /^\/(?:proc\/(?:thread-)?self|dev\/(fd|stdin|stdout|stderr)(?=\/|$))(.*)$/s;
+const OWN_PROC = /^\/(?:proc\/(?:thread-)?self(?=\/)|dev\/(fd|stdin|stdout|stderr)(?=\/|$))\/*(.*)$/s;
 const DEVICE_LINKS: Readonly<Record<string, string>> = { fd: 'fd', stdin: 'fd/0', stdout: 'fd/1', stderr: 'fd/2' };
 
 function directoryPath(pid: number, directory: number, end: string): Buffer {
