@@ -1,25 +1,28 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { Delegated, Environment, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
+import type { Delegated, Environment, IsolationOptions, RegistryAccess, SelfCommand, SessionOptions } from './api.ts';
 import { readCaFile } from './ca-file.ts';
 import { distributionSources } from './distribution-sources.ts';
 import { BuildError } from './errors.ts';
 import {
-  BuiltinSandbox,
   CacheMounts,
+  ChrootSandbox,
+  chooseSandbox,
   dieWithParent,
   enterNamespace,
   isInsideNamespace,
   type MountedRoot,
   mountView,
   type NamespaceOptions,
-  type NetworkRequest,
   overlayWorks,
   ownersOf,
   procInNamespace,
+  type Sandbox,
+  type StepSandbox,
 } from './executor/index.ts';
 import {
+  ChosenSnapshotter,
   DirectorySnapshotter,
   DiskLayerLibrary,
   decompress,
@@ -45,7 +48,10 @@ export interface Workspace {
   readonly workers: LayerWorkers;
   /** How files of the layers and of steps say whose they are. */
   readonly owners: Owners;
-  readonly sandbox: BuiltinSandbox;
+  /** What steps run in; another one after `useChroot`. */
+  readonly sandbox: Sandbox;
+  /** From here on steps run in this process, without namespaces, in roots that are copies (rung d). */
+  useChroot(): void;
   readonly registry: (access: RegistryAccess) => Registry;
   readonly caches: CacheMounts;
   /** Copies a directory of a root to a path where nothing is. */
@@ -57,7 +63,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
+  expectRuns(steps: number, network: Parameters<StepSandbox['expect']>[1]): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -80,18 +86,23 @@ type WorkspaceSession = SessionOptions & RegistryAccess & { readonly isOffline?:
 
 /** Opens the state directory under a lease: what this run makes or uses is not pruned meanwhile. */
 export async function withWorkspace<T>(
-  session: WorkspaceSession,
+  session: WorkspaceSession & IsolationOptions,
   work: (workspace: Workspace) => Promise<T>,
 ): Promise<T> {
   // a run inside the namespace has a session of its own: nothing else would end it when the outer process is killed
   if (isInsideNamespace(session.env)) dieWithParent();
   const root = stateDirectory(session);
-  const { store, library, directories, caches } = openRooms(root, session);
-  using sandbox = new BuiltinSandbox({
-    proc: procInNamespace(session.env),
+  let isChroot = false;
+  const { store, library, directories, caches } = openRooms(root, session, () => isChroot);
+  const { isolation, runtime: program, env } = session;
+  const network = uidOf(env) === 0 ? 'host' : 'private';
+  using sandbox = chooseSandbox({
+    isolation,
+    program,
+    network,
+    path: env.PATH,
+    proc: procInNamespace(env),
     owners: directories.owners,
-    network: uidOf(session.env) === 0 ? 'host' : 'private',
-    path: session.env.PATH,
   });
   const workspace: Workspace = {
     root,
@@ -99,7 +110,12 @@ export async function withWorkspace<T>(
     library,
     workers: directories.workers,
     owners: directories.owners,
-    sandbox,
+    get sandbox() {
+      return isChroot ? new ChrootSandbox() : sandbox;
+    },
+    useChroot: () => {
+      isChroot = true;
+    },
     registry: (access) =>
       createRegistry({ ...registryOptions(session, access), distributionSources: distributionSources(store) }),
     caches,
@@ -110,7 +126,7 @@ export async function withWorkspace<T>(
     removeStale: () => directories.removeStale(),
     expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
-      sandbox.expect(steps, network);
+      if (!isChroot) sandbox.expect(steps, network);
     },
   };
   return await store.withLease(async () => {
@@ -127,15 +143,16 @@ interface OpenRooms {
   readonly caches: CacheMounts;
 }
 
-function openRooms(root: string, session: WorkspaceSession): OpenRooms {
+function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
   const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(session.env));
-  const caches = cacheMounts(root, directories);
+  const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
   const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
-    // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
-    const hasOverlay = !isInsideNamespace(session.env) || overlayWorks(paths.active);
-    const Snapshots = hasOverlay ? OverlaySnapshotter : DirectorySnapshotter;
-    const snapshotter = new Snapshots(directories, layerIndex);
+    const snapshotter = new ChosenSnapshotter(() => {
+      // the probe mounts, which is allowed inside the namespace only; outside of it nothing is mounted anyway
+      const hasOverlay = !isChroot() && (!isInsideNamespace(session.env) || overlayWorks(paths.active));
+      return new (hasOverlay ? OverlaySnapshotter : DirectorySnapshotter)(directories, layerIndex);
+    });
     const layers = new DiskLayerLibrary({ root, store: blobs, index: layerIndex, directories, snapshotter });
     library = layers;
     return {
@@ -161,8 +178,9 @@ function fetchingWith(session: WorkspaceSession): FetchBlob {
   };
 }
 
-const cacheMounts = (root: string, directories: LayerDirectories): CacheMounts =>
+const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
   new CacheMounts({
+    isMoved,
     // a cache of files of sub-ids is of no use without them, nor the other way round
     root: join(root, directories.owners === 'real' ? 'cache-mounts' : 'cache-mounts-recorded'),
     owners: directories.owners,

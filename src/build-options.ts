@@ -1,4 +1,4 @@
-import type { CapabilityChanges, SandboxSettings } from './executor/index.ts';
+import type { CapabilityChanges, Isolation, SandboxSettings } from './executor/index.ts';
 import type { ImageEdits } from './graph/index.ts';
 import type { ImageFormat } from './oci/index.ts';
 
@@ -45,12 +45,20 @@ export interface VolumeSpec {
   readonly readOnly: boolean;
 }
 
+/** What keeps a step in; default `auto`. `runtime`: the program for `oci`, by its path or its name in $PATH. */
+export interface IsolationOptions {
+  readonly isolation?: Isolation | undefined;
+  readonly runtime?: string | undefined;
+}
+
 /** What RUN steps run in. */
-export interface SandboxOptions {
+export interface SandboxOptions extends IsolationOptions {
   readonly capabilities?: CapabilityChanges | undefined;
   readonly sandbox?: Omit<SandboxSettings, 'capabilities' | 'seccomp'> | undefined;
   /** A file in Docker's format; default: Docker's default profile. */
   readonly seccomp?: 'unconfined' | { readonly file: string } | undefined;
+  /** `shell`: whoever is at the terminal looks into the root of a step that fails, before it goes. Default: `stop`. */
+  readonly onFailure?: 'stop' | 'shell' | undefined;
   /** A RUN that takes longer fails. */
   readonly timeoutMs?: number | undefined;
   /** RUN sees the proxy variables of `env`. */

@@ -15,7 +15,7 @@ export {
   systemErrorCode,
 } from './errors.ts';
 export type { BuildEvent, EventSink, StepSummary } from './events.ts';
-export { NETWORK_CHOICES } from './executor/index.ts';
+export { ISOLATIONS, NETWORK_CHOICES } from './executor/index.ts';
 export { diffImages } from './image-diff.ts';
 export { inspectImage, listImages, pull, push, removeImages, tagImage } from './images.ts';
 export { importRootfs } from './import-rootfs.ts';

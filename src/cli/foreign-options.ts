@@ -2,9 +2,9 @@
 const BUILD_OPTIONS =
   'all-platforms allow attest blob-cache builder cdi-config-dir cert-dir cgroupns ' +
   'compat-volumes compress compression-format compression-level cpp-flag creds cw decryption-key device ' +
-  'digest-file disable-compression disable-content-trust force-compression group-add hooks-dir ipc isolation ' +
+  'digest-file disable-compression disable-content-trust force-compression group-add hooks-dir ipc ' +
   'layer-label logfile logsplit manifest net no-hostname no-hosts no-pivot-root omit-history ' +
-  'output-format pid policy provenance resource retry retry-delay runtime runtime-flag save-stages sbom ' +
+  'output-format pid policy provenance resource retry retry-delay runtime-flag save-stages sbom ' +
   'sbom-image-output sbom-image-purl-output sbom-merge-strategy sbom-output sbom-purl-output ' +
   'sbom-scanner-command sbom-scanner-image sign-by skip-unused-stages source-policy-file squash-all stage-labels ' +
   'stdin transient-run-mounts userns userns-gid-map userns-gid-map-group userns-uid-map userns-uid-map-user uts';

@@ -8,9 +8,9 @@ import type { Host } from './host.ts';
 /** The real process as a `Host`; installs the handlers of signals and broken pipes. */
 export function createHost(): Host {
   const { stdin, stdout, stderr } = process;
-  endQuietlyOnBrokenPipe(stdout);
-  endQuietlyOnBrokenPipe(stderr);
-  const { signal, onSignal } = signalsOfProcess();
+  const { signal, onSignal, tell } = signalsOfProcess();
+  endQuietlyOnBrokenPipe(stdout, tell);
+  endQuietlyOnBrokenPipe(stderr, tell);
   return {
     args: process.argv.slice(2),
     env: process.env,
@@ -52,7 +52,12 @@ function signalsOfProcess() {
       for (const name of OTHER_SIGNALS) process.off(name, added);
     };
   };
-  return { signal: controller.signal, onSignal };
+  /** false: nobody listens. */
+  const tell = (name: NodeJS.Signals): boolean => {
+    listener?.(name);
+    return listener !== undefined;
+  };
+  return { signal: controller.signal, onSignal, tell };
 }
 
 function terminalOf({ stdin, stdout, stderr }: NodeJS.Process): UserTerminal | undefined {
@@ -70,8 +75,9 @@ function terminalOf({ stdin, stdout, stderr }: NodeJS.Process): UserTerminal | u
 }
 
 /** `tsbuild images | head -1` is no error: what reads our output has had enough. */
-function endQuietlyOnBrokenPipe(stream: NodeJS.WriteStream): void {
+function endQuietlyOnBrokenPipe(stream: NodeJS.WriteStream, tell: (name: NodeJS.Signals) => boolean): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE' && tell('SIGPIPE')) return;
     if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
     throw error;
   });

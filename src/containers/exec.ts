@@ -46,7 +46,7 @@ function initOf(record: ContainerRecord): number {
 }
 
 async function execInside(record: ContainerRecord, init: number, options: ExecOptions): Promise<number> {
-  using attached = new Attached(options.streams, options);
+  using attached = new Attached(options.streams, options, options.signal);
   const read = async (file: string, limit: number) => readContainerFile(init, file, limit);
   const { home, ...user } = await resolveUserFrom(read, options.user ?? record.user);
   const isOther = options.user !== undefined && options.user !== record.user;

@@ -5,7 +5,9 @@ import { BuildError } from '../errors.ts';
 import {
   type ExitStatus,
   HANDED_FD,
+  isHelper,
   leaveParent,
+  modeOf,
   type PortProxy,
   type ProcessMount,
   type ProcessSpec,
@@ -42,7 +44,7 @@ interface Holding {
 export function holdContainer(options: RunOptions, { mounts, handOver }: Holding): Promise<ProgramResult> {
   const { manifest, ports }: HandOver = JSON.parse(handOver); // our own, from the outer run
   return withWorkspace(options, async (workspace) => {
-    using attached = new Attached(options.streams, options);
+    using attached = new Attached(options.streams, options, options.signal);
     const image = await workspace.store.images.open(manifest);
     const monitor = new Monitor(options, { workspace, image, ports, mounts, attached });
     return { kind: 'ended', exitCode: await monitor.hold() };
@@ -122,6 +124,7 @@ class Monitor {
     const { workspace, image, attached } = this.#rooms;
     const { isDetached, hasInput, streams } = this.#options;
     attached.signal.addEventListener('abort', () => this.#abort.abort());
+    if (attached.signal.aborted) this.#abort.abort();
     await workspace.removeStale();
     await using snapshot = await workspace.library.snapshotter.prepare(image.layers);
     const spec = await this.#spec();
@@ -176,8 +179,6 @@ class Monitor {
     const view = await workspace.library.view(image.layers);
     const { uid, gid, groups, home } = await resolveUser(view, name);
     const volumes = Object.keys(image.config.config?.Volumes ?? {}).map((path) => posix.resolve('/', path));
-    const { network } = this.#options;
-    const isHost = network === 'host' || (network === 'default' && this.#rooms.ports.length === 0);
     this.#record = { ...this.#record, env: { HOME: home, ...env } };
     return {
       argv,
@@ -186,7 +187,7 @@ class Monitor {
       uid,
       gid,
       groups,
-      network: isHost ? 'host' : 'none',
+      ...networkOf(this.#options),
       hostname: this.#record.id.slice(0, 12),
       directories: [...volumes, posix.resolve('/', cwd)].map((path) => ({ path, uid: 0, gid: 0 })),
       files: [],
@@ -213,6 +214,12 @@ class Monitor {
       fields: { exitStatus: SIGNALED + constants.signals[received] },
     });
   }
+}
+
+/** Published ports need a namespace that is not the host's, whether it leads out or not. */
+function networkOf({ network, publish }: RunOptions): Pick<ProcessSpec, 'network' | 'settings'> {
+  if (network === 'default' && publish.length > 0) return { network: 'own' };
+  return { network: modeOf(network), settings: isHelper(network) ? { networkHelper: network } : undefined };
 }
 
 /** As docker's: the failure is that of the runtime. */

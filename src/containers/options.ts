@@ -1,14 +1,9 @@
 import type { Delegated, RegistryAccess, SelfCommand, SessionOptions } from '../api.ts';
 import type { VolumeSpec } from '../build-options.ts';
+import type { NetworkChoice } from '../executor/index.ts';
 import type { PublishedPort } from './publish.ts';
 import type { ContainerStatus } from './record.ts';
 import type { UserStreams } from './streams.ts';
-
-/**
- * `host`: that of this machine. `none`: its own, with lo only. `private`: its own. `default`: `private` where ports are
- * published, else `host`.
- */
-export type ContainerNetwork = 'default' | 'host' | 'none' | 'private';
 
 interface Attaching {
   /** `-i` */
@@ -35,7 +30,8 @@ export interface RunOptions extends SessionOptions, RegistryAccess, Attaching {
   readonly publish: readonly PublishedPort[];
   readonly volumes: readonly VolumeSpec[];
   readonly entrypoint?: string | undefined;
-  readonly network: ContainerNetwork;
+  /** `default`: with published ports its own, which leads out where that works; else as that of a step. */
+  readonly network: NetworkChoice;
   /** Called with the id of a detached container as soon as it runs. */
   readonly onDetached: (id: string) => void;
 }

@@ -6,7 +6,7 @@ import { BuildError } from '../errors.ts';
 import { isInsideNamespace, type ProcessMount } from '../executor/index.ts';
 import { pullImage } from '../images.ts';
 import { hostPlatform, type Image } from '../oci/index.ts';
-import { chooseRung } from '../rung.ts';
+import { chooseNamespace } from '../rung.ts';
 import { listenOn } from './listen.ts';
 import { holdContainer } from './monitor.ts';
 import { checkName } from './names.ts';
@@ -36,10 +36,11 @@ export async function runContainer(options: RunOptions): Promise<ProgramResult> 
     const image = await imageOf(options, workspace);
     // for its errors: nothing has been made yet
     programOf(options.image, image.config.config ?? {}, { ...options, hostname: '' });
-    const rung = await chooseRung(options);
+    const rung = await chooseNamespace(options);
     const { servers, ports } = await listenOn(options.publish);
     const release = options.streams.onSignal(() => {}); // they are forwarded
     try {
+      if (options.signal.aborted) throw new BuildError('E_CANCELLED', 'Cancelled before the container was made');
       return await delegate(options, {
         env: { [HAND_OVER]: JSON.stringify({ manifest: image.descriptor.digest, ports }) },
         rung,

@@ -4,7 +4,7 @@ import type { SelfCommand, SessionOptions } from '../api.ts';
 import { delegate, isRoot, stateDirectory, withWorkspace } from '../assembly.ts';
 import { BuildError } from '../errors.ts';
 import { isInsideNamespace } from '../executor/index.ts';
-import { chooseRung } from '../rung.ts';
+import { chooseNamespace } from '../rung.ts';
 import { type Containers, containersOf } from './container-store.ts';
 import { type ContainerRecord, livenessOf, type ProcessMark, statusOf } from './record.ts';
 import { sweepTransient } from './sweep.ts';
@@ -142,5 +142,5 @@ async function removeOne(containers: Containers, record: ContainerRecord, force:
 /** The root of a container whose monitor was killed belongs to sub-ids of an ordinary user. */
 async function removeStaleRoots(options: SessionOptions & { readonly self: SelfCommand }): Promise<void> {
   if (isRoot()) await withWorkspace(options, async () => {});
-  else await delegate(options, { env: { [STALE_ONLY]: '1' }, rung: await chooseRung(options) });
+  else await delegate(options, { env: { [STALE_ONLY]: '1' }, rung: await chooseNamespace(options) });
 }

@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import type { StartedProcess, TerminalSize } from '../executor/index.ts';
 
 /** The user's side of a program that runs in a container. */
@@ -6,7 +7,10 @@ export interface UserStreams {
   readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
   /** undefined: standard input is no terminal. */
   readonly terminal?: UserTerminal | undefined;
-  /** From now on signals come here, and do nothing else. Returns how to end that. */
+  /**
+   * From now on signals come here, and do nothing else; SIGPIPE says that nobody reads the output any more. Returns how to
+   * end that.
+   */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
 }
 
@@ -40,10 +44,12 @@ export class Attached implements Disposable {
   #requests = 0;
   #received: NodeJS.Signals | undefined;
 
-  constructor(streams: UserStreams, attachment: Attachment) {
+  /** `before`: what signals that came before this abort. */
+  constructor(streams: UserStreams, attachment: Attachment, before: AbortSignal) {
     this.#streams = streams;
     this.#attachment = attachment;
     this.signal = this.#abort.signal;
+    if (before.aborted) this.#end('SIGINT');
     this.#undo.push(streams.onSignal((signal) => this.#pass(signal)));
   }
 
@@ -77,15 +83,19 @@ export class Attached implements Disposable {
   }
 
   #pass(signal: NodeJS.Signals): void {
+    if (signal === 'SIGPIPE') return this.#end(signal);
     const isRequest = signal === 'SIGINT' || signal === 'SIGTERM' || signal === 'SIGHUP';
     if (isRequest) this.#requests++;
     if (this.#process === undefined || this.#requests >= PATIENCE) {
-      if (!isRequest) return;
-      this.#received = signal;
-      this.#abort.abort();
+      if (isRequest) this.#end(signal);
       return;
     }
     send(this.#process.pid, signal);
+  }
+
+  #end(signal: NodeJS.Signals): void {
+    this.#received ??= signal;
+    this.#abort.abort();
   }
 }
 
@@ -98,19 +108,29 @@ export function send(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-async function feed(
-  input: AsyncIterable<Uint8Array>,
-  target: NonNullable<StartedProcess['stdin']>,
-  { hasTerminal }: Attachment,
-): Promise<void> {
+/** Resolves also when the other side is closed. */
+function drained(target: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      target.off('drain', done);
+      target.off('close', done);
+      resolve();
+    };
+    target.on('drain', done);
+    target.on('close', done);
+  });
+}
+
+async function feed(input: AsyncIterable<Uint8Array>, target: Writable, { hasTerminal }: Attachment): Promise<void> {
   try {
     for await (const chunk of input) {
       if (target.destroyed) return;
-      if (!target.write(chunk)) await new Promise((resolve) => target.once('drain', resolve).once('close', resolve));
+      if (!target.write(chunk)) await drained(target);
     }
   } catch {
     // the user's input is gone, which is its end
   }
-  // a terminal that hangs up would take its output with it
+  // closing a terminal would take its output, too: its own sign for the end is Ctrl-D
   if (!hasTerminal) target.end();
+  else if (!target.destroyed) target.write('\x04');
 }

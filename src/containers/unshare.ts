@@ -1,7 +1,7 @@
 import type { SelfCommand, SessionOptions } from '../api.ts';
 import { stateDirectory, uidOf } from '../assembly.ts';
 import { enterNamespace } from '../executor/index.ts';
-import { chooseRung } from '../rung.ts';
+import { chooseNamespace } from '../rung.ts';
 import type { UserStreams } from './streams.ts';
 
 /**
@@ -15,7 +15,7 @@ export async function runUnshared(
   const [execPath, ...args] = command;
   const own = { TSBUILD_ROOT: stateDirectory(options), TSBUILD_UID: String(uidOf(options.env)) };
   const program: SelfCommand = { execPath, args, env: { ...options.env, ...own } };
-  const rung = await chooseRung(options);
+  const rung = await chooseNamespace(options);
   // the keys of the terminal reach the program by themselves
   const release = options.streams.onSignal(() => {});
   try {

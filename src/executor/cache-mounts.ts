@@ -38,6 +38,8 @@ export interface CacheMountsOptions {
   readonly createActive: () => Promise<string>;
   readonly remove: (paths: readonly string[]) => Promise<void>;
   readonly measure: (path: string) => Promise<number>;
+  /** Whether a step takes the directory away while it runs: then `shared` steps use it one after the other. */
+  readonly isMoved?: () => boolean;
 }
 
 export interface TakeOptions {
@@ -71,7 +73,7 @@ export class CacheMounts {
   async take(request: CacheRequest, options: TakeOptions): Promise<CacheLease> {
     const key = this.keyOf(request);
     mkdirSync(this.#options.root, { recursive: true, mode: 0o700 });
-    const { name, fd } = await this.#lock(key, request.sharing, options);
+    const { name, fd } = await this.#lock(key, this.#sharingOf(request), options);
     try {
       const directory = join(this.#options.root, name, DATA);
       if (!isThere(directory)) await this.#make(name, request);
@@ -130,6 +132,10 @@ export class CacheMounts {
       await sleep(POLL_MS);
       signal.throwIfAborted();
     }
+  }
+
+  #sharingOf({ sharing }: CacheRequest): CacheRequest['sharing'] {
+    return sharing === 'shared' && this.#options.isMoved?.() === true ? 'locked' : sharing;
   }
 
   readonly #lockFile = (name: string): string => join(this.#options.root, `${name}${LOCK}`);

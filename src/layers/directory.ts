@@ -19,17 +19,17 @@ export class DirectorySnapshotter implements Snapshotter {
   }
 
   async prepare(chain: readonly Layer[]): Promise<ActiveSnapshot> {
-    const copy = await this.#copy(chain);
+    const copy = await this.#copy(chain, true);
     return new DirectoryActive(this.#directories, this.#index, copy);
   }
 
   async view(chain: readonly Layer[]): Promise<ViewSnapshot> {
-    const { active, root } = await this.#copy(chain);
+    const { active, root } = await this.#copy(chain, false);
     const mount: Mount = { type: 'bind', source: root, readOnly: true };
     return { mount, [Symbol.asyncDispose]: () => this.#directories.remove([active]) };
   }
 
-  async #copy(chain: readonly Layer[]): Promise<Copy> {
+  async #copy(chain: readonly Layer[], isForDiff: boolean): Promise<Copy> {
     const layers = await this.#directories.materialize(chain);
     const active = await this.#directories.createActive();
     const root = join(active, 'root');
@@ -38,6 +38,7 @@ export class DirectorySnapshotter implements Snapshotter {
         kind: 'copy',
         layers,
         target: root,
+        isForDiff,
         owners: this.#directories.owners,
       });
       return { active, root, layers, since };

@@ -6,6 +6,7 @@
  */
 export { openIfArchive } from './archive.ts';
 export { readXattrs } from './attributes.ts';
+export { ChosenSnapshotter } from './chosen-snapshotter.ts';
 export { type CompressionKind, decompress, detectCompression } from './compression.ts';
 export { DirectorySnapshotter } from './directory.ts';
 export { extentsOf, type FileExtent } from './file-extents.ts';
@@ -42,6 +43,7 @@ export type {
 export {
   type Libc,
   libc,
+  mknod,
   openat2,
   RESOLVE_IN_ROOT,
   SystemCallError,

@@ -1,4 +1,5 @@
 import type { DiffId, MtimeRule } from '../oci/index.ts';
+import type { CopyOptions } from './copy-chain.ts';
 import type { LayerMeta } from './layer-meta.ts';
 import type { Owners } from './ownership.ts';
 
@@ -38,12 +39,7 @@ export interface Jobs {
   readonly identify: { readonly input: { readonly layer: string }; readonly output: DiffId };
   /** Copies the merged tree of a chain, or a directory of it (relative, clean), to `target`; returns the moment (ctime, ns) after which every change is a step's. */
   readonly copy: {
-    readonly input: {
-      readonly layers: readonly string[];
-      readonly target: string;
-      readonly top?: string;
-      readonly owners: Owners;
-    };
+    readonly input: { readonly layers: readonly string[]; readonly target: string } & CopyOptions;
     readonly output: bigint;
   };
   /** Puts what changed in `root` since `since` into `upper`, in overlay form. `root` loses those files. */

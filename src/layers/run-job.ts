@@ -22,7 +22,7 @@ export function runJob(job: Job): JobOutput<JobKind> {
     case 'identify':
       return identifyTar(join(job.layer, 'fs'), formOf(job.layer)).diffId;
     case 'copy':
-      return copyChain(new DirectoryChain(job.layers), job);
+      return copyChain(new DirectoryChain(job.layers), job.target, job);
     case 'diff':
       return diffInto(new DirectoryChain(job.layers).tree, job);
     case 'measure':

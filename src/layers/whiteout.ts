@@ -1,5 +1,6 @@
-import { mkdirSync, type Stats } from 'node:fs';
-import { BuildError } from '../errors.ts';
+import { mkdirSync, type Stats, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { BuildError, systemErrorCode } from '../errors.ts';
 import { lgetxattr, lremovexattr, lsetxattr, mknod } from './syscalls.ts';
 
 /**
@@ -15,6 +16,7 @@ const OPAQUE_MARKER = '.wh..wh..opq';
 const AUFS_PREFIX = '.wh..wh.';
 
 const OVERLAY_XATTR = /^(?:user|trusted)\.overlay\./;
+const WHITEOUT_XATTR = 'user.overlay.whiteout';
 const OPAQUE_XATTR = 'user.overlay.opaque';
 const Y = Buffer.from('y');
 const S_IFCHR = 0o020000;
@@ -59,7 +61,7 @@ export function refuseLiteralMarker(path: string, name: string): void {
 export function isWhiteout(path: string, stats: Stats): boolean {
   if (stats.isCharacterDevice()) return stats.rdev === 0;
   if (!stats.isFile() || stats.size !== 0) return false;
-  return (lgetxattr(path, 'user.overlay.whiteout') ?? lgetxattr(path, 'trusted.overlay.whiteout')) !== undefined;
+  return (lgetxattr(path, WHITEOUT_XATTR) ?? lgetxattr(path, 'trusted.overlay.whiteout')) !== undefined;
 }
 
 /** Whether a directory of a layer hides what lies below it. (The value "x" only says that it has whiteouts in attribute form.) */
@@ -68,7 +70,19 @@ export function isOpaque(directory: string): boolean {
   return value !== undefined && Y.equals(value);
 }
 
-export const makeWhiteout = (path: string): void => mknod(path, S_IFCHR, { major: 0, minor: 0 });
+/** Overlay refuses the device on itself (a container's own root): there it is the empty file. */
+export function makeWhiteout(path: string): void {
+  try {
+    mknod(path, S_IFCHR, { major: 0, minor: 0 });
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EPERM') throw error;
+    writeFileSync(path, '', { flag: 'wx', mode: 0 });
+    lsetxattr(path, WHITEOUT_XATTR, Y);
+    // says that the directory has such files, for whoever mounts the layer as overlay (Linux 6.7)
+    const parent = dirname(path);
+    if (!isOpaque(parent)) lsetxattr(parent, OPAQUE_XATTR, Buffer.from('x'));
+  }
+}
 export const makeOpaque = (directory: string): void => lsetxattr(directory, OPAQUE_XATTR, Y);
 export const clearOpaque = (directory: string): void => lremovexattr(directory, OPAQUE_XATTR);
 

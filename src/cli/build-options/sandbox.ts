@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { SandboxOptions } from '../../index.ts';
+import { ISOLATIONS, type SandboxOptions } from '../../index.ts';
 import {
   parseDuration,
   parseHost,
@@ -10,7 +10,8 @@ import {
   parseVolume,
 } from '../sandbox-values.ts';
 import { parseSecurity } from '../security-option.ts';
-import { collect, parseBoolean } from '../values.ts';
+import { usageError } from '../usage.ts';
+import { choice, collect, parseBoolean } from '../values.ts';
 import { type LimitFlags, limitsOf } from './limits.ts';
 
 /** What RUN steps run in. */
@@ -27,6 +28,9 @@ export interface SandboxFlags extends LimitFlags {
   readonly securityOpt?: readonly string[];
   readonly hostname?: string;
   readonly timeout?: string;
+  readonly onFailure: string;
+  readonly isolation: string;
+  readonly runtime?: string;
   readonly shmSize?: string;
   readonly ulimit?: readonly string[];
 }
@@ -40,7 +44,11 @@ export function addSandboxOptions(command: Command): Command {
       collect,
     )
     .option('--mount <spec>', 'give every RUN this --mount (repeatable)', collect)
-    .option('--add-host <name:address>', 'line of /etc/hosts; "host-gateway" is this machine (repeatable)', collect)
+    .option(
+      '--add-host <name:address>',
+      'line of /etc/hosts; "host-gateway" is this machine, whose loopback a private network then reaches (repeatable)',
+      collect,
+    )
     .option(
       '--dns <address>',
       'name server instead of those of this machine; none: /etc/resolv.conf of the image',
@@ -58,11 +66,21 @@ export function addSandboxOptions(command: Command): Command {
     )
     .option('--hostname <name>', 'host name that RUN sees (default: tsbuild)')
     .option('--timeout <time>', 'end a RUN that takes longer, as a failure: 90s, 10m, 1h30m')
+    .option('--on-failure <what>', 'stop, or shell: look into the root of the RUN that failed, at a terminal', 'stop')
+    .option('--isolation <kind>', 'what keeps RUN in: auto, builtin, oci (crun, runc or youki), chroot', 'auto')
+    .option('--runtime <program>', 'the one for --isolation oci, by its path or name')
     .option('--shm-size <size>', 'size of /dev/shm (default: 64m)')
     .option('--ulimit <name=soft[:hard]>', 'limit of each process, as of ulimit (repeatable)', collect);
 }
 
 const listed = (values: readonly string[] = []): readonly string[] => values.flatMap((value) => value.split(','));
+
+/** `default` is docker's word for it. */
+function isolationOf({ isolation, runtime }: SandboxFlags): SandboxOptions['isolation'] {
+  const kind = isolation === 'default' ? 'auto' : choice('--isolation', isolation, ISOLATIONS);
+  if (runtime !== undefined && kind !== 'oci') throw usageError('--runtime needs --isolation oci');
+  return kind;
+}
 
 export function sandboxOptions(flags: SandboxFlags): SandboxOptions {
   const { noNewPrivileges, seccomp } = parseSecurity(flags.securityOpt ?? []);
@@ -72,6 +90,9 @@ export function sandboxOptions(flags: SandboxFlags): SandboxOptions {
     capabilities: { add: listed(flags.capAdd), drop: listed(flags.capDrop) },
     httpProxy: parseBoolean('--http-proxy', flags.httpProxy),
     seccomp,
+    isolation: isolationOf(flags),
+    runtime: flags.runtime,
+    onFailure: choice('--on-failure', flags.onFailure, ['stop', 'shell'] as const),
     timeoutMs: flags.timeout === undefined ? undefined : parseDuration('--timeout', flags.timeout),
     sandbox: {
       noNewPrivileges,

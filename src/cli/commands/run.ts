@@ -1,14 +1,23 @@
 import { Command } from 'commander';
-import { BuildError, type ContainerNetwork, type ProgramResult, parsePublish } from '../../index.ts';
+import { BuildError, type ProgramResult, parsePublish } from '../../index.ts';
 import { exitCodeOf } from '../failure.ts';
+import { parseNetwork } from '../network-option.ts';
 import { RUNTIME_FAILED } from '../program-args.ts';
 import { progressMode } from '../render/create.ts';
 import { parseVolume } from '../sandbox-values.ts';
 import { type CommandContext, inSession, type Session, selfCommand } from '../session.ts';
 import { usageError } from '../usage.ts';
 import { userStreams } from '../user-streams.ts';
-import { choice, collect, parseBoolean } from '../values.ts';
-import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import { collect, parseBoolean } from '../values.ts';
+import {
+  authfileOption,
+  caFileOption,
+  globalsOf,
+  progressOption,
+  type Registrar,
+  tlsVerifyOption,
+  withExamples,
+} from './command.ts';
 
 interface AttachFlags {
   readonly interactive?: boolean;
@@ -28,6 +37,7 @@ interface RunFlags extends AttachFlags {
   readonly network: string;
   readonly progress: string;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
 }
 
@@ -59,9 +69,14 @@ export function runCommand(registrar: Registrar): Command {
     )
     .option('-v, --volume <source:target[:ro]>', 'show it a directory or file of this machine (repeatable)', collect)
     .option('--entrypoint <program>', "instead of the image's ENTRYPOINT; its CMD is not used either")
-    .option('--network <mode>', 'host, none (only lo) or private (default: private with -p, else host)', 'default')
-    .addOption(progressOption())
+    .option(
+      '--network <mode>',
+      'host, none (only lo), private, or private by pasta or slirp4netns (default: its own with -p, else as in build)',
+      'default',
+    )
+    .addOption(progressOption().default('plain'))
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   withExamples(command, [
     'tsbuild run --rm -it image0 sh',
@@ -83,7 +98,7 @@ interface Running {
 function runImage(context: CommandContext, { command, image, words, flags }: Running): Promise<number> {
   const { host, operations } = context;
   const settings = { ...globalsOf(command), progress: progressMode(flags.progress) };
-  return inSession(context, { ...settings, activity: `Pulling ${image}` }, (session) =>
+  return inSession(context, settings, (session) =>
     asProgram(session, context, () =>
       operations.runContainer({
         ...session.options,
@@ -96,16 +111,15 @@ function runImage(context: CommandContext, { command, image, words, flags }: Run
         publish: (flags.publish ?? []).flatMap(parsePublish),
         volumes: (flags.volume ?? []).map(parseVolume),
         entrypoint: flags.entrypoint,
-        network: choice('--network', flags.network, NETWORKS),
+        network: parseNetwork(flags.network),
         tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+        caFile: flags.caFile,
         authfile: flags.authfile,
         onDetached: (id) => void host.stdout.write(`${id}\n`),
       }),
     ),
   );
 }
-
-const NETWORKS = ['default', 'host', 'none', 'private'] as const satisfies readonly ContainerNetwork[];
 
 export function execCommand(registrar: Registrar): Command {
   const command = addAttachOptions(
@@ -173,6 +187,9 @@ function variablesOf(texts: readonly string[], env: CommandContext['host']['env'
   );
 }
 
+/** 128 + SIGPIPE: `tsbuild run ... | head` is no failure to speak of. */
+const NOBODY_READS = 141;
+
 /** The status of the program; of what kept it from running 125, or what a shell would say (126, 127). */
 async function asProgram(
   { renderer }: Session,
@@ -183,7 +200,7 @@ async function asProgram(
     return (await work()).exitCode;
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
-    renderer.failed(error);
+    if (error.fields.exitStatus !== NOBODY_READS) renderer.failed(error);
     if (error.code === 'E_CANCELLED') return Number(error.fields.exitStatus ?? exitCodeOf(error, host.signal));
     return Number(error.fields.exitStatus ?? RUNTIME_FAILED);
   }

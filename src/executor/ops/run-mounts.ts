@@ -89,7 +89,8 @@ class StepMounts implements OpenMounts {
         const { target, input, readOnly } = mount;
         const source = input === undefined ? mount.source : '/';
         const root = { type: 'bind', source: caches.get(mount) ?? '' } as const;
-        this.mounts.push({ kind: 'tree', target, root, source, readOnly, description: `the cache "${mount.id}"` });
+        const description = `the cache "${mount.id}"`;
+        this.mounts.push({ kind: 'tree', target, root, source, readOnly, isPrivate: true, description });
         return;
       }
       case 'tmpfs':
@@ -112,7 +113,7 @@ class StepMounts implements OpenMounts {
     const snapshot = readOnly ? await snapshotter.view(chain) : await snapshotter.prepare(chain);
     this.#resources.push(snapshot);
     const description = describe(node.inputs[input]);
-    this.mounts.push({ kind: 'tree', target, root: snapshot.mount, source, readOnly, description });
+    this.mounts.push({ kind: 'tree', target, root: snapshot.mount, source, readOnly, isPrivate: true, description });
   }
 
   /** In the order of their keys, so that two steps never wait for each other; one that is mounted twice is taken once. */

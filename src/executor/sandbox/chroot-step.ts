@@ -1,4 +1,4 @@
-import { constants, openSync, readdirSync, readFileSync } from 'node:fs';
+import { constants, openSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { lastCapability, limitCapabilities } from './capabilities.ts';
@@ -90,9 +90,3 @@ function childrenOf(tasks: number, thread: string): readonly number[] {
     return [];
   }
 }
-
-/** The direct children of this process, for which nothing else asks. */
-export const ownChildren = (): readonly number[] =>
-  readdirSync('/proc/self/task').flatMap((thread) =>
-    readFileSync(`/proc/self/task/${thread}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
-  );

@@ -7,6 +7,8 @@
 
 export { type CapabilityChanges, capabilitySet } from './capability-names.ts';
 export { limitRefusal, type ResourceLimits } from './cgroup.ts';
+export { chooseSandbox, ISOLATIONS, type Isolation, type StepSandbox } from './choose.ts';
+export { ChrootSandbox, type ChrootSandboxOptions } from './chroot.ts';
 export { type PortProxy, readContainerFile, runInContainer, startPortProxy } from './join.ts';
 export { joinNamespace } from './join-namespace.ts';
 export type { JoinedProgram } from './join-thread.ts';
@@ -23,14 +25,13 @@ export {
   SIDE_FD,
 } from './namespace.ts';
 export {
-  createNetwork,
   isHelper,
   modeOf,
   NETWORK_CHOICES,
   type Network,
   type NetworkChoice,
   type NetworkMode,
-  type NetworkRequest,
+  type NetworkWish,
 } from './network/index.ts';
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';

@@ -5,10 +5,11 @@ import { openat2, RESOLVE_IN_ROOT } from '../../layers/index.ts';
 import type { ContainerOrder } from './container-worker.ts';
 import type { JoinedProgram, JoinReport } from './join-thread.ts';
 import type { ProxiedPort } from './network/port-proxy.ts';
+import { forbidInspection } from './process-calls.ts';
 import { ProcessStreams } from './process-streams.ts';
 import type { ExitStatus, SandboxIo } from './sandbox.ts';
 import { stepFilter } from './step-filter.ts';
-import { CLONE, closeAllOnExec } from './syscalls.ts';
+import { CLONE, closeAllOnExec, dieWithParent } from './syscalls.ts';
 
 /** The mount namespace last: with it the thread sees another /proc. */
 const KINDS = [
@@ -36,6 +37,8 @@ export async function runInContainer(
   const filter = stepFilter(program.settings);
   const namespaces = openNamespaces(init);
   const streams = new ProcessStreams(io, program);
+  dieWithParent();
+  forbidInspection();
   const thread = startThread();
   let pid: number | undefined;
   const kill = () => pid !== undefined && process.kill(pid, 'SIGKILL');
@@ -59,9 +62,12 @@ export async function runInContainer(
   } finally {
     signal.removeEventListener('abort', kill);
     for (const { fd } of namespaces) closeSync(fd);
-    await streams.close();
+    // what it has left running in the container may hold its output for ever
+    await streams.close(LAST_OUTPUT_MS);
   }
 }
+
+const LAST_OUTPUT_MS = 200;
 
 const cannotJoin = (cause: unknown): BuildError =>
   new BuildError('E_SANDBOX', `Cannot join the container: ${cause instanceof Error ? cause.message : cause}`, {

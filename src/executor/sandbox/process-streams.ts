@@ -18,7 +18,8 @@ export class ProcessStreams {
   /** The ends for the process. */
   readonly order: StepStreams;
   readonly #io: SandboxIo;
-  readonly #finished: Promise<void>[];
+  readonly #finished: Promise<void>[] = [];
+  readonly #sources: Socket[] = [];
   readonly #input: Pipe | undefined;
   #stdin: Writable | undefined;
 
@@ -29,7 +30,8 @@ export class ProcessStreams {
     const stdout = createPipe();
     const stderr = createPipe();
     this.#input = hasInput && terminal === undefined ? createPipe() : undefined;
-    this.#finished = [readAll(stdout.read, 'stdout', io), readAll(stderr.read, 'stderr', io)];
+    this.#read(stdout.read, 'stdout');
+    this.#read(stderr.read, 'stderr');
     this.#stdin = this.#input && inputTo(this.#input.write);
     this.order = { stdin: this.#input?.read, stdout: stdout.write, stderr: stderr.write, terminal };
     try {
@@ -51,11 +53,19 @@ export class ProcessStreams {
     interaction?.onStarted(process);
   }
 
-  /** Once nothing runs any more; resolves when all output has been given on. */
-  async close(): Promise<void> {
+  /**
+   * Once the process has ended; resolves when all output has been given on. With `patienceMs`, no longer than that is
+   * waited for what others that hold its ends may write.
+   */
+  async close(patienceMs?: number): Promise<void> {
     for (const fd of this.#ends()) closeSync(fd);
     if (this.order.terminal === undefined) this.#stdin?.destroy();
+    const giveUp = (): void => {
+      for (const source of this.#sources) source.destroy();
+    };
+    const timer = patienceMs === undefined ? undefined : setTimeout(giveUp, patienceMs);
     await Promise.all(this.#finished);
+    clearTimeout(timer);
   }
 
   #ends(): readonly number[] {
@@ -71,7 +81,20 @@ export class ProcessStreams {
       terminal.once('close', () => resolve());
     });
     this.#finished.push(ended);
+    this.#sources.push(terminal);
     return terminal;
+  }
+
+  /** Until nobody holds the other end any more. */
+  #read(fd: number, stream: 'stdout' | 'stderr'): void {
+    const socket = new Socket({ fd, readable: true, writable: false });
+    this.#sources.push(socket);
+    const finished = new Promise<void>((resolve, reject) => {
+      socket.on('data', (chunk: Buffer) => this.#io.onOutput(stream, chunk));
+      socket.once('error', reject);
+      socket.once('close', () => resolve());
+    });
+    this.#finished.push(finished);
   }
 }
 
@@ -92,14 +115,4 @@ function inputTo(fd: number): Writable {
   const socket = new Socket({ fd, readable: false, writable: true });
   socket.on('error', () => {}); // EPIPE: the process does not read on, which is its right
   return socket;
-}
-
-/** Resolves when nobody holds the other end any more. */
-function readAll(fd: number, stream: 'stdout' | 'stderr', { onOutput }: SandboxIo): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = new Socket({ fd, readable: true, writable: false });
-    socket.on('data', (chunk: Buffer) => onOutput(stream, chunk));
-    socket.once('error', reject);
-    socket.once('close', () => resolve());
-  });
 }

@@ -40,6 +40,8 @@ export type ProcessMount = { readonly target: string } & (
       readonly root: Mount;
       readonly source: string;
       readonly readOnly: boolean;
+      /** Nobody else uses the root while the step runs: it may be moved instead of mounted. */
+      readonly isPrivate?: boolean | undefined;
       /** For messages: `stage "build"`. */
       readonly description: string;
     }

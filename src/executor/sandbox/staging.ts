@@ -9,13 +9,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { cloneTree, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
+import { cloneTree, detach, MS, mount, moveMount, setReadOnly } from './syscalls.ts';
 
 /**
  * Everything is put together in a tmpfs over /sys: that directory is always there, and the thread has its mount namespace
  * for itself. Nothing in it comes from the root, so plain paths are safe here.
  */
-const STAGING = '/sys';
+export const STAGING = '/sys';
 export const STAGED = {
   root: `${STAGING}/root`,
   files: `${STAGING}/files`,
@@ -27,7 +27,7 @@ export const STAGED = {
 } as const;
 
 /** The lists of Docker 28 (containerfile-reference 6.1). */
-const MASKED_PROC = [
+export const MASKED_PROC = [
   'acpi',
   'asound',
   'interrupts',
@@ -39,8 +39,8 @@ const MASKED_PROC = [
   'timer_list',
   'timer_stats',
 ];
-const READ_ONLY_PROC = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
-const MASKED_SYS = ['firmware', 'devices/virtual/powercap', 'fs/selinux'];
+export const READ_ONLY_PROC = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+export const MASKED_SYS = ['firmware', 'devices/virtual/powercap', 'fs/selinux'];
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
 const DEVICE_LINKS = {
   fd: '/proc/self/fd',
@@ -79,6 +79,24 @@ export function stageKernelTrees({ proc, hasOwnNetwork, shmSizeBytes = SHM_BYTES
   setReadOnly(STAGED.sys);
 }
 
+/**
+ * For a step whose /proc and /dev an OCI runtime makes: puts the new /proc aside, in which this process does not appear, and
+ * a read-only /sys into `STAGED`, because what runtimes make of it is read-only at its top only.
+ */
+export function stageForRuntime(hasOwnNetwork: boolean): void {
+  if (hasOwnNetwork) mountOwnSysfs('own');
+  const sys = cloneTree('/sys');
+  setReadOnly(sys);
+  if (hasOwnNetwork) detach('/sys'); // the runtime looks for its cgroups in the host's
+  // where it can make no group, the step stays in that of the build, and none is left behind
+  if (existsSync('/sys/fs/cgroup')) setReadOnly('/sys/fs/cgroup');
+  mount({ source: 'tmpfs', target: STAGING, type: 'tmpfs', data: 'mode=755' });
+  mkdirSync(STAGED.proc);
+  moveMount('/proc', STAGED.proc);
+  mkdirSync(STAGED.sys);
+  place(sys, STAGED.sys);
+}
+
 /** Where parts of /proc are covered, parts of /sys are too, and the kernel shows neither anew: then the old one stays. */
 function mountOwnSysfs(proc: KernelTrees['proc']): void {
   try {
@@ -115,7 +133,7 @@ function stageCgroups(isUnified: boolean): void {
 }
 
 /** Docker's and BuildKit's. */
-const SHM_BYTES = 64 * 1024 * 1024;
+export const SHM_BYTES = 64 * 1024 * 1024;
 
 const SAFE = MS.noSuid | MS.noDev | MS.noExec;
 

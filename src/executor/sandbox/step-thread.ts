@@ -1,10 +1,11 @@
 import { BuildError, systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
+import { runBundle } from './oci/run-bundle.ts';
 import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import type { Recorder } from './recorded/index.ts';
-import { buildRootfs, enterRootfs } from './rootfs.ts';
+import { buildRootfs, enterRootfs, moveRootfs } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
@@ -41,17 +42,10 @@ export async function runStep(order: StepOrder, report: Report, recorder?: Recor
     await init.ready;
     const last = lastCapability();
     report({ kind: 'built', stubs: buildRootfs(order) });
-    enterRootfs();
-    limitCapabilities(last, order.spec.settings?.capabilities);
-    ownKeyring(order);
-    if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
-    await recorder?.begin(init.pid, order.spec);
-    // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
-    if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-    const onStarted = (started: StartedProgram) => report({ kind: 'started', ...started });
-    const status = await execute(order, last, onStarted);
-    await recorder?.end();
-    report({ kind: 'ended', status });
+    if (order.bundle) {
+      moveRootfs(order.bundle);
+      report({ kind: 'ended', status: await runBundle(order, order.bundle) });
+    } else report({ kind: 'ended', status: await runHere(order, { last, init: init.pid, recorder, report }) });
   } catch (error) {
     report(describe(error));
     await recorder?.end().catch(() => undefined); // the first error says more
@@ -61,11 +55,31 @@ export async function runStep(order: StepOrder, report: Report, recorder?: Recor
   report({ kind: 'gone' });
 }
 
-function isolate({ spec, hasOwnNetwork, networkNamespace }: StepOrder): void {
+interface StepRun {
+  readonly last: number;
+  readonly init: number;
+  readonly recorder: Recorder | undefined;
+  readonly report: Report;
+}
+
+async function runHere(order: StepOrder, { last, init, recorder, report }: StepRun): Promise<ExitStatus> {
+  enterRootfs();
+  limitCapabilities(last, order.spec.settings?.capabilities);
+  ownKeyring(order);
+  if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
+  await recorder?.begin(init, order.spec);
+  // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
+  if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
+  const status = await execute(order, last, (started) => report({ kind: 'started', ...started }));
+  await recorder?.end();
+  return status;
+}
+
+function isolate({ spec, bundle, hasOwnNetwork, networkNamespace }: StepOrder): void {
   const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
   if (networkNamespace !== undefined) joinNetwork(networkNamespace);
   unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
-  unshareCgroups();
+  if (!bundle) unshareCgroups(); // a runtime looks for its own group in the host's tree
   umask(0o022);
   mount({ source: 'none', target: '/', flags: MS.recursive | MS.private });
   sethostname(spec.hostname);

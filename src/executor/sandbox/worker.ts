@@ -1,6 +1,7 @@
 // Entry of the thread that runs one step: the thread changes its own namespaces, so it serves once. A step with limits has
 // a process for itself, which begins here, too: its main thread starts that thread and passes the messages on.
 import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
+import { type ChrootOrder, runChrootStep, superviseStep } from './chroot-step.ts';
 import { Recorder, SUPERVISOR, serveSupervisor } from './recorded/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { runStep } from './step-thread.ts';
@@ -10,11 +11,14 @@ if (isMainThread) relay();
 else if (workerData?.role === SUPERVISOR) serveSupervisor();
 else if (parentPort !== null) serve(parentPort);
 
+const recorderOf = ({ owners }: StepOrder): Recorder | undefined =>
+  owners === 'recorded' ? new Recorder(new URL(import.meta.url)) : undefined;
+
 function serve(port: MessagePort): void {
-  port.once('message', (order: StepOrder) => {
+  port.once('message', (order: StepOrder | ChrootOrder) => {
     const report = (message: StepReport) => port.postMessage(message);
-    const recorder = order.owners === 'recorded' ? new Recorder(new URL(import.meta.url)) : undefined;
-    runStep(order, report, recorder).finally(() => port.close());
+    const step = 'isolation' in order ? runChrootStep(order, report) : runStep(order, report, recorderOf(order));
+    step.finally(() => port.close());
   });
 }
 
@@ -22,8 +26,15 @@ function relay(): void {
   dieWithParent();
   closeAllOnExec();
   const worker = new Worker(new URL(import.meta.url), { env: {}, stdin: false, trackUnmanagedFds: false });
-  process.once('message', (order) => worker.postMessage(order));
+  process.once('message', (order: StepOrder | ChrootOrder) => {
+    if ('isolation' in order) void superviseStep(order, worker);
+    else passOn(order, worker);
+  });
+}
+
+function passOn(order: StepOrder, worker: Worker): void {
   worker.on('message', (report) => process.send?.(report));
   worker.once('exit', () => process.disconnect());
   process.once('disconnect', () => void worker.terminate());
+  worker.postMessage(order);
 }

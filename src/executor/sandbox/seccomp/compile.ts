@@ -50,7 +50,7 @@ function encodeAction(action: SeccompAction): number {
  * back to older calls (as runc does); so does every call of the x32 ABI. Throws `RangeError` where it is too long.
  */
 export function compileProfile(profile: SeccompProfile, target: SeccompTarget): Buffer {
-  const rules = profile.rules.filter((rule) => isMet(rule, target));
+  const rules = rulesFor(profile, target);
   const names = [target.architecture, ...(profile.subArchitectures[target.architecture] ?? [])];
   const start: Code = [result(encodeAction(WRONG_ARCHITECTURE))];
   const blocks = names.map(getArchitecture).reduce((no, architecture) => {
@@ -59,6 +59,10 @@ export function compileProfile(profile: SeccompProfile, target: SeccompTarget): 
   }, start);
   return encode([load(ARCH), ...blocks]);
 }
+
+/** The rules whose conditions are met. */
+export const rulesFor = (profile: SeccompProfile, target: SeccompTarget): readonly SeccompRule[] =>
+  profile.rules.filter((rule) => isMet(rule, target));
 
 function isMet({ includes = {}, excludes = {} }: SeccompRule, target: SeccompTarget): boolean {
   const architecture = target.architecture === 'x86_64' ? 'amd64' : 'arm64';
