@@ -9,7 +9,7 @@ import type { InspectFailure } from './executor/index.ts';
  * away with the step. Throws `E_USAGE` where there is nobody to type, `E_UNSUPPORTED` for `--isolation oci`.
  */
 export function failureShell(options: BuildOptions): InspectFailure | undefined {
-  const { onFailure = 'stop', user, isolation, emit } = options;
+  const { onFailure = 'stop', user, isolation, emit, signal } = options;
   if (onFailure === 'stop') return undefined;
   if (isolation === 'oci') {
     throw new BuildError('E_UNSUPPORTED', 'Cannot open a shell in a failed step of --isolation oci', {
@@ -25,7 +25,7 @@ export function failureShell(options: BuildOptions): InspectFailure | undefined 
   return async (step, start) => {
     if (isUsed) return;
     isUsed = true;
-    using attached = new Attached(user, { hasInput: true, hasTerminal: true });
+    using attached = new Attached(user, { hasInput: true, hasTerminal: true }, signal);
     emit({ type: 'step.shell', step, state: 'opened' });
     try {
       const { terminalSize: terminal } = attached;

@@ -1,5 +1,4 @@
 import { constants, openSync } from 'node:fs';
-
 import { SystemCallError } from '../../layers/index.ts';
 import { call, prctl } from './syscalls.ts';
 
@@ -10,7 +9,6 @@ export function enterOwn(fd: number, kind: number): void {
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
-const prctl = 'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)';
 
 /**
  * Nobody without CAP_SYS_PTRACE can look into this process, nor into its children until they execute something: a program that runs in
@@ -160,11 +158,4 @@ export function keepCapabilities(bits: bigint): void {
     data.writeUInt32LE(word, 12 * half + 4);
   }
   call('int capset(uint8_t *header, const uint8_t *data)', [header, data], { name: 'capset', subject: 'this thread' });
-}
-
-const PR_SET_DUMPABLE = 4;
-
-/** Nobody without CAP_SYS_PTRACE over us looks into this process or its children until they execute (prctl(2), PR_SET_DUMPABLE). */
-export function forbidInspection(): void {
-  call(prctl, [PR_SET_DUMPABLE, 0, 0, 0, 0], { name: 'prctl', subject: 'PR_SET_DUMPABLE' });
 }
