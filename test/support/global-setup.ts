@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
-import { ordinaryUser } from './ordinary-user.ts';
+import { ordinaryUser, plainUser } from './ordinary-user.ts';
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -31,6 +31,8 @@ declare module 'vitest' {
     readonly base: string;
     /** An ordinary user with sub-ids for tests that run as root; empty where there is none. */
     readonly ordinaryUser: string;
+    /** One without. */
+    readonly plainUser: string;
   }
 }
 
@@ -48,6 +50,7 @@ export async function setup(project: TestProject): Promise<() => void> {
   project.provide('installed', installed);
   project.provide('busyboxRoot', busyboxRoot);
   project.provide('ordinaryUser', ordinaryUser());
+  project.provide('plainUser', plainUser());
   const registry = existsSync('/usr/bin/docker-registry') ? await startRegistry(scratch) : undefined;
   project.provide('registry', registry?.address ?? '');
   const hasBase = installed !== '' && busyboxRoot !== '' && registry !== undefined;

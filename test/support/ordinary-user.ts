@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
 const NAME = 'tsbuild-test';
+const PLAIN = 'tsbuild-plain';
 /** One range as `useradd` gives it. */
 const COUNT = 65536;
 
@@ -12,7 +13,7 @@ const COUNT = 65536;
 export function ordinaryUser(): string {
   if (process.getuid?.() !== 0) return '';
   try {
-    if (!lines('/etc/passwd').some((line) => line.startsWith(`${NAME}:`))) addUser();
+    if (!lines('/etc/passwd').some((line) => line.startsWith(`${NAME}:`))) addUser(NAME);
     if (!hasSubIds()) addSubIds();
     return NAME;
   } catch (error) {
@@ -21,11 +22,26 @@ export function ordinaryUser(): string {
   }
 }
 
+/**
+ * One without sub-ids, made here where it is missing (`--system`: useradd gives such a user none). Empty where it cannot be made.
+ */
+export function plainUser(): string {
+  if (process.getuid?.() !== 0) return '';
+  try {
+    if (!lines('/etc/passwd').some((line) => line.startsWith(`${PLAIN}:`)))
+      addUser(PLAIN, ['--system', '--user-group']);
+    return PLAIN;
+  } catch (error) {
+    process.stderr.write(`The user "${PLAIN}" could not be made: ${String(error)}\n`);
+    return '';
+  }
+}
+
 const lines = (file: string): string[] => (existsSync(file) ? readFileSync(file, 'utf8').split('\n') : []);
 
-function addUser(): void {
-  execFileSync('useradd', ['--no-create-home', '--home-dir', '/nonexistent', '--shell', '/bin/sh', NAME]);
-  process.stderr.write(`Made the user "${NAME}" for the tests; "userdel ${NAME}" removes it\n`);
+function addUser(name: string, options: readonly string[] = []): void {
+  execFileSync('useradd', [...options, '--no-create-home', '--home-dir', '/nonexistent', '--shell', '/bin/sh', name]);
+  process.stderr.write(`Made the user "${name}" for the tests; "userdel ${name}" removes it\n`);
 }
 
 const hasSubIds = (): boolean =>

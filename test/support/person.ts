@@ -49,6 +49,7 @@ interface Account {
   readonly isRoot: boolean;
   /** What runs a command as him; empty for whoever runs the tests. */
   readonly prefix: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   /** Instead, for somebody in a container. */
   readonly container?: Container;
 }
@@ -139,6 +140,7 @@ class TestPerson implements Person {
       XDG_RUNTIME_DIR: join(this.home, 'run'),
       REGISTRY_AUTH_FILE: join(this.home, 'auth.json'),
       USER: this.login,
+      ...this.#account.env,
       ...env,
     };
     const { prefix, container } = this.#account;
@@ -193,6 +195,17 @@ export function rootInContainer(kind: ContainerKind): { readonly person: Person;
     contain,
   });
   return { person, stop: () => stop() };
+}
+
+/** Somebody without sub-ids: who runs the tests without being root does without his own. Empty where there is none. */
+export function peopleWithOneId(): readonly Person[] {
+  const name = 'user with one id';
+  const uid = process.getuid?.() ?? -1;
+  const user = inject('plainUser');
+  const own = { name, login: userInfo().username, isRoot: false, prefix: [], env: { TSBUILD_OWNERS: 'recorded' } };
+  if (uid !== 0) return [new TestPerson(own)];
+  if (!requires('an ordinary user without sub-ids', user !== '' && canRunNode(user))) return [];
+  return [new TestPerson({ name, login: user, isRoot: false, prefix: asUser(user) })];
 }
 
 /** Whether the base image is there, without which no step can run. */

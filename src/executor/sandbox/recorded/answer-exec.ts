@@ -45,6 +45,10 @@ function hasNoNewPrivileges({ kernel }: Room, pid: number): boolean {
 
 /** Programs (execve(2)). */
 export const EXEC_ANSWERS: Readonly<Record<string, Handler>> = {
+  chroot: ({ target }) => {
+    target.roots.expect();
+    return 'continue';
+  },
   execve: (room, asking) =>
     exec(room, asking, room.target.locate(asking, { directory: AT_FDCWD, address: asking.arg(0), follow: true })),
   execveat: (room, asking) => {

@@ -68,6 +68,9 @@ export function supervise({ listener, stop, initial }: SupervisorOptions): unkno
       return { errno: EIO };
     }
   };
-  for (let call = calls.next(); call; call = calls.next()) calls.answer(decide(call));
+  for (let call = calls.next(); call; call = calls.next()) {
+    calls.answer(decide(call));
+    room.target.roots.release();
+  }
   return failure;
 }

@@ -1,4 +1,6 @@
+import { O_NOFOLLOW } from '../syscalls.ts';
 import type { Notification } from './listener.ts';
+import { type Asked, OtherRoots } from './other-roots.ts';
 import { AT, EFAULT, ENAMETOOLONG, Errno, type Kernel } from './raw.ts';
 
 const PAGE = 4096;
@@ -29,9 +31,11 @@ export interface PathArgument {
  */
 export class Target {
   readonly #kernel: Kernel;
+  readonly roots: OtherRoots;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
+    this.roots = new OtherRoots(kernel, O_NOFOLLOW);
   }
 
   read(pid: number, address: number, length: number): Buffer {
@@ -72,17 +76,17 @@ export class Target {
       if (!isEmptyAllowed) return undefined;
       return { path: directoryPath(pid, directory, ''), follow: true };
     }
-    return { path: this.place(pid, directory, path), follow };
+    const isOwn = path[0] === SLASH && OWN_PROC.test(path.toString('latin1'));
+    const asked = { pid, directory: directoryPath(pid, directory, ''), path };
+    const elsewhere = isOwn ? undefined : this.roots.existing(asked, follow);
+    return elsewhere ? { path: elsewhere, follow: true } : { path: ownPath(asked), follow };
   }
 
+  /** Where something is to be made. */
   place(pid: number, directory: number, path: Buffer): Buffer {
-    if (path[0] !== SLASH) return Buffer.concat([directoryPath(pid, directory, '/'), path]);
-    const own = OWN_PROC.exec(path.toString('latin1'));
-    if (!own) return path;
-    const [, links = '', rest = ''] = own;
-    return Buffer.from(`${pid}/${DEVICE_LINKS[links] ?? ''}${rest}`, 'latin1');
+    const asked = { pid, directory: directoryPath(pid, directory, ''), path };
+    return this.roots.missing(asked) ?? ownPath(asked);
   }
-
   descriptor(pid: number, fd: number): Located {
     return { path: Buffer.from(`${pid}/fd/${fd}`), follow: true };
   }
@@ -99,8 +103,17 @@ export class Target {
 }
 
 /** What says "me" in a path means the supervisor when it looks: it is written out. */
-const OWN_PROC = /^\/(?:proc\/(?:thread-)?self|dev\/(fd|stdin|stdout|stderr)(?=\/|$))(.*)$/s;
+const OWN_PROC = /^\/(?:proc\/(?:thread-)?self(?=\/)|dev\/(fd|stdin|stdout|stderr)(?=\/|$))\/*(.*)$/s;
 const DEVICE_LINKS: Readonly<Record<string, string>> = { fd: 'fd', stdin: 'fd/0', stdout: 'fd/1', stderr: 'fd/2' };
+
+function ownPath({ pid, directory, path }: Asked): Buffer {
+  if (path[0] !== SLASH) return Buffer.concat([directory, Buffer.from('/'), path]);
+  const own = OWN_PROC.exec(path.toString('latin1'));
+  if (!own) return path;
+  const [, links = '', rest = ''] = own;
+  const parts = [String(pid), ...(DEVICE_LINKS[links] === undefined ? [] : [DEVICE_LINKS[links]]), rest];
+  return Buffer.from(parts.filter((part) => part !== '').join('/'), 'latin1');
+}
 
 function directoryPath(pid: number, directory: number, end: string): Buffer {
   const fd = directory | 0;
