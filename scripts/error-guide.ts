@@ -88,6 +88,10 @@ export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
     meaning: 'A file has an owner outside of the mapped ids',
     next: 'Give the user a larger range of sub-ids',
   },
+  E_OWNER_NOT_RECORDED: {
+    meaning: 'A user with one id cannot record the owner of a file: the filesystem has no attributes',
+    next: 'Move the store with `--root`, or install uidmap and give the user sub-ids',
+  },
   E_NO_NETWORK: {
     meaning: 'A private network cannot be made: no pasta or slirp4netns, or no access to /dev/net/tun',
     next: 'Use `--network=host`, or take the hint; `tsbuild info` tries what is there',

@@ -17,6 +17,7 @@ import {
   type NamespaceOptions,
   type NetworkRequest,
   overlayWorks,
+  ownersOf,
   procInNamespace,
   type Sandbox,
 } from './executor/index.ts';
@@ -30,6 +31,7 @@ import {
   type LayerLibrary,
   LayerWorkers,
   OverlaySnapshotter,
+  type Owners,
 } from './layers/index.ts';
 import type { Layer } from './oci/index.ts';
 import { createRegistry, loadCredentials, type Registry, type RegistryOptions } from './registry/index.ts';
@@ -44,6 +46,8 @@ export interface Workspace {
   readonly library: LayerLibrary;
   /** What unpacks and reads layers; one pool a process. */
   readonly workers: LayerWorkers;
+  /** How files of the layers and of steps say whose they are. */
+  readonly owners: Owners;
   /** What steps run in; another one after `useChroot`. */
   readonly sandbox: Sandbox;
   /** From here on steps run in this process, without namespaces, in roots that are copies (rung d). */
@@ -92,12 +96,20 @@ export async function withWorkspace<T>(
   const { store, library, directories, caches } = openRooms(root, session, () => isChroot);
   const { isolation, runtime: program, env } = session;
   const network = uidOf(env) === 0 ? 'host' : 'private';
-  using sandbox = chooseSandbox({ isolation, program, network, path: env.PATH, proc: procInNamespace(env) });
+  using sandbox = chooseSandbox({
+    isolation,
+    program,
+    network,
+    path: env.PATH,
+    proc: procInNamespace(env),
+    owners: directories.owners,
+  });
   const workspace: Workspace = {
     root,
     store,
     library,
     workers: directories.workers,
+    owners: directories.owners,
     get sandbox() {
       return isChroot ? new ChrootSandbox() : sandbox;
     },
@@ -110,7 +122,7 @@ export async function withWorkspace<T>(
     copyTree: (chain, path, target) => directories.copyTree(chain, path, target),
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
-    mountRoot: (chain) => mountChain(library, chain, root),
+    mountRoot: async (chain) => Object.assign(await mountChain(library, chain, root), { owners: directories.owners }),
     removeStale: () => directories.removeStale(),
     expectRuns: (steps, network) => {
       if (steps > 0) directories.workers.start();
@@ -132,7 +144,7 @@ interface OpenRooms {
 }
 
 function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
-  const directories = new LayerDirectories(root, new LayerWorkers());
+  const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(session.env));
   const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
   const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {
@@ -168,8 +180,10 @@ function fetchingWith(session: WorkspaceSession): FetchBlob {
 
 const cacheMounts = (root: string, directories: LayerDirectories, isMoved: () => boolean): CacheMounts =>
   new CacheMounts({
-    root: join(root, 'cache-mounts'),
     isMoved,
+    // a cache of files of sub-ids is of no use without them, nor the other way round
+    root: join(root, directories.owners === 'real' ? 'cache-mounts' : 'cache-mounts-recorded'),
+    owners: directories.owners,
     createActive: () => directories.createActive(),
     remove: (paths) => directories.remove(paths),
     measure: (path) => directories.measure(path),

@@ -12,7 +12,7 @@ export async function info(options: SessionOptions): Promise<InfoReport> {
     { name: 'platform', value: formatPlatform(hostPlatform()) },
     { name: 'processors', value: String(availableParallelism()) },
     { name: 'node', value: process.version },
-    ...(await probeHost(options.env.PATH)),
+    ...(await probeHost(options.env)),
   ];
   return { lines };
 }

@@ -1,10 +1,10 @@
 import type { SessionOptions } from './api.ts';
 import { BuildError } from './errors.ts';
-import { climb, describeDescent, type NamespaceRung, type Rung } from './executor/index.ts';
+import { askedOwners, climbFor, describeDescent, type NamespaceRung, type Rung } from './executor/index.ts';
 
 /** Where steps will run on this machine, said in one line where it is not the first rung. Throws `E_NO_USERNS`, `E_NO_SUBUID`. */
-export async function chooseRung({ emit }: SessionOptions): Promise<Rung> {
-  const ladder = await climb();
+export async function chooseRung({ emit, env }: SessionOptions): Promise<Rung> {
+  const ladder = await climbFor(askedOwners(env));
   const { chosen, failure } = ladder;
   if (chosen === undefined) throw failure ?? new BuildError('E_NO_USERNS', 'Steps cannot run on this machine');
   const message = describeDescent(ladder);

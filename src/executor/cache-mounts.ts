@@ -1,6 +1,5 @@
 import {
   chmodSync,
-  chownSync,
   closeSync,
   fstatSync,
   mkdirSync,
@@ -13,6 +12,7 @@ import {
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BuildError, systemErrorCode } from '../errors.ts';
+import { giveTo, type Owners } from '../layers/index.ts';
 import { digestOf, hexOf } from '../oci/index.ts';
 import { type FileOwner, tryLock } from './sandbox/index.ts';
 
@@ -33,6 +33,7 @@ export interface CacheLease extends Disposable {
 export interface CacheMountsOptions {
   /** The directory for all of them. */
   readonly root: string;
+  readonly owners: Owners;
   /** A fresh directory on the same filesystem, which goes by itself when this process is killed. */
   readonly createActive: () => Promise<string>;
   readonly remove: (paths: readonly string[]) => Promise<void>;
@@ -71,6 +72,7 @@ export class CacheMounts {
 
   async take(request: CacheRequest, options: TakeOptions): Promise<CacheLease> {
     const key = this.keyOf(request);
+    mkdirSync(this.#options.root, { recursive: true, mode: 0o700 });
     const { name, fd } = await this.#lock(key, this.#sharingOf(request), options);
     try {
       const directory = join(this.#options.root, name, DATA);
@@ -168,7 +170,7 @@ export class CacheMounts {
       if (seed) await seed.copyTo(data);
       else mkdirSync(data);
       // what it starts with keeps its own owner where the mount names none
-      if (!seed || uid !== 0 || gid !== 0) chownSync(data, uid, gid);
+      if (!seed || uid !== 0 || gid !== 0) giveTo(data, { uid, gid }, this.#options.owners);
       if (!seed || mode !== DEFAULT_MODE) chmodSync(data, mode);
       renameSync(active, join(this.#options.root, name));
     } catch (error) {

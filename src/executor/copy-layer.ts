@@ -1,10 +1,11 @@
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
 import { type CopyOp, type ModeChange, type PendingDirectory, parseChmod } from '../graph/index.ts';
-import type { RootView, TarEntry } from '../layers/index.ts';
+import type { RootEntry, RootView, TarEntry } from '../layers/index.ts';
 import type { MtimeRule } from '../oci/index.ts';
 import { hasWildcard } from '../parser/index.ts';
 import { stageArchive } from './archive-source.ts';
+import type { CopyReuse } from './copy-reuse.ts';
 import { hostEntry } from './host-entry.ts';
 import { resolveInRoot } from './rootfs-path.ts';
 import type { PathSelection, SelectedSource } from './selected-source.ts';
@@ -22,6 +23,7 @@ export interface CopyRequest {
   /** Seconds; for heredoc files: the Containerfile's own time. */
   readonly inlineMtime: number;
   readonly mtimeRule?: MtimeRule | undefined;
+  readonly reuse?: CopyReuse | undefined;
   /** Told of what the copy takes away. */
   readonly warn?: ((message: string, hint: string) => void) | undefined;
 }
@@ -43,7 +45,7 @@ export async function copyLayer(request: CopyRequest): Promise<AsyncIterable<Uin
   const state: CopyState = {
     request,
     staged,
-    plan: { staged, bodies: new Map(), archives: [], mtimeRule: request.mtimeRule },
+    plan: { staged, bodies: new Map(), archives: [], mtimeRule: request.mtimeRule, reuse: request.reuse },
     owner: op.chown === undefined ? undefined : await resolveOwner(view, op.chown),
     chmod: op.chmod === undefined ? undefined : parseChmod(op.chmod),
     freshMtime: Math.max(0, ...sources.map((source) => newestMtime(source, request.inlineMtime))),
@@ -173,7 +175,7 @@ function stageInline(state: CopyState, content: string, target: string): void {
   const bytes = Buffer.from(content);
   const mode = state.chmod?.(0o644, false) ?? 0o644;
   const common = { path: target.slice(1), ...(state.owner ?? { uid: 0, gid: 0 }), mtime: state.request.inlineMtime };
-  refuseDirectory(state, target);
+  refuseDirectory(state.staged.lstat(target), target);
   state.staged.stage(target, { type: 'file', ...common, mode, size: bytes.byteLength });
   state.plan.bodies.set(target, { type: 'bytes', bytes });
 }
@@ -190,8 +192,8 @@ interface OnTheWay {
   readonly target: string;
 }
 
-function refuseDirectory(state: CopyState, target: string): void {
-  if (state.staged.lstat(target)?.type === 'directory') {
+function refuseDirectory(there: RootEntry | undefined, target: string): void {
+  if (there?.type === 'directory') {
     throw conflict(
       `Cannot replace the directory "${target}" by a file`,
       'Choose another destination, or remove the directory in an earlier RUN',
@@ -213,7 +215,7 @@ function checkPlace(state: CopyState, staged: StagedEntry, target: string): void
     );
     return;
   }
-  if (staged.type !== 'directory') return refuseDirectory(state, target);
+  if (staged.type !== 'directory') return refuseDirectory(there, target);
   if (there === undefined || there.type === 'directory') return;
   if (there.type === 'symlink') {
     warn?.(

@@ -10,7 +10,7 @@ import {
   type NodeId,
   type Op,
 } from '../graph/index.ts';
-import type { CommittedLayer, LayerLibrary } from '../layers/index.ts';
+import type { CommittedLayer, LayerLibrary, Owners } from '../layers/index.ts';
 import {
   type CacheIndex,
   type CacheKey,
@@ -20,6 +20,7 @@ import {
   type MtimeRule,
 } from '../oci/index.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
+import { CopyReuse } from './copy-reuse.ts';
 import { type Selection, selectAll } from './copy-selection.ts';
 import { type FileHasher, freshReader } from './file-hasher.ts';
 import { openLayerRoot } from './layer-root.ts';
@@ -32,10 +33,12 @@ import { listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
 import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
 import type { StepLocks } from './step-locks.ts';
+import { untilAborted } from './until-aborted.ts';
 
 /** A stage's filesystem, readable at `path` until disposed. */
 export interface MountedRoot extends AsyncDisposable {
   readonly path: string;
+  readonly owners?: Owners | undefined;
 }
 
 export interface ExecutorOptions {
@@ -254,7 +257,7 @@ class Run {
   async #copyFromLayers(step: Step, op: CopyOp, key: StepKey): Promise<StepResult> {
     const { node, sources } = step;
     await using mounted = await this.#options.mountRoot(sources[0]?.chain ?? []);
-    using root = openLayerRoot(mounted.path, node.inputs[1]);
+    using root = openLayerRoot(mounted, node.inputs[1]);
     const selected = { ...step, selection: selectAll(op, () => root.sources, freshReader) };
     const contentKey = this.#key(selected);
     const record = await this.#cache.lookup(node, contentKey);
@@ -364,18 +367,15 @@ class Run {
   }
 
   async #copy({ parent, selection, node }: Step, op: CopyOp): Promise<CommittedLayer> {
-    const { library, mtimeRule, inlineMtime, emit } = this.#options;
+    const { library, mtimeRule, inlineMtime, emit, cache, hasher } = this.#options;
     const view = await library.view(op.link ? [] : parent);
     const sources = selection?.sources ?? [];
     const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
-    const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn });
-    return library.commitTar(untilAborted(tar, this.#signal));
-  }
-}
-
-async function* untilAborted(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  for await (const chunk of bytes) {
-    signal.throwIfAborted();
-    yield chunk;
+    const before = this.#cache.isOff(node) ? undefined : await cache.latest(node.slot);
+    using reuse = await CopyReuse.open(node.slot, before, { hasher, library });
+    const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse });
+    const layer = await library.commitTar(untilAborted(tar, this.#signal));
+    reuse.keep(layer.diffId);
+    return layer;
   }
 }

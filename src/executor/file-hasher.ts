@@ -5,7 +5,7 @@ import { digestOf, sha256 } from '../oci/index.ts';
 import type { FileStat } from './file-stat.ts';
 import { placeIn } from './source-cursor.ts';
 import { hostPath, type PlacedFile } from './source-root.ts';
-import { StatCache } from './stat-cache.ts';
+import { type KnownFacts, StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 /** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
@@ -28,15 +28,8 @@ export const freshReader: FileReader = {
   xattrs: ({ root, path }) => readXattrs(placeIn(root, path)),
 };
 
-/** What was learned of a file; `stamp` names the state of the file. */
-interface Facts {
-  readonly path: string;
-  readonly stamp: string;
-  /** Hex; of regular files. */
-  readonly sha256?: string | undefined;
-  /** As JSON. */
-  readonly xattrs?: string | undefined;
-}
+/** `stamp` names the state of the file. */
+type Facts = KnownFacts & { readonly stamp: string };
 
 /**
  * What reading a file gives (sha256 of its bytes, extended attributes), remembered across builds by (path, size, mtime ns,
@@ -45,24 +38,32 @@ interface Facts {
  */
 export class FileHasher implements FileReader {
   readonly #file: string;
-  readonly #known: StatCache;
+  readonly #stored: StatCache;
   readonly #learned = new Map<string, Facts>();
-  /** What was asked last is mostly asked again. */
-  #last: Facts | undefined;
   #isDirty = false;
 
   /** `cacheFile` is private to one context directory; a damaged one is as good as none. */
   constructor(cacheFile: string) {
     this.#file = cacheFile;
-    this.#known = new StatCache(readCache(cacheFile));
+    this.#stored = new StatCache(readCache(cacheFile));
   }
 
   hash(file: PlacedFile, stat: FileStat): string {
     const facts = this.#factsOf(hostPath(file), stat);
     if (facts.sha256 !== undefined) return facts.sha256;
-    const hex = hashFile({ file, stat });
-    this.#learn({ ...facts, sha256: hex }, stat);
-    return hex;
+    const sha256 = hashFile({ file, stat });
+    this.#learn(hostPath(file), stat, { ...facts, sha256 });
+    return sha256;
+  }
+
+  /** Hex sha256 of a file without reading it; undefined: not remembered. */
+  known(file: PlacedFile, stat: FileStat): string | undefined {
+    return this.#factsOf(hostPath(file), stat).sha256;
+  }
+
+  /** A file for something else that is remembered of this context. */
+  beside(name: string): string {
+    return `${this.#file}-${name}`;
   }
 
   /** Setting an attribute changes the ctime, so they are remembered as contents are. */
@@ -70,23 +71,22 @@ export class FileHasher implements FileReader {
     const facts = this.#factsOf(hostPath(file), stat);
     if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
     const found = readXattrs(placeIn(file.root, file.path));
-    this.#learn({ ...facts, xattrs: encodeXattrs(found) }, stat);
+    this.#learn(hostPath(file), stat, { ...facts, xattrs: encodeXattrs(found) });
     return found;
   }
 
-  #factsOf(path: string, { stamp }: FileStat): Facts {
-    if (this.#last?.path === path && this.#last.stamp === stamp) return this.#last;
+  #factsOf(path: string, stat: FileStat): KnownFacts {
+    if (stat.known) return stat.known;
     const learned = this.#learned.get(path);
-    if (learned?.stamp === stamp) return learned;
-    this.#last = { path, stamp, ...this.#known.lookup(path, stamp) };
-    return this.#last;
+    stat.known = learned?.stamp === stat.stamp ? learned : this.#stored.lookup(path, stat.stamp);
+    return stat.known;
   }
 
-  #learn(facts: Facts, { newestMs }: FileStat): void {
+  #learn(path: string, stat: FileStat, facts: KnownFacts): void {
     this.#isDirty = true;
-    if (Date.now() - newestMs <= RACY_MS) return;
-    this.#learned.set(facts.path, facts);
-    this.#last = facts;
+    if (Date.now() - stat.newestMs <= RACY_MS) return;
+    stat.known = facts;
+    this.#learned.set(path, { ...facts, stamp: stat.stamp });
   }
 
   /** Keeps what was asked for in this build. Best effort: a cache that cannot be written costs time only. */
@@ -95,7 +95,7 @@ export class FileHasher implements FileReader {
     const temporary = `${this.#file}.${process.pid}`;
     try {
       mkdirSync(dirname(this.#file), { recursive: true });
-      writeFileSync(temporary, this.#known.with(this.#learned));
+      writeFileSync(temporary, this.#stored.with(this.#learned));
       renameSync(temporary, this.#file);
     } catch {
       // no space or no permission: the next build reads again

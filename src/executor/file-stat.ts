@@ -1,4 +1,5 @@
 import { type BigIntStats, constants } from 'node:fs';
+import type { KnownFacts } from './stat-cache.ts';
 
 const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFBLK, S_IFCHR } = constants;
 
@@ -20,6 +21,8 @@ export class FileStat {
   readonly newestMs: number;
   /** Differs as soon as the file may have: size, mtime and ctime in ns, inode, device, mode. */
   readonly stamp: string;
+  /** What reading the file gave, where that is remembered; `FileHasher` keeps it here between two questions. */
+  known: KnownFacts | undefined;
 
   constructor(stat: BigIntStats) {
     this.mode = Number(stat.mode);

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
+import { type Owners, ownerOf } from '../layers/index.ts';
 import type { IgnoreFile } from '../parser/index.ts';
 import { FileStat } from './file-stat.ts';
 import { followLinks } from './follow-links.ts';
@@ -16,6 +17,8 @@ export interface SourceRoot {
   readonly ignore?: (IgnoreFile & { readonly fileName: string }) | undefined;
   /** Files of a stage or image keep their numeric owners; files of a context belong to root. */
   readonly keepsOwners: boolean;
+  /** How the files of a stage or image say whose they are; absent: `real`. */
+  readonly owners?: Owners | undefined;
   /** A file's extended attributes, where something remembers them; else they are read. */
   readonly xattrsOf?: ((file: PlacedFile, stat: FileStat) => ReadonlyMap<string, Uint8Array>) | undefined;
 }
@@ -33,7 +36,11 @@ export const hostPath = ({ root, path }: PlacedFile): string =>
 /** `path` is relative and clean, its directories resolved. undefined: nothing there. */
 export function statSource(root: SourceRoot, path: string): FileStat | undefined {
   try {
-    return new FileStat(lstatSync(placeIn(root, path), { bigint: true }));
+    const file = placeIn(root, path);
+    const stat = lstatSync(file, { bigint: true });
+    if (root.owners !== 'recorded') return new FileStat(stat);
+    const { uid, gid } = ownerOf(file, { uid: Number(stat.uid), gid: Number(stat.gid) }, root.owners);
+    return new FileStat(Object.assign(stat, { uid: BigInt(uid), gid: BigInt(gid) }));
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;

@@ -19,6 +19,8 @@ export type SourceFilter = Pick<IgnoreFile, 'match' | 'canSkipDirectory'>;
 export const isIgnored = (root: SourceRoot, path: string): boolean =>
   path !== '' && root.ignore !== undefined && root.ignore.match(path).ignored;
 
+const NONE: readonly SourceFilter[] = [];
+
 interface Place {
   readonly directory: string;
   /** Of the directory, relative to the source. */
@@ -41,7 +43,7 @@ export function walkSource(
     const path = below(directory, name);
     const relative = below(prefix, name);
     const ignored = isIgnored(root, path);
-    const closed = filters.filter((filter) => filter.match(relative).ignored);
+    const closed = filters.length === 0 ? NONE : filters.filter((filter) => filter.match(relative).ignored);
     if (ignored && root.ignore?.canSkipDirectory(path)) continue;
     if (closed.some((filter) => filter.canSkipDirectory(relative))) continue;
     const stat = statSource(root, path);

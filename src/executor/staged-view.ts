@@ -38,8 +38,8 @@ export class StagedView implements RootView {
 
   /** True where a staged non-directory took the place of one of the parents. */
   #hidden(path: string): boolean {
-    for (let parent = posix.dirname(path); parent !== '/'; parent = posix.dirname(parent)) {
-      const staged = this.#staged.get(parent);
+    for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+      const staged = this.#staged.get(path.slice(0, slash));
       if (staged !== undefined) return staged.type !== 'directory';
     }
     return false;

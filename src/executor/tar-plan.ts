@@ -1,8 +1,11 @@
 import { closeSync, readSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { BuildError } from '../errors.ts';
 import { encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import type { StagedArchive, StagedMember } from './archive-source.ts';
+import { type BodyRecorder, TAR_CHUNK_BYTES } from './body-record.ts';
+import type { CopyReuse } from './copy-reuse.ts';
 import type { StagedView } from './staged-view.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
@@ -17,25 +20,36 @@ export interface TarPlan {
   /** Archives that ADD unpacks: their entries follow the sorted ones, in the archives' order. */
   readonly archives: StagedArchive[];
   readonly mtimeRule: MtimeRule | undefined;
+  readonly reuse?: CopyReuse | undefined;
 }
 
-/** Chunks of about this size keep memory low and the event loop awake. */
-const CHUNK_BYTES = 1024 * 1024;
+/** Keeps memory low and the event loop awake. */
+const CHUNK_BYTES = TAR_CHUNK_BYTES;
 
 /** Collects bytes into chunks of one size; files are read straight into them. */
 class Batch {
   #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   #used = 0;
   #full: Uint8Array[] = [];
+  #closedBytes = 0;
+  readonly #recorder: BodyRecorder | undefined;
+
+  constructor(recorder: BodyRecorder | undefined) {
+    this.#recorder = recorder;
+  }
+
+  /** In the tar, of the next byte. */
+  get position(): number {
+    return this.#closedBytes + this.#used;
+  }
 
   add(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.byteLength; ) {
-      const space = this.space();
-      const part = bytes.subarray(at, at + space.byteLength);
-      space.set(part);
-      this.advance(part.byteLength);
-      at += part.byteLength;
-    }
+    const space = CHUNK_BYTES - this.#used;
+    const [now, later] =
+      bytes.byteLength <= space ? [bytes, undefined] : [bytes.subarray(0, space), bytes.subarray(space)];
+    this.#chunk.set(now, this.#used);
+    this.advance(now.byteLength);
+    if (later) this.add(later);
   }
 
   /** Where the next bytes go; at least one. */
@@ -65,7 +79,12 @@ class Batch {
   }
 
   #close(): void {
-    if (this.#used > 0) this.#full.push(this.#chunk.subarray(0, this.#used));
+    const chunk = this.#chunk.subarray(0, this.#used);
+    this.#closedBytes += this.#used;
+    if (this.#used > 0) {
+      this.#recorder?.addChunk(crc32(chunk));
+      this.#full.push(chunk);
+    }
     this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
     this.#used = 0;
   }
@@ -73,7 +92,8 @@ class Batch {
 
 /** Sorted by path, then the archives' entries; deterministic. */
 export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
-  const batch = new Batch();
+  const { reuse } = plan;
+  const batch = new Batch(reuse?.recorder);
   const fromArchives = new Set<TarEntry>(
     plan.archives.flatMap(({ members }) => [...members.values()].map(({ entry }) => entry)),
   );
@@ -83,7 +103,8 @@ export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
     const body = plan.bodies.get(path);
     const linked = hardlinkOf(entry, body, inodes);
     batch.add(encodeHeader(ruled(linked ?? entry, plan.mtimeRule)));
-    if (linked === undefined && entry.type === 'file' && body !== undefined) yield* writeBody(batch, entry.size, body);
+    if (linked === undefined && entry.type === 'file' && body !== undefined)
+      yield* writeBody(batch, entry.size, { body, reuse });
     if (batch.isFull) yield* batch.take();
   }
   for (const archive of plan.archives) yield* writeArchive(batch, archive, plan);
@@ -107,16 +128,53 @@ function hardlinkOf(entry: TarEntry, body: Body | undefined, inodes: Map<string,
   return { ...rest, type: 'hardlink', linkname: first };
 }
 
-function* writeBody(batch: Batch, size: number, body: Body): Iterable<Uint8Array> {
+interface BodySource {
+  readonly body: Body;
+  readonly reuse: CopyReuse | undefined;
+}
+
+function* writeBody(batch: Batch, size: number, { body, reuse }: BodySource): Iterable<Uint8Array> {
   if (body.type === 'bytes') batch.add(body.bytes);
-  else yield* readHost(batch, size, body);
+  else {
+    const reused = reuse ? yield* takeEarlier(batch, size, { seen: body, reuse }) : 0;
+    const isEmpty = size === 0 && reuse?.hashOf(body) !== undefined;
+    if (reused < size || (size === 0 && !isEmpty)) yield* readHost(batch, size, { seen: body, from: reused });
+  }
   batch.add(paddingAfter(size));
 }
 
-function* readHost(batch: Batch, size: number, seen: SeenFile): Iterable<Uint8Array> {
+interface Reused {
+  readonly seen: SeenFile;
+  readonly reuse: CopyReuse;
+}
+
+/** Returns how many of the file's bytes an earlier tar gave. */
+function* takeEarlier(batch: Batch, size: number, { seen, reuse }: Reused): Generator<Uint8Array, number> {
+  const sha256 = size > 0 ? reuse.hashOf(seen) : undefined;
+  if (sha256 === undefined) return 0;
+  reuse.recorder.add(sha256, { offset: batch.position, size });
+  const { earlier } = reuse;
+  const body = earlier?.find(sha256, size);
+  let at = 0;
+  while (earlier && body && at < size) {
+    const part = earlier.read(body, at);
+    if (part.byteLength === 0) break;
+    batch.add(part);
+    at += part.byteLength;
+    if (batch.isFull) yield* batch.take();
+  }
+  return at;
+}
+
+interface HostBytes {
+  readonly seen: SeenFile;
+  readonly from: number;
+}
+
+function* readHost(batch: Batch, size: number, { seen, from }: HostBytes): Iterable<Uint8Array> {
   const fd = openUnchanged(seen);
   try {
-    let at = 0;
+    let at = from;
     for (const { end, isHole } of extentsOf(fd, size)) {
       while (at < end) {
         const space = batch.space();

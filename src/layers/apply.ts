@@ -1,11 +1,12 @@
 import { chmodSync, lchownSync, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync, unlinkSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
-import { setOpenAttributes, setOpenTime, setPathAttributes } from './attributes.ts';
+import { setOpenAttributes, setOpenTime, setPathAttributes, type Writing } from './attributes.ts';
 import { childOf, DirectoryCursor, type OpenDirectory, refused } from './directory-cursor.ts';
 import { readName } from './entry-name.ts';
 import { FileWriter } from './file-writer.ts';
 import type { IdMap } from './id-map.ts';
 import type { LayerMeta, Skipped } from './layer-meta.ts';
+import type { Owners } from './ownership.ts';
 import { mknod } from './syscalls.ts';
 import type { TarEntry } from './tar/entry.ts';
 import { isWhiteout, makeOpaque, makeOpaqueDirectory, makeWhiteout, type TarMarker } from './whiteout.ts';
@@ -34,6 +35,7 @@ export class LayerWriter {
   /** Where hard links point: apart, so that both descriptors are open at once. */
   readonly #targets: DirectoryCursor;
   readonly #ids: IdMap;
+  readonly #owners: Owners;
   readonly #implicit = new Set<string>(['']);
   readonly #times = new Map<string, number>();
   /** Path to target. */
@@ -43,10 +45,12 @@ export class LayerWriter {
   #opaqueRoot = false;
   #file: FileWriter | undefined;
 
-  constructor(root: string, ids: IdMap) {
+  /** Owners that are only recorded may be any. */
+  constructor(root: string, ids: IdMap, owners: Owners = 'real') {
     this.#directories = new DirectoryCursor(root);
     this.#targets = new DirectoryCursor(root);
     this.#ids = ids;
+    this.#owners = owners;
   }
 
   entry(entry: TarEntry): void {
@@ -54,7 +58,7 @@ export class LayerWriter {
     if (++this.#entries > MAX_ENTRIES) throw refused(entry.path, `the layer has more than ${MAX_ENTRIES} entries`);
     const place = readName(entry.path);
     if (!place) return;
-    if (!place.marker) this.#ids.check(entry);
+    if (!place.marker && this.#owners === 'real') this.#ids.check(entry);
     const parent = this.#openParent(place.directory);
     if (place.marker) this.#mark(place.marker, parent);
     else if (place.name === '') this.#setRoot(entry);
@@ -134,7 +138,7 @@ export class LayerWriter {
     const root = this.#openParent('');
     this.#implicit.delete('');
     this.#times.set('', entry.mtime);
-    setOpenAttributes(root.fd, `/proc/self/fd/${root.fd}/.`, entry, this.#onSkippedXattr(''));
+    setOpenAttributes(root.fd, `/proc/self/fd/${root.fd}/.`, entry, this.#writing(''));
   }
 
   #make(entry: TarEntry, place: Place): void {
@@ -142,7 +146,7 @@ export class LayerWriter {
     switch (entry.type) {
       case 'file':
         this.#makeNew(place, () => {
-          this.#file = FileWriter.create(place.at, entry, this.#onSkippedXattr(place.path));
+          this.#file = FileWriter.create(place.at, entry, this.#writing(place.path));
         });
         return;
       case 'directory':
@@ -150,7 +154,7 @@ export class LayerWriter {
         return;
       case 'symlink':
         this.#makeNew(place, () => symlinkSync(entry.linkname, place.at));
-        setPathAttributes(place.at, entry, this.#onSkippedXattr(place.path));
+        setPathAttributes(place.at, entry, this.#writing(place.path));
         return;
       case 'hardlink':
         this.#makeHardLink(entry, place);
@@ -177,7 +181,7 @@ export class LayerWriter {
     if (!directory) throw refused(entry.path, 'the directory cannot be made');
     this.#implicit.delete(place.path);
     this.#times.set(place.path, entry.mtime);
-    setOpenAttributes(directory.fd, `/proc/self/fd/${directory.fd}/.`, entry, this.#onSkippedXattr(place.path));
+    setOpenAttributes(directory.fd, `/proc/self/fd/${directory.fd}/.`, entry, this.#writing(place.path));
   }
 
   #makeHardLink(entry: EntryOf<'hardlink'>, place: Place): void {
@@ -218,7 +222,7 @@ export class LayerWriter {
       });
       return;
     }
-    setPathAttributes(place.at, entry, this.#onSkippedXattr(place.path));
+    setPathAttributes(place.at, entry, this.#writing(place.path));
   }
 
   /** Makes something that is no directory; what this layer had there before goes. */
@@ -243,8 +247,10 @@ export class LayerWriter {
     rmSync(place.at, { recursive: true });
   }
 
-  #onSkippedXattr(path: string): (name: string, reason: string) => void {
-    return (name, reason) => this.#skipped.push({ path, what: `attribute ${name}`, reason });
+  #writing(path: string): Writing {
+    const onSkipped = (name: string, reason: string) =>
+      void this.#skipped.push({ path, what: `attribute ${name}`, reason });
+    return { owners: this.#owners, onSkipped };
   }
 }
 

@@ -1,5 +1,14 @@
 import { chmodSync, fchmodSync, fchownSync, fstatSync, futimesSync, lchownSync, lutimesSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
+import {
+  type FileOwnerIds,
+  isOwnerNote,
+  OWNER_XATTR,
+  type Owners,
+  recordedOwner,
+  recordOwner,
+  withoutRootId,
+} from './ownership.ts';
 import { lgetxattr, llistxattr, lsetxattr } from './syscalls.ts';
 import type { TarEntry } from './tar/entry.ts';
 import { isOverlayXattr } from './whiteout.ts';
@@ -9,20 +18,38 @@ import { isOverlayXattr } from './whiteout.ts';
  * inherited from the host's directories and `trusted` ones belong to the machine: two machines would give two images.
  */
 export const isLayerXattr = (name: string): boolean =>
-  name === 'security.capability' || (name.startsWith('user.') && !isOverlayXattr(name));
+  name === 'security.capability' || (name.startsWith('user.') && !isOverlayXattr(name) && name !== OWNER_XATTR);
 
 const NONE: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** A file's attributes that belong into a layer; empty for most files. */
 export function readXattrs(path: string): ReadonlyMap<string, Uint8Array> {
-  const names = llistxattr(path);
+  return layerXattrs(path, llistxattr(path));
+}
+
+function layerXattrs(path: string, names: readonly string[]): ReadonlyMap<string, Uint8Array> {
   if (names.length === 0) return NONE;
   const found = new Map<string, Uint8Array>();
   for (const name of names) {
     const value = isLayerXattr(name) ? lgetxattr(path, name) : undefined;
-    if (value) found.set(name, value);
+    if (value && !isOwnerNote(name, value)) found.set(name, value);
   }
   return found;
+}
+
+export interface OwnFacts extends FileOwnerIds {
+  readonly xattrs: ReadonlyMap<string, Uint8Array>;
+}
+
+/** Owner and attributes of a file, in one look. */
+export function readOwnFacts(path: string, { uid, gid }: FileOwnerIds, owners: Owners): OwnFacts {
+  const names = llistxattr(path);
+  const xattrs = layerXattrs(path, names);
+  if (owners === 'real') return { uid, gid, xattrs };
+  const owner = recordedOwner(names, (name) => lgetxattr(path, name)) ?? { uid: 0, gid: 0 };
+  const capability = xattrs.get('security.capability');
+  if (!capability) return { ...owner, xattrs };
+  return { ...owner, xattrs: new Map([...xattrs, ['security.capability', withoutRootId(capability)]]) };
 }
 
 /** Node takes a negative number for "now"; a Date keeps it. */
@@ -33,13 +60,25 @@ export type Attributes = Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'xatt
 /** Tells of an attribute that could not be set here. */
 export type OnSkippedXattr = (name: string, reason: string) => void;
 
+export interface Writing {
+  readonly owners: Owners;
+  readonly onSkipped: OnSkippedXattr;
+}
+
 /** Owner before mode (chown clears setuid), mode before attributes (chown clears capabilities), time last. `path` names the same file as `fd`. */
-export function setOpenAttributes(fd: number, path: string, attributes: Attributes, onSkipped: OnSkippedXattr): void {
+export function setOpenAttributes(
+  fd: number,
+  path: string,
+  attributes: Attributes,
+  { owners, onSkipped }: Writing,
+): void {
   // Each change is a journal entry of the file system: asking first is cheaper, and most are right already.
-  const { uid, gid, mode } = fstatSync(fd);
-  const isOwned = uid === attributes.uid && gid === attributes.gid;
+  const stats = fstatSync(fd);
+  const { uid, gid, mode } = stats;
+  const isOwned = owners === 'recorded' || (uid === attributes.uid && gid === attributes.gid);
   if (!isOwned) fchownSync(fd, attributes.uid, attributes.gid);
   if (!isOwned || (mode & 0o7777) !== attributes.mode) fchmodSync(fd, attributes.mode);
+  if (owners === 'recorded') recordOwner(path, attributes, { mode: (mode & ~0o7777) | attributes.mode });
   setXattrs(path, attributes.xattrs, onSkipped);
   setOpenTime(fd, attributes.mtime);
 }
@@ -56,8 +95,9 @@ export function setPathTime(path: string, mtime: number): void {
 }
 
 /** For what cannot be opened: symlinks, devices, fifos. The file must be one that we just made. */
-export function setPathAttributes(path: string, entry: TarEntry, onSkipped: OnSkippedXattr): void {
-  lchownSync(path, entry.uid, entry.gid);
+export function setPathAttributes(path: string, entry: TarEntry, { owners, onSkipped }: Writing): void {
+  if (owners === 'real') lchownSync(path, entry.uid, entry.gid);
+  else recordOwner(path, entry);
   if (entry.type !== 'symlink') chmodSync(path, entry.mode);
   setXattrs(path, entry.xattrs, onSkipped);
   setPathTime(path, entry.mtime);

@@ -5,6 +5,7 @@ import { DirectoryTree } from './directory-tree.ts';
 import { isSameDirectory } from './freeze.ts';
 import { type LayerMeta, readMeta } from './layer-meta.ts';
 import { type Found, MergedTree } from './merged-tree.ts';
+import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
 
 /** Layer directories of a chain, for look-ups; `layers` topmost first. */
@@ -31,7 +32,7 @@ export class DirectoryChain {
    * directories that a tar leaves out (`/tmp` is 1777 although a layer only says `/tmp/x`), and hard links to files of
    * layers below. Returns whether there is any need for it.
    */
-  complete(target: string): boolean {
+  complete(target: string, owners: Owners): boolean {
     const wanted = this.#incomplete();
     if (wanted.size === 0) return false;
     const paths = [...withParents(wanted.keys())].sort();
@@ -41,10 +42,10 @@ export class DirectoryChain {
       if (!found) continue;
       const at = joinPath(target, path);
       if (path === '') mkdirSync(at, 0o700);
-      else copyNode(this.sourceOf(found), at, found.entry);
+      else copyNode(this.sourceOf(found), at, found.entry, owners);
       if (found.entry.type === 'directory') made.push({ ...found.entry, path });
     }
-    for (const entry of made.reverse()) finishDirectory(joinPath(target, entry.path), entry);
+    for (const entry of made.reverse()) finishDirectory(joinPath(target, entry.path), entry, owners);
     return true;
   }
 

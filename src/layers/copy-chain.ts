@@ -3,9 +3,11 @@ import { join as joinPath } from 'node:path';
 import type { DirectoryChain } from './chain.ts';
 import { copyNode, finishDirectory } from './copy-node.ts';
 import { implicitDirectory, join } from './layer-tree.ts';
+import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
 
 export interface CopyOptions {
+  readonly owners: Owners;
   /** The directory of the merged tree to copy; default: its root. */
   readonly top?: string | undefined;
   /**
@@ -19,7 +21,11 @@ export interface CopyOptions {
  * Copies the merged tree of a chain to `target`. Returns a moment on the filesystem's clock (ctime, ns): what has a later
  * ctime was changed afterwards, which no tool can hide.
  */
-export function copyChain(chain: DirectoryChain, target: string, { top = '', isForDiff = false }: CopyOptions): bigint {
+export function copyChain(
+  chain: DirectoryChain,
+  target: string,
+  { owners, top = '', isForDiff = false }: CopyOptions,
+): bigint {
   const firstNames = new Map<string, string>();
   const directories: RootEntry[] = [];
   const pending = [top];
@@ -31,7 +37,7 @@ export function copyChain(chain: DirectoryChain, target: string, { top = '', isF
     const source = found ? chain.sourceOf(found) : '';
     const first = isForDiff || !found ? undefined : otherName(source, { target: targetOf(path), entry, firstNames });
     if (first !== undefined) linkSync(first, targetOf(path));
-    else copyNode(source, targetOf(path), entry);
+    else copyNode(source, targetOf(path), entry, owners);
     if (entry.type !== 'directory') continue;
     directories.push({ ...entry, path });
     for (const name of chain.tree.list(path)) pending.push(join(path, name));
@@ -40,7 +46,7 @@ export function copyChain(chain: DirectoryChain, target: string, { top = '', isF
     const identities = directories.map(({ path }) => [path, inodeOf(targetOf(path))] as const);
     writeFileSync(identitiesOf(target), JSON.stringify(identities));
   }
-  for (const entry of directories.reverse()) finishDirectory(targetOf(entry.path), entry);
+  for (const entry of directories.reverse()) finishDirectory(targetOf(entry.path), entry, owners);
   return nextTick(`${target}.tick`);
 }
 

@@ -6,6 +6,7 @@ import { entryAt } from './file-entry.ts';
 import { join } from './layer-tree.ts';
 import { namesIn } from './layer-walk.ts';
 import type { MergedTree } from './merged-tree.ts';
+import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
 import { makeOpaque, makeWhiteout } from './whiteout.ts';
 
@@ -14,6 +15,7 @@ export interface DiffOptions {
   /** ctime in ns: later ones are changes (see copyChain). */
   readonly since: bigint;
   readonly upper: string;
+  readonly owners: Owners;
 }
 
 /**
@@ -21,8 +23,8 @@ export interface DiffOptions {
  * overlay would have left them: changed files (moved there), the directories above them, whiteouts. A directory that was made
  * or moved there is new with all that is in it, as it is where a directory of a lower layer cannot be moved.
  */
-export function diffInto(below: MergedTree, { root, since, upper }: DiffOptions): undefined {
-  const walk = new DiffWalk(below, { root, since, upper });
+export function diffInto(below: MergedTree, options: DiffOptions): undefined {
+  const walk = new DiffWalk(below, options);
   walk.directory('', { isChanged: true, isNew: false });
   walk.finish();
 }
@@ -64,17 +66,19 @@ class DiffWalk {
   /** Last, when nothing more is put into them. */
   finish(): void {
     for (const { names, paths } of this.#linked.values()) if (BigInt(paths.length) < names) this.#part(paths);
-    for (const [path, entry] of [...this.#made].reverse()) finishDirectory(joinPath(this.#options.upper, path), entry);
+    for (const [path, entry] of [...this.#made].reverse())
+      finishDirectory(joinPath(this.#options.upper, path), entry, this.#options.owners);
   }
 
   /** A file that also has a name outside of the root (in a cache that a step had) must not change when that one does. */
   #part(paths: readonly string[]): void {
     const [first = '', ...others] = paths.map((path) => joinPath(this.#options.upper, path));
-    const entry = entryAt(first, paths[0] ?? '');
+    const { owners } = this.#options;
+    const entry = entryAt(first, paths[0] ?? '', { owners });
     if (!entry) return;
     const old = `${this.#options.upper}.linked`;
     renameSync(first, old);
-    copyNode(old, first, entry);
+    copyNode(old, first, entry, owners);
     rmSync(old);
     for (const other of others) {
       rmSync(other);
@@ -113,9 +117,9 @@ class DiffWalk {
     if (this.#made.has(path)) return;
     if (path !== '') this.#make(parentOf(path));
     const at = joinPath(this.#options.root, path);
-    const entry = entryAt(at, path);
+    const entry = entryAt(at, path, this.#options);
     if (!entry) return;
-    copyNode(at, joinPath(this.#options.upper, path), entry);
+    copyNode(at, joinPath(this.#options.upper, path), entry, this.#options.owners);
     this.#made.set(path, entry);
   }
 }

@@ -4,7 +4,7 @@ import { BuildError } from '../errors.ts';
 import { type DiffId, diffIdFrom, sha256 } from '../oci/index.ts';
 import { extentsOf } from './file-extents.ts';
 import { readMeta } from './layer-meta.ts';
-import { type LayerMember, walkLayer } from './layer-walk.ts';
+import { type LayerForm, type LayerMember, walkLayer } from './layer-walk.ts';
 import { encodeHeader, paddingAfter, TAR_END } from './tar/encode.ts';
 
 const CHUNK = 256 * 1024;
@@ -14,9 +14,9 @@ const { O_NOFOLLOW, O_RDONLY } = constants;
  * The tar of a layer directory, in chunks that stay valid (each is a buffer of its own), or with `reuse` only until the next. Synchronous: for a worker thread.
  * Holes are not read. Throws `E_BAD_LAYER` where a file changes meanwhile or no tar can hold it.
  */
-export function* tarOf(root: string, implicit: ReadonlySet<string>, reuse = false): Generator<Uint8Array> {
+export function* tarOf(root: string, form: LayerForm, reuse = false): Generator<Uint8Array> {
   const chunks = new ChunkBuffer(reuse);
-  for (const member of walkLayer(root, implicit)) {
+  for (const member of walkLayer(root, form)) {
     yield* chunks.add(encodeHeader(member.entry));
     yield* contentOf(member, chunks);
   }
@@ -25,8 +25,12 @@ export function* tarOf(root: string, implicit: ReadonlySet<string>, reuse = fals
 }
 
 /** The same for a directory with `fs` and `meta.json`. */
-export const tarOfLayer = (layer: string): Generator<Uint8Array> =>
-  tarOf(join(layer, 'fs'), new Set(readMeta(layer).implicit));
+export const tarOfLayer = (layer: string): Generator<Uint8Array> => tarOf(join(layer, 'fs'), formOf(layer));
+
+export function formOf(layer: string): LayerForm {
+  const { implicit, owners = 'real' } = readMeta(layer);
+  return { implicit: new Set(implicit), owners };
+}
 
 export interface TarIdentity {
   readonly diffId: DiffId;
@@ -34,10 +38,10 @@ export interface TarIdentity {
 }
 
 /** Hashes the tar without keeping it. */
-export function identifyTar(root: string, implicit: ReadonlySet<string>): TarIdentity {
+export function identifyTar(root: string, form: LayerForm): TarIdentity {
   const hash = sha256();
   let tarSize = 0;
-  for (const chunk of tarOf(root, implicit, true)) {
+  for (const chunk of tarOf(root, form, true)) {
     hash.update(chunk);
     tarSize += chunk.byteLength;
   }

@@ -4,6 +4,7 @@ import { BuildError, systemErrorCode } from '../errors.ts';
 import { entryAt } from './file-entry.ts';
 import type { LayerMeta } from './layer-meta.ts';
 import type { LayerNode, LayerTree } from './layer-tree.ts';
+import type { Owners } from './ownership.ts';
 import { isOpaque, isWhiteout } from './whiteout.ts';
 
 /** A layer that lies in a directory. Throws `E_STORE` where the process may not look: files of sub-ids, seen from outside the namespace. */
@@ -12,12 +13,14 @@ export class DirectoryTree implements LayerTree {
   readonly #root: string;
   readonly #implicit: ReadonlySet<string>;
   readonly #links: ReadonlyMap<string, string>;
+  readonly #owners: Owners;
 
-  constructor(root: string, meta: Pick<LayerMeta, 'implicit' | 'links' | 'opaqueRoot'>) {
+  constructor(root: string, meta: Pick<LayerMeta, 'implicit' | 'links' | 'opaqueRoot' | 'owners'>) {
     this.#root = root;
     this.#implicit = new Set(meta.implicit);
     this.#links = new Map(meta.links.map(({ path, linkname }) => [path, linkname]));
     this.isOpaqueRoot = meta.opaqueRoot;
+    this.#owners = meta.owners ?? 'real';
   }
 
   /** For system calls; valid for paths whose parents are directories in this layer. */
@@ -33,7 +36,7 @@ export class DirectoryTree implements LayerTree {
       const stats = lstatSync(at, { throwIfNoEntry: false });
       if (!stats) return undefined;
       if (isWhiteout(at, stats)) return { kind: 'whiteout' };
-      const entry = entryAt(at, path, stats);
+      const entry = entryAt(at, path, { owners: this.#owners, stats });
       if (!entry) return undefined;
       const isDirectory = entry.type === 'directory';
       return {

@@ -34,7 +34,13 @@ export class DirectorySnapshotter implements Snapshotter {
     const active = await this.#directories.createActive();
     const root = join(active, 'root');
     try {
-      const since = await this.#directories.workers.run<'copy'>({ kind: 'copy', layers, target: root, isForDiff });
+      const since = await this.#directories.workers.run<'copy'>({
+        kind: 'copy',
+        layers,
+        target: root,
+        isForDiff,
+        owners: this.#directories.owners,
+      });
       return { active, root, layers, since };
     } catch (error) {
       await this.#directories.remove([active]);
@@ -66,7 +72,8 @@ class DirectoryActive implements ActiveSnapshot {
   async commit({ exclude, mtimeRule }: CommitOptions): Promise<CommittedLayer> {
     const { active, root, layers, since } = this.#copy;
     const directories = this.#directories;
-    await directories.workers.run<'diff'>({ kind: 'diff', root, layers, since, upper: join(active, 'upper') });
+    const { owners, workers } = directories;
+    await workers.run<'diff'>({ kind: 'diff', root, layers, since, upper: join(active, 'upper'), owners });
     return commitUpper({ directories, index: this.#index, active, layers, exclude, mtimeRule });
   }
 

@@ -1,5 +1,6 @@
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
-import { readXattrs } from './attributes.ts';
+import { readOwnFacts } from './attributes.ts';
+import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
 
 /** Parts of a device number as the C library packs them (gnu_dev_major in glibc's sys/sysmacros.h; musl does the same). */
@@ -7,13 +8,17 @@ const majorOf = (dev: number): number => ((dev >>> 8) & 0xfff) + Math.floor(dev 
 const minorOf = (dev: number): number => (dev & 0xff) + ((Math.floor(dev / 2 ** 12) & 0xffffff00) >>> 0);
 
 /** A file of a directory as a tar says it, under the name `path`; undefined for a socket, which no tar holds. */
-export function entryAt(at: string, path: string, stats: Stats = lstatSync(at)): RootEntry | undefined {
-  const xattrs = readXattrs(at);
+export function entryAt(
+  at: string,
+  path: string,
+  { owners, stats = lstatSync(at) }: { readonly owners: Owners; readonly stats?: Stats },
+): RootEntry | undefined {
+  const { uid, gid, xattrs } = readOwnFacts(at, stats, owners);
   const common = {
     path,
     mode: stats.mode & 0o7777,
-    uid: stats.uid,
-    gid: stats.gid,
+    uid,
+    gid,
     mtime: Math.floor(stats.mtimeMs / 1000),
     ...(xattrs.size > 0 ? { xattrs } : {}),
   };

@@ -1,5 +1,5 @@
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { type OnSkippedXattr, setOpenAttributes } from './attributes.ts';
+import { setOpenAttributes, type Writing } from './attributes.ts';
 import type { TarEntry } from './tar/entry.ts';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
@@ -14,22 +14,22 @@ export class FileWriter {
   readonly #fd: number;
   readonly #path: string;
   readonly #entry: FileEntry;
-  readonly #onSkipped: OnSkippedXattr;
+  readonly #writing: Writing;
   #position = 0;
   #endsInHole = false;
 
-  private constructor(fd: number, path: string, { entry, onSkipped }: { entry: FileEntry; onSkipped: OnSkippedXattr }) {
+  private constructor(fd: number, path: string, { entry, writing }: { entry: FileEntry; writing: Writing }) {
     this.#fd = fd;
     this.#path = path;
     this.#entry = entry;
-    this.#onSkipped = onSkipped;
+    this.#writing = writing;
   }
 
   /** `EEXIST` where something has the name. */
-  static create(path: string, entry: FileEntry, onSkipped: OnSkippedXattr): FileWriter {
+  static create(path: string, entry: FileEntry, writing: Writing): FileWriter {
     // without the special bits: what they mean depends on the owner, who comes later
     const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
-    return new FileWriter(fd, path, { entry, onSkipped });
+    return new FileWriter(fd, path, { entry, writing });
   }
 
   write(bytes: Uint8Array): void {
@@ -49,7 +49,7 @@ export class FileWriter {
 
   finish(): void {
     if (this.#endsInHole) ftruncateSync(this.#fd, this.#position);
-    setOpenAttributes(this.#fd, this.#path, this.#entry, this.#onSkipped);
+    setOpenAttributes(this.#fd, this.#path, this.#entry, this.#writing);
     closeSync(this.#fd);
   }
 

@@ -6,6 +6,7 @@ import { entryAt } from './file-entry.ts';
 import { implicitDirectory, join } from './layer-tree.ts';
 import { namesIn } from './layer-walk.ts';
 import type { MergedTree } from './merged-tree.ts';
+import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
 import { clearOpaque, isOpaque, isWhiteout, refuseLiteralMarker } from './whiteout.ts';
 
@@ -13,14 +14,16 @@ export interface FreezeOptions {
   /** Absolute, clean. */
   readonly exclude: readonly string[];
   readonly mtimeRule?: MtimeRule | undefined;
+  readonly owners: Owners;
 }
 
 /**
  * Makes an upper directory say only what a layer on top of `below` has to say, so that its tar is a function of the directory
  * alone: mount stubs go, whiteouts of nothing go, times are clamped. Returns the directories that are not in the layer.
  */
-export function freeze(upper: string, below: MergedTree, { exclude, mtimeRule }: FreezeOptions): readonly string[] {
-  for (const path of exclude) removeStub(upper, below, path.slice(1));
+export function freeze(upper: string, below: MergedTree, options: FreezeOptions): readonly string[] {
+  const { exclude, mtimeRule, owners } = options;
+  for (const path of exclude) removeStub({ upper, below, owners }, path.slice(1));
   const pending = [''];
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const at = path === '' ? upper : `${upper}/${path}`;
@@ -31,7 +34,7 @@ export function freeze(upper: string, below: MergedTree, { exclude, mtimeRule }:
   // The root's own time means nothing: mounting a step's files changes it.
   const lowerRoot = below.lookup('')?.entry ?? implicitDirectory('');
   setPathTime(upper, lowerRoot.mtime);
-  return isSameDirectory(entryAt(upper, ''), lowerRoot) ? [''] : [];
+  return isSameDirectory(entryAt(upper, '', { owners }), lowerRoot) ? [''] : [];
 }
 
 interface Settling {
@@ -54,8 +57,14 @@ function settle(at: string, path: string, { name, below, mtimeRule }: Settling):
   return stats.isDirectory();
 }
 
+interface Upper {
+  readonly upper: string;
+  readonly below: MergedTree;
+  readonly owners: Owners;
+}
+
 /** Removes a stub and every directory above it that is in the upper directory for its sake only. */
-function removeStub(upper: string, below: MergedTree, stub: string): void {
+function removeStub({ upper, below, owners }: Upper, stub: string): void {
   if (!areDirectories(upper, stub)) return;
   const parent = parentOf(stub) ?? '';
   keepTime(`${upper}/${parent}`, () => rmSync(`${upper}/${stub}`, { recursive: true, force: true }));
@@ -63,7 +72,7 @@ function removeStub(upper: string, below: MergedTree, stub: string): void {
     const at = `${upper}/${path}`;
     if (!existsSync(at)) continue;
     const lower = below.lookup(path)?.entry;
-    if (!lower || isOpaque(at) || !isSameDirectory(entryAt(at, path), lower)) return;
+    if (!lower || isOpaque(at) || !isSameDirectory(entryAt(at, path, { owners }), lower)) return;
     if (readdirSync(at).length > 0) {
       if (path === parent && !hasOwnChanges(at, path, below)) setPathTime(at, lower.mtime);
       return;

@@ -19,6 +19,18 @@ export { LayerWorkers } from './layer-workers.ts';
 export type { LayerLibrary } from './library.ts';
 export { OverlaySnapshotter } from './overlay.ts';
 export { newOwnedName } from './owner.ts';
+export {
+  encodeOwnerCarrier,
+  encodeOwnerRecord,
+  type FileOwnerIds,
+  giveTo,
+  isOwnerNote,
+  OWNER_XATTR,
+  type Owners,
+  ownerOf,
+  parseOwnerCarrier,
+  parseOwnerRecord,
+} from './ownership.ts';
 export type { RootEntry, RootView } from './root-view.ts';
 export type {
   ActiveSnapshot,

@@ -1,6 +1,7 @@
 import type { DiffId, MtimeRule } from '../oci/index.ts';
 import type { CopyOptions } from './copy-chain.ts';
 import type { LayerMeta } from './layer-meta.ts';
+import type { Owners } from './ownership.ts';
 
 /**
  * What a worker thread does. Paths are absolute; `layers` are layer directories (`fs`, `meta.json`), topmost first.
@@ -8,15 +9,18 @@ import type { LayerMeta } from './layer-meta.ts';
  */
 export interface Jobs {
   /** Unpacks the tar that is fed to it into the empty directory. */
-  readonly apply: { readonly input: { readonly directory: string }; readonly output: Omit<LayerMeta, 'kind'> };
+  readonly apply: {
+    readonly input: { readonly directory: string; readonly owners: Owners };
+    readonly output: Omit<LayerMeta, 'kind'>;
+  };
   /** See DirectoryChain.complete. */
   readonly complete: {
-    readonly input: { readonly layers: readonly string[]; readonly target: string };
+    readonly input: { readonly layers: readonly string[]; readonly target: string; readonly owners: Owners };
     readonly output: boolean;
   };
   /** Makes `upper` and `work` in the directory; the root looks like that of the chain. */
   readonly prepare: {
-    readonly input: { readonly layers: readonly string[]; readonly directory: string };
+    readonly input: { readonly layers: readonly string[]; readonly directory: string; readonly owners: Owners };
     readonly output: undefined;
   };
   readonly freeze: {
@@ -25,6 +29,7 @@ export interface Jobs {
       readonly layers: readonly string[];
       readonly exclude: readonly string[];
       readonly mtimeRule?: MtimeRule | undefined;
+      readonly owners: Owners;
     };
     readonly output: { readonly diffId: DiffId; readonly meta: LayerMeta };
   };
@@ -44,6 +49,7 @@ export interface Jobs {
       readonly layers: readonly string[];
       readonly since: bigint;
       readonly upper: string;
+      readonly owners: Owners;
     };
     readonly output: undefined;
   };

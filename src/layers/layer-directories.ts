@@ -6,6 +6,11 @@ import { chainIdOf, type DiffId, hexOf, type Layer } from '../oci/index.ts';
 import { type LayerMeta, readMeta, writeMeta } from './layer-meta.ts';
 import type { LayerWorkers } from './layer-workers.ts';
 import { isOwnerGone, newOwnedName } from './owner.ts';
+import type { Owners } from './ownership.ts';
+
+const KINDS = ['real', 'recorded'] as const satisfies readonly Owners[];
+const LAYERS: Readonly<Record<Owners, string>> = { real: 'layers', recorded: 'layers-recorded' };
+const CHAINS: Readonly<Record<Owners, string>> = { real: 'chains', recorded: 'chains-recorded' };
 
 /**
  * The layers that lie unpacked in the state directory: `layers/HEX` by diffID, `chains/HEX` by chainID (what a chain needs beside its
@@ -14,22 +19,31 @@ import { isOwnerGone, newOwnedName } from './owner.ts';
  */
 export class LayerDirectories {
   readonly workers: LayerWorkers;
+  readonly owners: Owners;
   readonly #root: string;
   readonly #running = new Map<string, Promise<string>>();
 
-  constructor(root: string, workers: LayerWorkers) {
+  /** `owners`: of what is made; directories of either kind lie apart. */
+  constructor(root: string, workers: LayerWorkers, owners: Owners = 'real') {
+    this.owners = owners;
     this.#root = root;
     this.workers = workers;
   }
 
   pathOf(diffId: DiffId): string {
-    return join(this.#root, 'layers', hexOf(diffId));
+    return this.#pathOf(diffId, this.owners);
+  }
+
+  #pathOf(diffId: DiffId, owners: Owners): string {
+    return join(this.#root, LAYERS[owners], hexOf(diffId));
   }
 
   /** undefined: the layer is not unpacked. */
   lookup(diffId: DiffId): { readonly path: string; readonly meta: LayerMeta } | undefined {
-    const path = this.pathOf(diffId);
-    return existsSync(join(path, 'meta.json')) ? { path, meta: readMeta(path) } : undefined;
+    // whoever has sub-ids can read what was made without them; the other way round the files are somebody else's
+    const kinds = this.owners === 'real' ? KINDS : (['recorded'] as const);
+    const path = kinds.map((kind) => this.#pathOf(diffId, kind)).find((at) => existsSync(join(at, 'meta.json')));
+    return path === undefined ? undefined : { path, meta: readMeta(path) };
   }
 
   /** The directories of a chain, topmost first; those that are missing are unpacked in parallel. Hidden ones are left out. */
@@ -44,7 +58,7 @@ export class LayerDirectories {
   /** Copies a directory of a chain's root (`''` or relative, clean, no link in it) to `target`, where nothing is. */
   async copyTree(chain: readonly Layer[], top: string, target: string): Promise<void> {
     const layers = await this.materialize(chain);
-    await this.workers.run<'copy'>({ kind: 'copy', layers, target, top });
+    await this.workers.run<'copy'>({ kind: 'copy', layers, target, top, owners: this.owners });
   }
 
   /** Bytes on disk of a directory in the state directory. */
@@ -60,9 +74,14 @@ export class LayerDirectories {
       return implicit.length === 0 && links.length === 0;
     });
     if (chainId === undefined || isWhole) return undefined;
-    const path = join(this.#root, 'chains', hexOf(chainId));
+    const path = join(this.#root, CHAINS[this.owners], hexOf(chainId));
     await this.#once(path, async (target) => {
-      await this.workers.run<'complete'>({ kind: 'complete', layers, target: join(target, 'fs') });
+      await this.workers.run<'complete'>({
+        kind: 'complete',
+        layers,
+        target: join(target, 'fs'),
+        owners: this.owners,
+      });
     });
     return existsSync(join(path, 'fs')) ? join(path, 'fs') : undefined;
   }
@@ -101,17 +120,22 @@ export class LayerDirectories {
    * this has to run inside the namespace. No process may have it mounted.
    */
   async removeLayer(diffId: DiffId, { dryRun }: { readonly dryRun: boolean }): Promise<number> {
-    const path = this.pathOf(diffId);
-    if (!existsSync(path)) return 0;
-    const bytes = await this.measure(path);
-    // Completions are small and made again when needed; nobody counts which chains the layer was part of.
-    if (!dryRun) await this.remove([path, join(this.#root, 'chains')]);
+    let bytes = 0;
+    for (const owners of KINDS) {
+      const path = this.#pathOf(diffId, owners);
+      // files of sub-ids stay where this user has them no more
+      if (!existsSync(path) || (owners === 'real' && this.owners === 'recorded')) continue;
+      bytes += await this.measure(path);
+      // Completions are small and made again when needed; nobody counts which chains the layer was part of.
+      if (!dryRun) await this.remove([path, join(this.#root, CHAINS[owners])]);
+    }
     return bytes;
   }
 
   /** All unpacked layers, as hex digits of their diffIDs. */
   async list(): Promise<readonly string[]> {
-    return namesIn(join(this.#root, 'layers'));
+    const names = await Promise.all(KINDS.map((owners) => namesIn(join(this.#root, LAYERS[owners]))));
+    return [...new Set(names.flat())].sort();
   }
 
   /** Removes what processes that are gone have left behind. Returns how many. Only inside the namespace. */
@@ -129,8 +153,8 @@ export class LayerDirectories {
   async #unpackInto(directory: string, layer: Layer): Promise<void> {
     const fs = join(directory, 'fs');
     await mkdir(fs, { mode: 0o755 });
-    const meta = await this.workers.feed({ kind: 'apply', directory: fs }, layer.uncompressed());
-    writeMeta(directory, { kind: 'applied', ...meta });
+    const meta = await this.workers.feed({ kind: 'apply', directory: fs, owners: this.owners }, layer.uncompressed());
+    writeMeta(directory, { kind: 'applied', ...meta, ...(this.owners === 'recorded' ? { owners: this.owners } : {}) });
   }
 
   /** Makes the directory `path` unless it is there; at the same time only once in this process. */

@@ -83,6 +83,12 @@ export class DiskLayerLibrary implements LayerLibrary {
     return committed;
   }
 
+  async tarFile(diffId: DiffId): Promise<string | undefined> {
+    const { index, store } = this.#parts;
+    const plain = (await index.get(diffId))?.blobs.find(({ compression }) => compression === 'none');
+    return plain && store.fileOf?.(plain.digest);
+  }
+
   async compressed(layer: Layer, compression: Compression): Promise<Layer> {
     if (layerCompression(layer.descriptor.mediaType) === compression) return layer;
     const key = `${layer.diffId} ${compression}`;

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Owners } from './ownership.ts';
 
 /** What a layer directory cannot say by itself: `meta.json` beside its `fs`. Paths are relative and clean; the root is `''`. */
 export interface LayerMeta {
@@ -14,6 +15,8 @@ export interface LayerMeta {
   /** What could not be made here, with the reason: devices in a user namespace, attributes that a filesystem has not. */
   readonly skipped: readonly Skipped[];
   readonly tarSize: number;
+  /** Absent: `real`. */
+  readonly owners?: Owners;
 }
 
 export interface LowerLink {

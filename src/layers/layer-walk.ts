@@ -1,6 +1,7 @@
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { BuildError } from '../errors.ts';
 import { entryAt } from './file-entry.ts';
+import type { Owners } from './ownership.ts';
 import type { TarEntry } from './tar/entry.ts';
 import { isOpaque, isWhiteout, opaqueName, refuseLiteralMarker, whiteoutName } from './whiteout.ts';
 
@@ -8,6 +9,13 @@ import { isOpaque, isWhiteout, opaqueName, refuseLiteralMarker, whiteoutName } f
 export interface LayerMember {
   readonly entry: TarEntry;
   readonly source?: string;
+}
+
+/** How a layer directory is to be read. */
+export interface LayerForm {
+  /** Directories that the tar does not have. */
+  readonly implicit: ReadonlySet<string>;
+  readonly owners: Owners;
 }
 
 const REPLACEMENT = '\uFFFD';
@@ -64,7 +72,7 @@ const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/') +
  * The members of a layer directory in their order: a directory, its opaque marker, then what is in it by name. A function of
  * the directory alone. Of a file with several names the first is the file, the others are hard links to it.
  */
-export function* walkLayer(root: string, implicit: ReadonlySet<string>): Generator<LayerMember> {
+export function* walkLayer(root: string, { implicit, owners }: LayerForm): Generator<LayerMember> {
   const firstNames = new Map<string, string>();
   const pending: Child[] = [{ at: root, path: '', stats: lstatSync(root), shown: '', isWhiteout: false }];
   for (let child = pending.pop(); child; child = pending.pop()) {
@@ -72,7 +80,7 @@ export function* walkLayer(root: string, implicit: ReadonlySet<string>): Generat
       yield { entry: marker(`${parentOf(child.path)}${child.shown}`) };
       continue;
     }
-    const entry = entryAt(child.at, child.path, child.stats);
+    const entry = entryAt(child.at, child.path, { owners, stats: child.stats });
     if (!entry) continue;
     if (entry.type === 'directory') {
       if (!implicit.has(child.path)) yield { entry };

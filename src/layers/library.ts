@@ -14,6 +14,8 @@ export interface LayerLibrary {
   commitTar(tar: ByteStream): Promise<CommittedLayer>;
   /** The same for a tar from elsewhere. Throws `E_BAD_LAYER`. */
   importTar(tar: ByteStream): Promise<CommittedLayer>;
+  /** The file that is the layer's tar, where there is one. Its bytes are not verified. */
+  tarFile(diffId: DiffId): Promise<string | undefined>;
   /** The same layer with a compressed descriptor; compresses at most once per diffId and compression, on all cores. */
   compressed(layer: Layer, compression: Compression): Promise<Layer>;
   view(chain: readonly Layer[]): Promise<RootView>;

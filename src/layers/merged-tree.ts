@@ -20,6 +20,8 @@ interface Level {
   readonly node: EntryNode;
 }
 
+const NO_LAYERS: readonly LayerTree[] = [];
+
 /** The merged tree of layers by overlay's rules, without a mount. No symlink is followed. */
 export class MergedTree {
   readonly #layers: readonly LayerTree[];
@@ -33,9 +35,11 @@ export class MergedTree {
   }
 
   lookup(path: string): Found | undefined {
-    const levels = this.#levels(path, this.#candidates(path));
+    const candidates = this.#candidates(path);
+    if (candidates.length === 0) return undefined;
+    const levels = this.#levels(path, candidates);
     const [top] = levels;
-    if (!top) return this.#lookupLink(path);
+    if (!top) return this.#lookupLink(path, candidates);
     const describing = levels.find(({ node }) => !node.isImplicit) ?? top;
     return { entry: describing.node.entry, layer: describing.layer, source: path, topmost: top.layer };
   }
@@ -49,7 +53,8 @@ export class MergedTree {
   #candidates(path: string): readonly LayerTree[] {
     if (path === '') return this.#layers;
     const slash = path.lastIndexOf('/');
-    return this.#directory(slash < 0 ? '' : path.slice(0, slash)).map(({ layer }) => layer);
+    const levels = this.#directory(slash < 0 ? '' : path.slice(0, slash));
+    return levels.length === 0 ? NO_LAYERS : levels.map(({ layer }) => layer);
   }
 
   #directory(path: string): readonly Level[] {
@@ -76,8 +81,7 @@ export class MergedTree {
     return levels;
   }
 
-  #lookupLink(path: string): Found | undefined {
-    const candidates = this.#candidates(path);
+  #lookupLink(path: string, candidates: readonly LayerTree[]): Found | undefined {
     for (const layer of candidates) {
       const node = layer.lookup(path);
       if (!node) continue;

@@ -22,7 +22,12 @@ export class OverlaySnapshotter implements Snapshotter {
   async prepare(chain: readonly Layer[]): Promise<ActiveSnapshot> {
     const { layers, lower, active } = await this.#open(chain);
     try {
-      await this.#directories.workers.run<'prepare'>({ kind: 'prepare', layers, directory: active });
+      await this.#directories.workers.run<'prepare'>({
+        kind: 'prepare',
+        layers,
+        directory: active,
+        owners: this.#directories.owners,
+      });
       const lowerdir = await linkAll(active, lower);
       const mount: Mount = {
         type: 'overlay',
@@ -114,7 +119,8 @@ interface Committing extends CommitOptions {
 export async function commitUpper(committing: Committing): Promise<CommittedLayer> {
   const { directories, index, active, layers, exclude, mtimeRule } = committing;
   const upper = join(active, 'upper');
-  const frozen = await directories.workers.run<'freeze'>({ kind: 'freeze', upper, layers, exclude, mtimeRule });
+  const { owners, workers } = directories;
+  const frozen = await workers.run<'freeze'>({ kind: 'freeze', upper, layers, exclude, mtimeRule, owners });
   const { diffId, meta } = frozen;
   const made = await directories.createActive();
   await rename(upper, join(made, 'fs'));

@@ -4,23 +4,23 @@ import { DirectoryChain } from './chain.ts';
 import { copyChain } from './copy-chain.ts';
 import { finishDirectory } from './copy-node.ts';
 import { diffInto } from './diff-walk.ts';
-import { identifyTar } from './dir-tar.ts';
+import { formOf, identifyTar } from './dir-tar.ts';
 import { freeze } from './freeze.ts';
 import type { Job, JobKind, JobOf, JobOutput } from './jobs.ts';
-import { type LayerMeta, readMeta } from './layer-meta.ts';
+import type { LayerMeta } from './layer-meta.ts';
 import { implicitDirectory } from './layer-tree.ts';
 
 /** Jobs without a stream. */
 export function runJob(job: Job): JobOutput<JobKind> {
   switch (job.kind) {
     case 'complete':
-      return new DirectoryChain(job.layers).complete(job.target);
+      return new DirectoryChain(job.layers).complete(job.target, job.owners);
     case 'prepare':
       return prepare(job);
     case 'freeze':
       return freezeLayer(job);
     case 'identify':
-      return identifyTar(join(job.layer, 'fs'), new Set(readMeta(job.layer).implicit)).diffId;
+      return identifyTar(join(job.layer, 'fs'), formOf(job.layer)).diffId;
     case 'copy':
       return copyChain(new DirectoryChain(job.layers), job.target, job);
     case 'diff':
@@ -38,18 +38,19 @@ export function runJob(job: Job): JobOutput<JobKind> {
   }
 }
 
-function prepare({ layers, directory }: JobOf<'prepare'>): undefined {
+function prepare({ layers, directory, owners }: JobOf<'prepare'>): undefined {
   const root = new DirectoryChain(layers).tree.lookup('')?.entry ?? implicitDirectory('');
   mkdirSync(join(directory, 'work'));
   mkdirSync(join(directory, 'upper'));
   // A mounted root shows the attributes of the upper directory.
-  finishDirectory(join(directory, 'upper'), root);
+  finishDirectory(join(directory, 'upper'), root, owners);
 }
 
-function freezeLayer({ upper, layers, exclude, mtimeRule }: JobOf<'freeze'>): JobOutput<'freeze'> {
-  const implicit = freeze(upper, new DirectoryChain(layers).tree, { exclude, mtimeRule });
-  const { diffId, tarSize } = identifyTar(upper, new Set(implicit));
-  const meta: LayerMeta = { kind: 'frozen', implicit, opaqueRoot: false, links: [], skipped: [], tarSize };
+function freezeLayer({ upper, layers, exclude, mtimeRule, owners }: JobOf<'freeze'>): JobOutput<'freeze'> {
+  const implicit = freeze(upper, new DirectoryChain(layers).tree, { exclude, mtimeRule, owners });
+  const { diffId, tarSize } = identifyTar(upper, { implicit: new Set(implicit), owners });
+  const fixed = { kind: 'frozen', opaqueRoot: false, links: [], skipped: [] } as const;
+  const meta: LayerMeta = { ...fixed, implicit, tarSize, ...(owners === 'recorded' ? { owners } : {}) };
   return { diffId, meta };
 }
 

@@ -22,7 +22,7 @@ export async function unpackTree(
   mkdirSync(directory, { recursive: true });
   const made = mkdtempSync(join(directory, '.partial-'));
   try {
-    await workers.feed({ kind: 'apply', directory: made }, encodeTarStream(members(entries, owner)));
+    await workers.feed({ kind: 'apply', directory: made, owners: 'real' }, encodeTarStream(members(entries, owner)));
     moveInto(made, directory);
   } finally {
     rmSync(made, { recursive: true, force: true });

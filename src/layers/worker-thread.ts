@@ -10,9 +10,12 @@ const workerFile = (): URL =>
     ? new URL('../../dist/layers-worker.cjs', import.meta.url)
     : new URL('./layers-worker.cjs', import.meta.url);
 
+/** V8 would take 48 MB for short-lived objects in each thread. */
+const YOUNG_MB = 12;
+
 /** One thread; does one job at a time. While it is idle it does not keep the process alive. */
 export class WorkerThread {
-  readonly #worker = new Worker(workerFile());
+  readonly #worker = new Worker(workerFile(), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
   readonly #messages: FromWorker[] = [];
   #wake: () => void = () => undefined;
   #isDead = false;

@@ -51,7 +51,7 @@ function startApply(job: JobOf<'apply'>): void {
     }
   };
   attempt(() => {
-    const target = new LayerWriter(job.directory, IdMap.ofThisProcess());
+    const target = new LayerWriter(job.directory, IdMap.ofThisProcess(), job.owners);
     writer = target;
     const decoder = new TarDecoder({
       entry: (entry) => target.entry(entry),

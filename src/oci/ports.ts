@@ -58,6 +58,8 @@ export interface ContentStore {
   has(digest: Digest): Promise<boolean>;
   /** Verified in the pipe. Throws `E_CORRUPT_STORE` where the blob is missing. */
   open(target: Pick<Descriptor, 'digest' | 'size'>): ByteStream;
+  /** The file that has the bytes, unverified; undefined: it is not here. Absent: nothing here is a file. */
+  fileOf?(digest: Digest): Promise<string | undefined>;
   /** Small blobs (manifests, configs), verified. */
   read(digest: Digest): Promise<Uint8Array>;
   /** Temporary file, hash, compare with `expected`, rename. Success means the content is there, not that this call put it there. */

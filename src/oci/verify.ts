@@ -1,6 +1,7 @@
 import { BuildError } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
 import { type DiffId, diffIdFrom, digestFrom, sha256 } from './digest.ts';
+import { bytesPassed } from './garbage.ts';
 import type { ByteStream } from './ports.ts';
 
 /**
@@ -19,6 +20,7 @@ export async function* verify(
     if (size > expected.size) break;
     hash.update(chunk);
     yield chunk;
+    bytesPassed(chunk.byteLength);
   }
   if (size !== expected.size) {
     throw new BuildError('E_SIZE_MISMATCH', `Wrong size of ${what} ${expected.digest}`, {
@@ -36,6 +38,7 @@ export async function* verifyDiffId(bytes: ByteStream, expected: DiffId): ByteSt
   for await (const chunk of bytes) {
     hash.update(chunk);
     yield chunk;
+    bytesPassed(chunk.byteLength);
   }
   const actual = diffIdFrom(hash);
   if (actual !== expected) throw digestMismatch('layer (uncompressed)', expected, actual);

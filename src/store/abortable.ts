@@ -11,11 +11,11 @@ export async function* abortable(bytes: ByteStream, signal: AbortSignal | undefi
     return;
   }
   const iterator = bytes[Symbol.asyncIterator]();
-  const { promise: aborted, dispose } = abortion(signal);
+  const abortion = new Abortion(signal);
   let finished = false;
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), aborted]);
+      const next = await abortion.orAbort(iterator.next());
       if (next.done) {
         finished = true;
         return;
@@ -23,20 +23,35 @@ export async function* abortable(bytes: ByteStream, signal: AbortSignal | undefi
       yield next.value;
     }
   } finally {
-    dispose();
+    abortion.dispose();
     // Not awaited: a generator that hangs in next() answers return() only after it.
     if (!finished) iterator.return?.()?.then(undefined, () => {});
   }
 }
 
-function abortion(signal: AbortSignal): { readonly promise: Promise<never>; dispose(): void } {
-  let stop = (): void => {};
-  const promise = new Promise<never>((_, reject) => {
-    stop = () => reject(cancelled(signal));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-  // The race may end before the signal; nobody listens then.
-  promise.catch(() => {});
-  return { promise, dispose: () => signal.removeEventListener('abort', stop) };
+/**
+ * Waits for one thing after another, or for the signal. Not `Promise.race` with a promise that outlives them: that one would
+ * keep what each of them gave, and so all bytes of the stream.
+ */
+class Abortion {
+  readonly #signal: AbortSignal;
+  #reject: ((reason: BuildError) => void) | undefined;
+  readonly #abort = (): void => this.#reject?.(cancelled(this.#signal));
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  orAbort<T>(waited: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#reject = reject;
+      waited.then(resolve, reject);
+      if (this.#signal.aborted) this.#abort();
+    });
+  }
+
+  dispose(): void {
+    this.#signal.removeEventListener('abort', this.#abort);
+  }
 }

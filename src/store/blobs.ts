@@ -64,6 +64,10 @@ export class DiskContentStore implements ContentStore {
     return touch(this.#path(digest));
   }
 
+  async fileOf(digest: Digest): Promise<string | undefined> {
+    return (await this.has(digest)) ? this.#path(digest) : undefined;
+  }
+
   async *open(target: Expected): ByteStream {
     try {
       yield* verify(this.#bytes(target.digest), target, 'stored blob');

@@ -174,9 +174,14 @@ async function select(
 async function sweepLayer(deps: PruneDependencies, diffId: DiffId, sweep: Sweep): Promise<void> {
   const { paths, removeLayerDirectory } = deps;
   const record = layerIndexPath(paths, diffId);
-  const directory = join(paths.layers, hexOf(diffId));
   if (await sweep.isRecent(record)) return;
-  if (removeLayerDirectory && (await isThere(directory)) && !(await sweep.isRecent(directory))) {
+  const directories: string[] = [];
+  for (const parent of [paths.layers, paths.recordedLayers]) {
+    const directory = join(parent, hexOf(diffId));
+    if (await isThere(directory)) directories.push(directory);
+  }
+  const areRecent = await Promise.all(directories.map((directory) => sweep.isRecent(directory)));
+  if (removeLayerDirectory && directories.length > 0 && !areRecent.includes(true)) {
     sweep.count(await removeLayerDirectory(diffId, { dryRun: sweep.dryRun }));
   }
   await sweep.remove(join(paths.tarIndex, hexOf(diffId)), 'quiet');
@@ -185,7 +190,8 @@ async function sweepLayer(deps: PruneDependencies, diffId: DiffId, sweep: Sweep)
 
 async function layersOf(paths: StorePaths): Promise<readonly DiffId[]> {
   const indexed = (await namesIn(paths.layerIndex)).flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? []);
-  const others = [...(await namesIn(paths.layers)), ...(await namesIn(paths.tarIndex))];
+  const places = [paths.layers, paths.recordedLayers, paths.tarIndex];
+  const others = (await Promise.all(places.map(namesIn))).flat();
   const digests = [...new Set([...indexed, ...others])].map((hex) => `sha256:${hex}`);
   // Named by diffID in all three.
   return digests.filter((text): text is Digest => isDigest(text)).map((digest) => digest as string as DiffId);

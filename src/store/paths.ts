@@ -21,6 +21,8 @@ export interface StorePaths {
   readonly layerIndex: string;
   /** One directory a layer, named by the hex of its diffID; its mtime is its last use. Owned by src/layers. */
   readonly layers: string;
+  /** The same for a user who has one id only: owners are recorded. Owned by src/layers. */
+  readonly recordedLayers: string;
   /** Tables of contents of layers' tars, by the hex of the diffID. Owned by src/layers; made again where missing. */
   readonly tarIndex: string;
   /** Snapshots in use. Owned by src/layers. */
@@ -48,6 +50,7 @@ export function storePaths(root: string): StorePaths {
     slots: join(root, 'slots'),
     layerIndex: join(root, 'layer-index'),
     layers: join(root, 'layers'),
+    recordedLayers: join(root, 'layers-recorded'),
     tarIndex: join(root, 'tar-index'),
     active: join(root, 'active'),
     cacheMounts: join(root, 'cache-mounts'),

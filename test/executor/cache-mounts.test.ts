@@ -14,6 +14,7 @@ function caches() {
   mkdirSync(root);
   const mounts = new CacheMounts({
     root,
+    owners: 'real',
     createActive: async () => mkdtempSync(join(base, 'active-')),
     remove: async (paths) => {
       for (const path of paths) rmSync(path, { recursive: true, force: true });

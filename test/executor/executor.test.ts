@@ -35,7 +35,13 @@ class MemoryCache implements CacheIndex {
 
 function noMountSources(root: string): MountSources {
   const unused = async () => {};
-  const caches = new CacheMounts({ root, createActive: async () => root, remove: unused, measure: async () => 0 });
+  const caches = new CacheMounts({
+    root,
+    owners: 'real',
+    createActive: async () => root,
+    remove: unused,
+    measure: async () => 0,
+  });
   return { caches, copyTree: unused, secret: () => undefined, openAgent: async () => undefined };
 }
 
@@ -62,6 +68,7 @@ function machine(run: Run = async () => 0) {
     find: async (diffId) => layers.get(diffId),
     commitTar: async (tar) => keep(await collect(tar)),
     importTar: async (tar) => keep(await collect(tar)),
+    tarFile: async () => undefined,
     compressed: async (layer) => layer,
     view: async () => memoryView({}),
   };

@@ -26,7 +26,10 @@ export async function runChrootStep(order: ChrootOrder, report: Report): Promise
     chdir('/');
     limitCapabilities(last, settings?.capabilities);
     if (settings?.noNewPrivileges) forbidNewPrivileges();
-    report({ kind: 'ended', status: await execute(order, last, ({ pid }) => report({ kind: 'init', pid })) });
+    report({
+      kind: 'ended',
+      status: await execute({ ...order, owners: 'real' }, last, ({ pid }) => report({ kind: 'init', pid })),
+    });
   } catch (error) {
     report(describe(error));
   }

@@ -1,13 +1,41 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { BuildError, systemErrorCode } from '../../errors.ts';
+import type { Owners } from '../../layers/index.ts';
 import { type IdRange, identityMap, parseIdMap, subordinateMap } from './id-map.ts';
 
 /** The maps that this user may give to a namespace, and who may write them. */
 export interface IdMaps {
   readonly uids: readonly IdRange[];
   readonly gids: readonly IdRange[];
-  readonly writer: 'self' | 'newuidmap';
+  /** `single`: the user itself, who may map its own id only, and no groups (user_namespaces(7)). */
+  readonly writer: 'self' | 'newuidmap' | 'single';
+}
+
+/** How files say whose they are in a namespace with these maps. */
+export const ownersWith = ({ writer }: IdMaps): Owners => (writer === 'single' ? 'recorded' : 'real');
+
+/** What everybody may have: the user is root, and nobody else is there. */
+export function singleIdMaps(): IdMaps {
+  const only = (outside: number) => [{ inside: 0, outside, count: 1 }];
+  return { uids: only(process.geteuid?.() ?? 0), gids: only(process.getegid?.() ?? 0), writer: 'single' };
+}
+
+/** The best maps that this user can have. `owners`: asked for; absent: real ones where they are possible. */
+export function chooseIdMaps({
+  path,
+  owners,
+}: {
+  readonly path?: string | undefined;
+  readonly owners?: Owners | undefined;
+}): IdMaps {
+  if (owners === 'recorded') return singleIdMaps();
+  try {
+    return resolveIdMaps(path);
+  } catch (error) {
+    if (owners === 'real' || !(error instanceof BuildError) || error.code !== 'E_NO_SUBUID') throw error;
+    return singleIdMaps();
+  }
 }
 
 const HELPER_PLACES = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin', '/run/wrappers/bin'];

@@ -13,11 +13,13 @@ export { type PortProxy, readContainerFile, runInContainer, startPortProxy } fro
 export { joinNamespace } from './join-namespace.ts';
 export type { JoinedProgram } from './join-thread.ts';
 export {
+  askedOwners,
   enterNamespace,
   HANDED_FD,
   isInsideNamespace,
   leaveParent,
   type NamespaceOptions,
+  ownersOf,
   procInNamespace,
   type SelfCommand,
   SIDE_FD,
@@ -35,7 +37,7 @@ export {
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type { TerminalSize } from './process-calls.ts';
-export { climb, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
+export { climbFor, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
 export type {
   Availability,
   ExitStatus,

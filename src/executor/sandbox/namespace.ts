@@ -5,14 +5,16 @@ import { constants } from 'node:os';
 import type { Duplex, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
+import type { Owners } from '../../layers/index.ts';
 import { formatIdMap, type IdRange } from './id-map.ts';
-import { type IdMaps, lookupHelper, resolveIdMaps } from './id-source.ts';
+import { chooseIdMaps, type IdMaps, lookupHelper, ownersWith } from './id-source.ts';
 import { muteStandardStreams, outliveParent } from './process-calls.ts';
 import { explainRefusal } from './refusal.ts';
 import type { NamespaceRung } from './rung.ts';
 
 export const MARKER = 'TSBUILD_NAMESPACE';
 const PROC = 'TSBUILD_PROC';
+const OWNERS = 'TSBUILD_OWNERS';
 
 /** How to run this very program again, with the same arguments. */
 export interface SelfCommand {
@@ -23,6 +25,30 @@ export interface SelfCommand {
 
 /** Whether a process with this environment was started by `enterNamespace`. */
 export const isInsideNamespace = (env: Readonly<Record<string, string | undefined>>): boolean => env[MARKER] === '1';
+
+/**
+ * How files say whose they are in the namespace of this run. Inside of it the outer process has decided; outside, the variable
+ * asks for one, and else the user's sub-ids decide.
+ */
+export function ownersOf(env: Readonly<Record<string, string | undefined>>): Owners {
+  const asked = askedOwners(env);
+  if (isInsideNamespace(env)) return asked ?? 'real';
+  try {
+    return ownersWith(chooseIdMaps({ path: env.PATH, owners: asked }));
+  } catch {
+    return 'real'; // what is missing is said when the namespace is entered
+  }
+}
+
+/** What the environment asks for. Throws `E_USAGE`. */
+export function askedOwners(env: Readonly<Record<string, string | undefined>>): Owners | undefined {
+  const asked = env[OWNERS];
+  if (asked === undefined || asked === '') return undefined;
+  if (asked === 'real' || asked === 'recorded') return asked;
+  throw new BuildError('E_USAGE', `Cannot use the environment variable ${OWNERS}="${asked}"`, {
+    hint: 'It is "recorded" (never use sub-ids) or "real" (fail without them); leave it out for the better of the two',
+  });
+}
 
 /** Which /proc the steps of a process that `enterNamespace` started have: one of their own, or that of the container. */
 export const procInNamespace = (env: Readonly<Record<string, string | undefined>>): 'own' | 'container' =>
@@ -64,9 +90,9 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGWINCH'] as const;
  */
 export async function enterNamespace(self: SelfCommand, options: NamespaceOptions = {}): Promise<number> {
   const { stdin, side, rung, handed = [], isBackground = false, keepsSession, signals = FORWARDED } = options;
-  const maps = rung?.maps ?? resolveIdMaps(self.env.PATH);
+  const maps = rung?.maps ?? chooseIdMaps({ path: self.env.PATH, owners: askedOwners(self.env) });
   const { child, opened, ended } = spawnInNamespace([self.execPath, ...self.args], maps, {
-    env: { ...self.env, [MARKER]: '1', [PROC]: rung?.proc ?? 'own' },
+    env: { ...self.env, [MARKER]: '1', [OWNERS]: ownersWith(maps), [PROC]: rung?.proc ?? 'own' },
     stdio: [stdin !== undefined ? 'pipe' : isBackground ? 'ignore' : 'inherit', 'inherit', 'inherit'],
     extra: [side ? 'pipe' : 'ignore', isBackground ? 'pipe' : 'ignore', ...handed.map(descriptorOf)],
     keepsSession,
@@ -181,7 +207,8 @@ async function openNamespace(child: ChildProcess, maps: IdMaps, ended: Promise<n
 
 async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<void> {
   try {
-    if (writer === 'self') {
+    if (writer !== 'newuidmap') {
+      if (writer === 'single') writeFileSync(`/proc/${pid}/setgroups`, 'deny');
       writeFileSync(`/proc/${pid}/uid_map`, formatIdMap(uids));
       writeFileSync(`/proc/${pid}/gid_map`, formatIdMap(gids));
       return;

@@ -4,10 +4,11 @@ import { promisify } from 'node:util';
 import { BuildError } from '../../errors.ts';
 import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
-import { resolveIdMaps } from './id-source.ts';
+import { chooseIdMaps } from './id-source.ts';
+import { askedOwners } from './namespace.ts';
 import { findRuntimes } from './oci/runtime.ts';
 import { mountRoot } from './root-mount.ts';
-import { climb, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
+import { climbFor, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
 import type { Availability } from './sandbox.ts';
 import { seccompRefusal } from './step-filter.ts';
 import { detach, keepingDirectory } from './syscalls.ts';
@@ -22,17 +23,20 @@ const run = promisify(execFile);
 const total = (ranges: readonly IdRange[]): number => ranges.reduce((sum, { count }) => sum + count, 0);
 
 /** For `tsbuild info`: what this machine allows, each with the way to make it better. Outside of the namespace. */
-export async function probeHost(path?: string): Promise<readonly HostFinding[]> {
-  const ladder = await climb();
+export async function probeHost(
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<readonly HostFinding[]> {
+  const owners = askedOwners(env);
+  const ladder = await climbFor(owners);
   return [
     ...describeLadder(ladder),
     { name: 'user namespaces', value: ladder.chosen?.isolation === 'namespaces' ? 'available' : 'unavailable' },
-    probeIds(path),
+    probeIds({ path: env.PATH, owners }),
     await probeProgram('sh'),
     await probeProgram('mount'),
     ...LIMITS,
     probeSeccomp(),
-    probeRuntimes(path),
+    probeRuntimes(env.PATH),
   ];
 }
 
@@ -71,12 +75,19 @@ function probeSeccomp(): HostFinding {
   return { name, value: `unavailable: ${refusal}`, hint };
 }
 
-function probeIds(path: string | undefined): HostFinding {
+const WRITERS = {
+  self: 'written by root',
+  newuidmap: 'mapped by newuidmap',
+  single: 'written by the user; other owners are recorded',
+} as const;
+
+function probeIds(asked: Parameters<typeof chooseIdMaps>[0]): HostFinding {
   const name = 'user ids';
   try {
-    const { uids, gids, writer } = resolveIdMaps(path);
-    const how = writer === 'self' ? 'written by root' : 'mapped by newuidmap';
-    return { name, value: `${total(uids)} uids and ${total(gids)} gids, ${how}` };
+    const { uids, gids, writer } = chooseIdMaps(asked);
+    const [ofUsers, ofGroups] = [total(uids), total(gids)];
+    const counts = `${ofUsers} uid${ofUsers === 1 ? '' : 's'} and ${ofGroups} gid${ofGroups === 1 ? '' : 's'}`;
+    return { name, value: `${counts}, ${WRITERS[writer]}` };
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     return { name, value: `unavailable: ${error.message}`, ...(error.hint === undefined ? {} : { hint: error.hint }) };

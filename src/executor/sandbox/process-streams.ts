@@ -23,8 +23,8 @@ export class ProcessStreams {
   readonly #input: Pipe | undefined;
   #stdin: Writable | undefined;
 
-  /** Throws `E_ID_NOT_MAPPED` where the owner has no id here. */
-  constructor(io: SandboxIo, owner: Owner) {
+  /** `owner`: absent where all users are one. Throws `E_ID_NOT_MAPPED` where the owner has no id here. */
+  constructor(io: SandboxIo, owner: Owner | undefined) {
     const { hasInput = false, terminal } = io.interaction ?? {};
     this.#io = io;
     const stdout = createPipe();
@@ -35,7 +35,7 @@ export class ProcessStreams {
     this.#stdin = this.#input && inputTo(this.#input.write);
     this.order = { stdin: this.#input?.read, stdout: stdout.write, stderr: stderr.write, terminal };
     try {
-      for (const fd of this.#ends()) giveTo(fd, owner);
+      if (owner) for (const fd of this.#ends()) giveTo(fd, owner);
     } catch (error) {
       void this.close();
       throw error;

@@ -1,5 +1,5 @@
-import { chmodSync, chownSync, closeSync, mkdirSync, writeFileSync } from 'node:fs';
-import type { Mount } from '../../layers/index.ts';
+import { chmodSync, closeSync, mkdirSync, writeFileSync } from 'node:fs';
+import { giveTo, type Mount, type Owners } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { ensurePlace, type Place, type PlaceKind } from './root-paths.ts';
 import type { ProcessSpec } from './sandbox.ts';
@@ -28,19 +28,20 @@ export interface RootfsPlan {
   /** `container`: the step has the /proc that the namespace has (rung e). */
   readonly proc: 'own' | 'container';
   readonly hasOwnNetwork: boolean;
+  readonly owners: Owners;
   /** An OCI runtime runs the step, and mounts /proc, /sys and /dev. */
   readonly bundle?: Bundle | undefined;
 }
 
 /** Builds the root of a step in the mount namespace of the calling thread, whose /proc is that of the step already. */
-export function buildRootfs({ spec, root, resolvConf, hosts, bundle, ...trees }: RootfsPlan): Stubs {
+export function buildRootfs({ spec, root, resolvConf, hosts, bundle, owners, ...trees }: RootfsPlan): Stubs {
   if (bundle) stageForRuntime(trees.hasOwnNetwork);
   else stageKernelTrees({ ...trees, shmSizeBytes: spec.settings?.shmSizeBytes });
   mkdirSync(STAGED.root);
   mkdirSync(STAGED.files);
   mountRoot(root, { target: STAGED.root, links: STAGED.links });
   chdir('/');
-  for (const directory of spec.directories) makeDirectory(directory);
+  for (const directory of spec.directories) makeDirectory(directory, owners);
   const attached = [
     bundle ? reserve('/proc') : attach(STAGED.proc, '/proc', 'directory'),
     attach(STAGED.sys, '/sys', 'directory'),
@@ -51,7 +52,7 @@ export function buildRootfs({ spec, root, resolvConf, hosts, bundle, ...trees }:
     attachFile(1, { path: '/etc/hosts', content: hosts, mode: 0o644 }),
     ...spec.files.map((file, index) => attachFile(index + 2, { ...file, mode: 0o755 })),
   ];
-  const mounts = attachMounts(spec.mounts);
+  const mounts = attachMounts(spec.mounts, owners);
   return {
     mounted: [...attached.map(({ path }) => path), ...mounts.mounted],
     created: [...attached.flatMap(({ created }) => created), ...mounts.created],
@@ -88,10 +89,10 @@ function reserve(path: string): Place {
   return place;
 }
 
-function makeDirectory({ path, uid, gid }: ProcessSpec['directories'][number]): void {
+function makeDirectory({ path, uid, gid }: ProcessSpec['directories'][number], owners: Owners): void {
   const place = ensurePlace(STAGED.root, path, {
     kind: 'directory',
-    onCreate: ({ fd }) => chownSync(`/proc/self/fd/${fd}`, uid, gid),
+    onCreate: ({ fd }) => giveTo(`/proc/self/fd/${fd}`, { uid, gid }, owners),
   });
   closeSync(place.fd);
 }

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BuildError } from '../../errors.ts';
-import { type IdMaps, resolveIdMaps } from './id-source.ts';
+import type { Owners } from '../../layers/index.ts';
+import { type IdMaps, resolveIdMaps, singleIdMaps } from './id-source.ts';
 import { startInNamespace } from './namespace.ts';
 import { explainRefusal } from './refusal.ts';
 import type { Refusal } from './rung.ts';
@@ -16,8 +17,11 @@ export interface IdsFinding {
   readonly refused: readonly (Refusal & { readonly failure?: BuildError })[];
 }
 
-/** Which ids this user may give to a namespace: all of root's, sub-ids, or the one that he has. */
-export function findIds(): IdsFinding {
+const ASKED: Refusal = { letter: 'b', reason: 'TSBUILD_OWNERS=recorded asks for one id' };
+
+/** Which ids this user may give to a namespace: all of root's, sub-ids, or the one that he has. `owners`: see `askedOwners`. */
+export function findIds(owners?: Owners): IdsFinding {
+  if (owners === 'recorded') return { kind: 'c', maps: singleIdMaps(), refused: [ASKED] };
   if (process.getuid?.() === 0) return { kind: 'a', maps: resolveIdMaps(), refused: [] };
   const notRoot = { letter: 'a', reason: 'this user is not root' } as const;
   try {
@@ -25,7 +29,8 @@ export function findIds(): IdsFinding {
   } catch (failure) {
     if (!(failure instanceof BuildError)) throw failure;
     const { message, hint } = failure;
-    return { kind: 'c', maps: undefined, refused: [notRoot, { letter: 'b', reason: message, fix: hint, failure }] };
+    const refused = [notRoot, { letter: 'b', reason: message, fix: hint, failure }] as const;
+    return { kind: 'c', maps: owners === 'real' ? undefined : singleIdMaps(), refused };
   }
 }
 

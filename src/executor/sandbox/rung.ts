@@ -1,4 +1,5 @@
 import type { BuildError } from '../../errors.ts';
+import type { Owners } from '../../layers/index.ts';
 import type { IdMaps } from './id-source.ts';
 import { attemptChroot, attemptNamespace, findIds, type IdsFinding, type NamespaceFinding } from './rung-attempts.ts';
 
@@ -57,6 +58,9 @@ export interface Attempts {
 }
 
 const REAL: Attempts = { ids: findIds, namespace: attemptNamespace, chroot: attemptChroot };
+
+/** As `climb`, on rungs with these owners only. */
+export const climbFor = (owners: Owners | undefined): Promise<Ladder> => climb({ ...REAL, ids: () => findIds(owners) });
 
 /** Tries the rungs from the top, each by doing for real what a step does; about 8 ms on a host. Outside of the namespace only. */
 export async function climb(attempts: Attempts = REAL): Promise<Ladder> {

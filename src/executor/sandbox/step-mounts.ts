@@ -1,6 +1,6 @@
-import { chmodSync, chownSync, closeSync, constants, fstatSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, constants, fstatSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { openat2, RESOLVE_IN_ROOT } from '../../layers/index.ts';
+import { type FileOwnerIds, giveTo, type Owners, openat2, RESOLVE_IN_ROOT } from '../../layers/index.ts';
 import { mountRoot } from './root-mount.ts';
 import { ensurePlace, type Place, type PlaceKind } from './root-paths.ts';
 import type { ProcessMount } from './sandbox.ts';
@@ -14,22 +14,27 @@ type Of<Kind extends ProcessMount['kind']> = Extract<ProcessMount, { kind: Kind 
  * Mounts what a step asks for over its root, parents before what lies in them. Every source and target is opened once, inside
  * its root, and then mounted by its descriptor: nobody can put a link in between.
  */
-export function attachMounts(mounts: readonly ProcessMount[]): Stubs {
+export function attachMounts(mounts: readonly ProcessMount[], owners: Owners): Stubs {
   if (mounts.length === 0) return { mounted: [], created: [] };
   mkdirSync(STAGED.mounts);
   // no name sorts before the parent that it begins with
   const sorted = mounts.toSorted((a, b) => (a.target < b.target ? -1 : a.target > b.target ? 1 : 0));
-  const places = sorted.map((wanted, index) => attachOne(wanted, `${STAGED.mounts}/${index}`));
+  const places = sorted.map((wanted, index) => attachOne(wanted, { staging: `${STAGED.mounts}/${index}`, owners }));
   // what was there already is covered only, and stays in the layer as it is
   const made = places.flatMap(({ path, created }) => (created.includes(path) ? [path] : []));
   return { mounted: made, created: places.flatMap(({ created }) => created) };
 }
 
-function attachOne(wanted: ProcessMount, staging: string): Place {
+interface Making {
+  readonly staging: string;
+  readonly owners: Owners;
+}
+
+function attachOne(wanted: ProcessMount, making: Making): Place {
   const { target } = wanted;
   try {
-    mkdirSync(staging);
-    const tree = openTree(wanted, staging);
+    mkdirSync(making.staging);
+    const tree = openTree(wanted, making);
     try {
       return attach(tree, target);
     } finally {
@@ -75,14 +80,15 @@ function openTarget(target: string, kind: PlaceKind): Place {
 }
 
 /** A detached mount, to be closed by the caller. */
-function openTree(wanted: ProcessMount, staging: string): number {
+function openTree(wanted: ProcessMount, making: Making): number {
+  const { staging } = making;
   switch (wanted.kind) {
     case 'tree':
       return openSource(wanted, staging);
     case 'tmpfs':
       return openTmpfs(wanted, staging);
     case 'secret':
-      return openSecret(wanted, staging);
+      return openSecret(wanted, making);
     case 'socket':
       return cloneTree(wanted.path);
     default:
@@ -126,7 +132,7 @@ function openTmpfs({ sizeBytes, readOnly }: Of<'tmpfs'>, staging: string): numbe
 }
 
 /** ramfs is never swapped out; what it cannot do here, tmpfs can. */
-function openSecret({ content, mode, uid, gid }: Of<'secret'>, staging: string): number {
+function openSecret({ content, mode, uid, gid }: Of<'secret'>, { staging, owners }: Making): number {
   const flags = MS.noSuid | MS.noDev | MS.noExec;
   try {
     mount({ source: 'ramfs', target: staging, type: 'ramfs', flags, data: 'mode=700' });
@@ -135,16 +141,16 @@ function openSecret({ content, mode, uid, gid }: Of<'secret'>, staging: string):
   }
   const file = `${staging}/secret`;
   writeFileSync(file, content, { mode: 0o600 });
-  giveTo(file, { uid, gid });
+  giveSecret(file, { uid, gid }, owners);
   chmodSync(file, mode);
   const tree = cloneTree(file);
   setReadOnly(tree);
   return tree;
 }
 
-function giveTo(file: string, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
+function giveSecret(file: string, { uid, gid }: FileOwnerIds, owners: Owners): void {
   try {
-    chownSync(file, uid, gid);
+    giveTo(file, { uid, gid }, owners);
   } catch (cause) {
     if (systemErrorCode(cause) !== 'EINVAL') throw cause;
     throw new BuildError('E_ID_NOT_MAPPED', `Cannot give a secret to ${uid}:${gid}: this build has no such id`, {

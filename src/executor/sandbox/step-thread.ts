@@ -4,6 +4,7 @@ import { type Init, startInit } from './init.ts';
 import { runBundle } from './oci/run-bundle.ts';
 import { runProgram, type StartedProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
+import type { Recorder } from './recorded/index.ts';
 import { buildRootfs, enterRootfs, moveRootfs } from './rootfs.ts';
 import type { ExitStatus } from './sandbox.ts';
 import { installFilter } from './seccomp/index.ts';
@@ -31,9 +32,10 @@ type Report = (message: StepReport) => void;
  * bounding set and user. No asynchronous fs call may happen here: a pool thread would be started from within the new pid
  * namespace, which the kernel refuses, and would see another root.
  */
-export async function runStep(order: StepOrder, report: Report): Promise<void> {
+export async function runStep(order: StepOrder, report: Report, recorder?: Recorder): Promise<void> {
   let init: Init | undefined;
   try {
+    await recorder?.ready;
     isolate(order);
     init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
@@ -43,23 +45,34 @@ export async function runStep(order: StepOrder, report: Report): Promise<void> {
     if (order.bundle) {
       moveRootfs(order.bundle);
       report({ kind: 'ended', status: await runBundle(order, order.bundle) });
-    } else report({ kind: 'ended', status: await runHere(order, last, report) });
+    } else report({ kind: 'ended', status: await runHere(order, { last, init: init.pid, recorder, report }) });
   } catch (error) {
     report(describe(error));
+    await recorder?.end().catch(() => undefined); // the first error says more
     init?.release();
   }
   await init?.gone;
   report({ kind: 'gone' });
 }
 
-function runHere(order: StepOrder, last: number, report: Report): Promise<ExitStatus> {
+interface StepRun {
+  readonly last: number;
+  readonly init: number;
+  readonly recorder: Recorder | undefined;
+  readonly report: Report;
+}
+
+async function runHere(order: StepOrder, { last, init, recorder, report }: StepRun): Promise<ExitStatus> {
   enterRootfs();
   limitCapabilities(last, order.spec.settings?.capabilities);
   ownKeyring(order);
   if (order.spec.settings?.noNewPrivileges) forbidNewPrivileges();
+  await recorder?.begin(init, order.spec);
   // while the thread still has CAP_SYS_ADMIN; from here on it may call what the filter allows, and so may what it starts
   if (order.filter !== undefined) installFilter(Buffer.from(order.filter));
-  return execute(order, last, (started) => report({ kind: 'started', ...started }));
+  const status = await execute(order, last, (started) => report({ kind: 'started', ...started }));
+  await recorder?.end();
+  return status;
 }
 
 function isolate({ spec, bundle, hasOwnNetwork, networkNamespace }: StepOrder): void {
@@ -95,14 +108,15 @@ function ownKeyring({ filter }: StepOrder): void {
 
 /** Becomes the step's user and starts its program, in the root and with the bounding set of the calling thread. */
 export function execute(
-  { spec, ...streams }: Pick<StepOrder, 'spec'> & StepStreams,
+  { spec, owners, ...streams }: Pick<StepOrder, 'spec' | 'owners'> & StepStreams,
   last: number,
   onStarted: (started: StartedProgram) => void,
 ): Promise<ExitStatus> {
   const notStarted = (reason: string): ExitStatus => ({ kind: 'not-started', reason });
-  becomeUser(spec);
+  // a recorded user is still root, and so are its programs
+  if (owners === 'real') becomeUser(spec);
   // any other user has lost them all
-  if (spec.uid === 0) dropCapabilities(last, spec.settings?.capabilities);
+  if (owners === 'recorded' || spec.uid === 0) dropCapabilities(last, spec.settings?.capabilities);
   try {
     chdir(spec.cwd);
   } catch (error) {

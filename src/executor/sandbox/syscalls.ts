@@ -94,6 +94,15 @@ export function chdir(path: string): void {
   call('int chdir(const char *path)', [path], { name: 'chdir', subject: path });
 }
 
+export function fchdir(directory: number): void {
+  call('int fchdir(int fd)', [directory], { name: 'fchdir', subject: String(directory) });
+}
+
+/** Of the calling thread, which must not share its root and working directory: both become the root of that namespace. */
+export function joinMountNamespace(namespace: number): void {
+  call('int setns(int fd, int type)', [namespace, CLONE.mount], { name: 'setns', subject: 'mnt' });
+}
+
 /**
  * Runs `work`, which may change the working directory, and goes back: by descriptor, because the path may lead through
  * directories that this user may not enter (a clone below /root).

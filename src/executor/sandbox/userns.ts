@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { BuildError } from '../../errors.ts';
-import type { Mount } from '../../layers/index.ts';
+import type { Mount, Owners } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
@@ -22,6 +22,8 @@ export interface BuiltinSandboxOptions {
   readonly worker?: URL | undefined;
   /** Of the steps; see `procInNamespace`. Default: `own`. */
   readonly proc?: 'own' | 'container' | undefined;
+  /** Absent: `real`. */
+  readonly owners?: Owners | undefined;
   /** What the network `default` is, where it works; default: host. */
   readonly network?: 'host' | 'private' | undefined;
   /** PATH, for the helpers of private networks. */
@@ -39,6 +41,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   readonly #entry: URL;
   readonly #runtime: OciRuntime | undefined;
   readonly #proc: 'own' | 'container';
+  readonly #owners: Owners;
   readonly #networks: NetworkPool;
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
@@ -50,6 +53,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     this.#proc = options.proc ?? 'own';
     this.#runtime = options.runtime;
     this.name = options.runtime === undefined ? 'builtin' : 'oci';
+    this.#owners = options.owners ?? 'real';
   }
 
   /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
@@ -83,7 +87,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   async #runIn(network: Network, { spec, root, io, signal, filter }: StepRequest): Promise<SandboxResult> {
     const group = groupOf(spec);
     await using bundle = await this.#runtime?.createBundle(spec);
-    const streams = new ProcessStreams(io, spec);
+    const streams = new ProcessStreams(io, this.#owners === 'real' ? spec : undefined);
     const { hosts, resolver } = spec.settings ?? {};
     const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
     const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
@@ -92,6 +96,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
       root,
       filter,
       proc: this.#proc,
+      owners: this.#owners,
       bundle: bundle?.bundle,
       ...files,
       ...streams.order,

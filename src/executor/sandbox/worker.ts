@@ -1,18 +1,23 @@
 // Entry of the thread that runs one step: the thread changes its own namespaces, so it serves once. A step with limits has
 // a process for itself, which begins here, too: its main thread starts that thread and passes the messages on.
-import { isMainThread, type MessagePort, parentPort, Worker } from 'node:worker_threads';
+import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type ChrootOrder, runChrootStep, superviseStep } from './chroot-step.ts';
+import { Recorder, SUPERVISOR, serveSupervisor } from './recorded/index.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { runStep } from './step-thread.ts';
 import { closeAllOnExec, dieWithParent } from './syscalls.ts';
 
 if (isMainThread) relay();
+else if (workerData?.role === SUPERVISOR) serveSupervisor();
 else if (parentPort !== null) serve(parentPort);
+
+const recorderOf = ({ owners }: StepOrder): Recorder | undefined =>
+  owners === 'recorded' ? new Recorder(new URL(import.meta.url)) : undefined;
 
 function serve(port: MessagePort): void {
   port.once('message', (order: StepOrder | ChrootOrder) => {
     const report = (message: StepReport) => port.postMessage(message);
-    const step = 'isolation' in order ? runChrootStep(order, report) : runStep(order, report);
+    const step = 'isolation' in order ? runChrootStep(order, report) : runStep(order, report, recorderOf(order));
     step.finally(() => port.close());
   });
 }

@@ -1,6 +1,7 @@
-import { chmodSync, chownSync, closeSync, constants, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, constants, openSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { BuildError, systemErrorCode } from '../../errors.ts';
+import { giveTo, type Owners } from '../../layers/index.ts';
 import type { FileOwner } from '../sandbox/index.ts';
 import { type AgentPlace, type OwnAgent, startAgent } from './own-agent.ts';
 import { openRelay } from './relay.ts';
@@ -13,6 +14,7 @@ export interface SshIdentity {
 
 export interface SshAgentsOptions extends AgentPlace {
   readonly identities: readonly SshIdentity[];
+  readonly owners: Owners;
 }
 
 /** The agents of one build; those that it had to start end with it. */
@@ -39,7 +41,7 @@ export class SshAgents implements AsyncDisposable {
     };
     try {
       const relay = await openRelay(`/proc/self/fd/${fd}/agent`, agent);
-      giveTo(path, owner);
+      giveAgent(path, owner, this.#options.owners);
       chmodSync(path, owner.mode);
       return {
         path,
@@ -79,9 +81,9 @@ export class SshAgents implements AsyncDisposable {
   }
 }
 
-function giveTo(path: string, { uid, gid }: FileOwner): void {
+function giveAgent(path: string, { uid, gid }: FileOwner, owners: Owners): void {
   try {
-    chownSync(path, uid, gid);
+    giveTo(path, { uid, gid }, owners);
   } catch (cause) {
     if (systemErrorCode(cause) !== 'EINVAL') throw cause;
     throw new BuildError('E_ID_NOT_MAPPED', `Cannot give an ssh agent to ${uid}:${gid}: this build has no such id`, {

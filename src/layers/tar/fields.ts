@@ -33,7 +33,11 @@ export const FIELDS = {
 export const octalMax = (field: Field): number => 8 ** (field.length - 1) - 1;
 
 export function writeOctal(block: Buffer, field: Field, value: number): void {
-  block.write(value.toString(8).padStart(field.length - 1, '0'), field.at, field.length - 1, 'latin1');
+  let rest = value;
+  for (let at = field.at + field.length - 2; at >= field.at; at--) {
+    block[at] = 0x30 + (rest % 8);
+    rest = Math.floor(rest / 8);
+  }
 }
 
 /** The bytes of a text field: up to the first NUL, or all of it. */

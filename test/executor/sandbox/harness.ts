@@ -54,12 +54,17 @@ export const canRunSteps = (): boolean => process.platform === 'linux' && exists
 let count = 0;
 
 /** Starts the driver as a user of this machine. */
-export function startDriver(directory: string, user: string, request: Request): ChildProcess {
+export function startDriver(
+  directory: string,
+  user: string,
+  request: Request,
+  env: NodeJS.ProcessEnv = {},
+): ChildProcess {
   const scratch = `${directory}/tmp/${user}-${count++}`;
   const script = `mkdir ${scratch} && exec ${process.execPath} ${directory}/driver.js ${scratch}`;
   const [command, ...args] = user === 'root' ? ['sh', '-c', script] : ['runuser', '-u', user, '--', 'sh', '-c', script];
   const child = spawn(command ?? 'sh', args, {
-    env: { PATH: process.env.PATH, SECRET: 'host' },
+    env: { PATH: process.env.PATH, SECRET: 'host', ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin?.end(JSON.stringify(request));

@@ -52,8 +52,8 @@ describe('the namespace of the build', () => {
     expect(await gone(`${directory}/driver.js`)).toBe(true);
   });
 
-  it.skipIf(!isThere('nobody'))('tells a user without sub-ids what to do', async () => {
-    const child = startDriver(directory, 'nobody', { steps: [] });
+  it.skipIf(!isThere('nobody'))('tells a user without sub-ids what to do who wants real owners', async () => {
+    const child = startDriver(directory, 'nobody', { steps: [] }, { TSBUILD_OWNERS: 'real' });
     if (!child.stdout) throw new Error('The driver has no output');
     const { code, message, hint } = JSON.parse(await text(child.stdout));
     expect(code).toBe('E_NO_SUBUID');

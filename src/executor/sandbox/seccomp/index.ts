@@ -4,7 +4,7 @@
  * before everything a thread does and starts (`installFilter`), also with a listener for the action `notify`.
  * `numbers.ts` is written by scripts/syscall-numbers.mjs.
  */
-export { type ArchitectureName, lookupNative } from './architecture.ts';
+export { type ArchitectureName, getArchitecture, lookupNative } from './architecture.ts';
 export { compileProfile, rulesFor, type SeccompTarget } from './compile.ts';
 export { DEFAULT_PROFILE } from './default-profile.ts';
 export { parseProfile } from './docker-format.ts';
