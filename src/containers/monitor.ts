@@ -5,7 +5,9 @@ import { BuildError } from '../errors.ts';
 import {
   type ExitStatus,
   HANDED_FD,
+  isHelper,
   leaveParent,
+  modeOf,
   type PortProxy,
   type ProcessMount,
   type ProcessSpec,
@@ -142,7 +144,8 @@ class Monitor {
       },
     };
     try {
-      const { status } = await workspace.sandbox.run(spec, snapshot.mount, io, this.#abort.signal);
+      const run = (chosen: ProcessSpec) => workspace.sandbox.run(chosen, snapshot.mount, io, this.#abort.signal);
+      const { status } = await run(spec).catch((error: unknown) => run(this.#withoutWayOut(spec, error)));
       return status;
     } catch (error) {
       throw this.#explain(error);
@@ -178,7 +181,7 @@ class Monitor {
     const { uid, gid, groups, home } = await resolveUser(view, name);
     const volumes = Object.keys(image.config.config?.Volumes ?? {}).map((path) => posix.resolve('/', path));
     const { network } = this.#options;
-    const isHost = network === 'host' || (network === 'default' && this.#rooms.ports.length === 0);
+    const isPublished = this.#rooms.ports.length > 0;
     this.#record = { ...this.#record, env: { HOME: home, ...env } };
     return {
       argv,
@@ -187,12 +190,23 @@ class Monitor {
       uid,
       gid,
       groups,
-      network: isHost ? 'host' : 'none',
+      network: network !== 'default' ? modeOf(network) : isPublished ? 'private' : 'host',
       hostname: this.#record.id.slice(0, 12),
       directories: [...volumes, posix.resolve('/', cwd)].map((path) => ({ path, uid: 0, gid: 0 })),
       files: [],
       mounts,
+      settings: { networkHelper: isHelper(network) ? network : undefined },
     };
+  }
+
+  /** Ports can be published where nothing leads out, too. Throws the error where that is no way. */
+  #withoutWayOut(spec: ProcessSpec, error: unknown): ProcessSpec {
+    const isDefault = this.#options.network === 'default' && this.#beginning === undefined;
+    if (!isDefault || !(error instanceof BuildError) || error.code !== 'E_NO_NETWORK') throw error;
+    // not a warning: those are shown at the end of a command, which a detached container does not have
+    const message = `The container reaches no network, but its ports are published: ${error.message}`;
+    this.#options.emit({ type: 'info', message });
+    return { ...spec, network: 'none' };
   }
 
   async #end(exitCode: number): Promise<void> {

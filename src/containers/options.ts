@@ -1,14 +1,15 @@
 import type { Delegated, RegistryAccess, SelfCommand, SessionOptions } from '../api.ts';
 import type { VolumeSpec } from '../build-options.ts';
+import type { NetworkChoice } from '../executor/index.ts';
 import type { PublishedPort } from './publish.ts';
 import type { ContainerStatus } from './record.ts';
 import type { UserStreams } from './streams.ts';
 
 /**
- * `host`: that of this machine. `none`: its own, with lo only. `private`: its own. `default`: `private` where ports are
- * published, else `host`.
+ * As of RUN. `default`: where ports are published, a private one, or where that cannot be, one with lo only; else that of
+ * the machine.
  */
-export type ContainerNetwork = 'default' | 'host' | 'none' | 'private';
+export type ContainerNetwork = NetworkChoice;
 
 interface Attaching {
   /** `-i` */

@@ -59,7 +59,11 @@ export function runCommand(registrar: Registrar): Command {
     )
     .option('-v, --volume <source:target[:ro]>', 'show it a directory or file of this machine (repeatable)', collect)
     .option('--entrypoint <program>', "instead of the image's ENTRYPOINT; its CMD is not used either")
-    .option('--network <mode>', 'host, none (only lo) or private (default: private with -p, else host)', 'default')
+    .option(
+      '--network <mode>',
+      'host, none (only lo), private, or its helper: pasta or slirp4netns (default: private with -p, else host)',
+      'default',
+    )
     .addOption(progressOption().default('plain'))
     .addOption(tlsVerifyOption())
     .addOption(authfileOption());
@@ -105,7 +109,14 @@ function runImage(context: CommandContext, { command, image, words, flags }: Run
   );
 }
 
-const NETWORKS = ['default', 'host', 'none', 'private'] as const satisfies readonly ContainerNetwork[];
+const NETWORKS = [
+  'default',
+  'host',
+  'none',
+  'private',
+  'pasta',
+  'slirp4netns',
+] as const satisfies readonly ContainerNetwork[];
 
 export function execCommand(registrar: Registrar): Command {
   const command = addAttachOptions(

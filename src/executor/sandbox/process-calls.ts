@@ -138,20 +138,13 @@ export function spawnOnTerminal({ path, argv, env, terminal }: TerminalProgram):
 
 export type WaitStatus = { readonly code: number } | { readonly signal: number };
 
-/** Blocks the calling thread until its child has ended, and reaps it (wait(2)). */
-export function waitForChild(pid: number): WaitStatus {
+const WNOHANG = 1;
+
+/** How a child of the calling thread ended, which is reaped by that (wait(2)); undefined: it runs. */
+export function lookupEnd(pid: number): WaitStatus | undefined {
   const status = new Int32Array(1);
-  for (;;) {
-    try {
-      call('int waitpid(int pid, _Out_ int *status, int options)', [pid, status, 0], {
-        name: 'waitpid',
-        subject: String(pid),
-      });
-      break;
-    } catch (error) {
-      if (!(error instanceof SystemCallError) || error.code !== 'EINTR') throw error;
-    }
-  }
+  const prototype = 'int waitpid(int pid, _Out_ int *status, int options)';
+  if (call(prototype, [pid, status, WNOHANG], { name: 'waitpid', subject: String(pid) }) === 0) return undefined;
   const word = status[0] ?? 0;
   const signal = word & 0x7f;
   return signal === 0 ? { code: (word >> 8) & 0xff } : { signal };
