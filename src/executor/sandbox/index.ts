@@ -25,7 +25,6 @@ export {
   SIDE_FD,
 } from './namespace.ts';
 export {
-  createNetwork,
   isHelper,
   modeOf,
   NETWORK_CHOICES,

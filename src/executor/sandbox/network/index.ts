@@ -4,7 +4,7 @@
  * says in them (`resolv-conf.ts`). A network is an open namespace that threads of this process join by its path; nothing
  * here starts a step. To be used inside `enterNamespace`, except for the probe.
  */
-export { createNetwork, type Network, type NetworkRequest } from './create.ts';
+export { type Network, type NetworkRequest } from './create.ts';
 export { type HelperName, isHelper, modeOf, NETWORK_CHOICES, type NetworkChoice, type NetworkMode } from './mode.ts';
 export { NetworkPool } from './pool.ts';
 export { reachableResolvConf } from './resolv-conf.ts';
