@@ -19,11 +19,11 @@ interface Built {
   readonly messages: readonly string[];
 }
 
-async function buildAll(person: Person, store?: string): Promise<Built> {
+async function buildAll(person: Person, store?: string, more: Record<string, string> = {}): Promise<Built> {
   const files = { f: 'f', Containerfile: rungContainerfile(inject('base')) };
   const space = workspace(person, { files, ...(store === undefined ? {} : { store }) });
   prepareRungContext(space.context);
-  const env = { SOURCE_DATE_EPOCH: '1700000000' };
+  const env = { SOURCE_DATE_EPOCH: '1700000000', ...more };
   const { stderr, stdout } = await space.tryBuild(['--progress', 'json'], { env, timeoutMs: 240_000 });
   const events: readonly BuildEvent[] = `${stderr}\n${stdout}`
     .split('\n')
@@ -101,6 +101,8 @@ describe.runIf(hasBase())('the ladder of sandboxes', () => {
   }, async () => {
     const found: Record<string, Built> = {};
     for (const person of people()) found[person.name] = await buildAll(person);
+    const user = people().find(({ isRoot }) => !isRoot);
+    if (user) found['one id'] = await buildAll(user, undefined, { TSBUILD_OWNERS: 'recorded' });
     for (const { kind, person } of containers) found[kind] = await buildAll(person, '/var/lib/tsbuild');
     const [first] = Object.values(found);
     expect(Object.values(first?.layers ?? {}).flat().length).toBeGreaterThan(60);
