@@ -19,6 +19,10 @@ ensureDebianPackages({
   attr: '/usr/bin/setfattr',
   'apache2-utils': '/usr/bin/htpasswd',
   openssl: '/usr/bin/openssl',
+  runc: '/usr/sbin/runc', // for --isolation oci
+  // private networks of steps
+  passt: '/usr/bin/pasta',
+  slirp4netns: '/usr/bin/slirp4netns',
 });
 const { status } = spawnSync('npx', ['vitest', 'run', ...process.argv.slice(2)], { cwd: ROOT, stdio: 'inherit' });
 process.exit(status ?? 1);

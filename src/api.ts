@@ -7,6 +7,7 @@ import type {
   SandboxOptions,
   TimeOptions,
 } from './build-options.ts';
+import type { UserStreams } from './containers/index.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { NetworkChoice, SelfCommand, SshIdentity } from './executor/index.ts';
@@ -88,12 +89,14 @@ export interface BuildOptions
   readonly buildArgs: Readonly<Record<string, string>>;
   readonly pull: PullPolicy;
   readonly network: NetworkChoice;
-  /** Steps at once; default: number of processors, at least 4. */
+  /** Steps at once; default: see `defaultJobs`. */
   readonly jobs?: number | undefined;
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshIdentity[];
   /** Only answer this about the file; run nothing. */
   readonly call?: Call | undefined;
+  /** Whose terminal it is, for `onFailure`. */
+  readonly user?: UserStreams | undefined;
   /** For `dest=-`. */
   readonly stdout?: Writable | undefined;
   /** How to run this very command again inside the namespace. */

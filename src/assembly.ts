@@ -10,12 +10,12 @@ import {
   ChrootSandbox,
   chooseSandbox,
   dieWithParent,
+  type ExpectedNetwork,
   enterNamespace,
   isInsideNamespace,
   type MountedRoot,
   mountView,
   type NamespaceOptions,
-  type NetworkRequest,
   overlayWorks,
   ownersOf,
   procInNamespace,
@@ -63,7 +63,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number, network: Pick<NetworkRequest, 'mode' | 'helper'>): void;
+  expectRuns(steps: number, network: ExpectedNetwork): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;

@@ -57,6 +57,8 @@ export interface SandboxOptions extends IsolationOptions {
   readonly sandbox?: Omit<SandboxSettings, 'capabilities' | 'seccomp'> | undefined;
   /** A file in Docker's format; default: Docker's default profile. */
   readonly seccomp?: 'unconfined' | { readonly file: string } | undefined;
+  /** `shell`: whoever is at the terminal looks into the root of a step that fails, before it goes. Default: `stop`. */
+  readonly onFailure?: 'stop' | 'shell' | undefined;
   /** A RUN that takes longer fails. */
   readonly timeoutMs?: number | undefined;
   /** RUN sees the proxy variables of `env`. */

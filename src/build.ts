@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { BuildOptions, BuildResult, Delegated, Environment, Report } from './api.ts';
 import { delegate, isRoot, type Workspace, withWorkspace } from './assembly.ts';
@@ -13,6 +13,7 @@ import { type ParsedContexts, parseContexts } from './contexts.ts';
 import {
   assembleImage,
   competingIgnoreFiles,
+  defaultJobs,
   type ExecutorOptions,
   executeSteps,
   FileHasher,
@@ -27,7 +28,9 @@ import {
   SshAgents,
   StepLocks,
   statCacheName,
+  usableMemory,
 } from './executor/index.ts';
+import { failureShell } from './failure-shell.ts';
 import {
   type BuildGraph,
   type ContextOp,
@@ -70,8 +73,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
-  const runSettings = runSettingsOf(options, options.env);
-  return withWorkspace(options, async (workspace) => {
+  const runSettings = { ...runSettingsOf(options, options.env), inspect: failureShell(options) };
+  return withWorkspace({ ...options, isOffline: options.pull === 'never' }, async (workspace) => {
     const remote = openRemote(options, workspace);
     await using context = await openContextSource(options, { workspace, remote });
     const { input } = context;
@@ -115,8 +118,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
 
     const competing =
       context.isLocal && options.ignoreFile === undefined ? competingIgnoreFiles(context.directory, input) : [];
-    const helper = runSettings.sandbox?.networkHelper;
-    workspace.expectRuns(pending.filter(isRun).length, { mode: modeOf(options.network), helper });
+    const network = { mode: modeOf(options.network), settings: runSettings.sandbox };
+    workspace.expectRuns(pending.filter(isRun).length, network);
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
@@ -148,9 +151,6 @@ async function imageOf(graph: BuildGraph, results: Results, rooms: OutputRooms):
 }
 
 const isRun = ({ op }: Node): boolean => op.kind === 'run';
-
-/** Steps wait for disks and networks more than for processors: so many run at once at the least. */
-const MIN_JOBS = 4;
 
 function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
@@ -244,6 +244,11 @@ function localRoot({ name }: ContextOp, { context, contexts }: Rooms): SourceRoo
   return directory === undefined ? context.root() : namedContextRoot(name, directory);
 }
 
+const machine = () => ({
+  processors: availableParallelism(),
+  memoryBytes: usableMemory(totalmem(), process.constrainedMemory()),
+});
+
 function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
   const { context, workspace, images, mtimeRule, runSettings } = rooms;
   const { input } = context;
@@ -266,9 +271,9 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     },
     emit: options.emit,
     signal: options.signal,
-    jobs: options.jobs ?? Math.max(MIN_JOBS, availableParallelism()),
+    jobs: options.jobs ?? defaultJobs(machine()),
     cachePolicy: { noCache: options.noCache, ttlMs: options.cacheTtlMs },
-    locks: new StepLocks(join(workspace.root, 'step-locks')),
+    locks: new StepLocks(workspace.store.paths.stepLocks),
     runSettings,
     mtimeRule,
     inlineMtime: ruledMtime(input.mtime, mtimeRule),

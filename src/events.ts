@@ -48,6 +48,8 @@ export type BuildEvent =
       readonly sizeBytes?: number;
     }
   | { readonly type: 'step.failed'; readonly step: string; readonly durationMs: number }
+  /** Somebody looks into a step that has failed: until it is closed the terminal is theirs. */
+  | { readonly type: 'step.shell'; readonly step: string; readonly state: 'opened' | 'closed' }
   /** Why a step is not taken from the cache. */
   | ({ readonly type: 'step.miss'; readonly step: string } & CacheMiss)
   /** One chunk as the process wrote it; not necessarily a whole line. */

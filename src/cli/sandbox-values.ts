@@ -36,14 +36,11 @@ function limitOf(text: string, value: string): number | undefined {
   return Number(value);
 }
 
-/** Steps share the network of this machine, so its gateway to itself is its loopback. */
-const GATEWAY = '127.0.0.1';
-
 /** `NAME:ADDRESS`, `NAME=ADDRESS`; the address may stand in brackets or be `host-gateway`. */
 export function parseHost(text: string): HostEntry {
   const [, name = '', written = ''] = /^([^:=\s]+)[:=](\S+)$/.exec(text) ?? [];
-  const address = written === 'host-gateway' ? GATEWAY : written.replace(/^\[(.*)\]$/, '$1');
-  if (name === '' || isIP(address) === 0) {
+  const address = written.replace(/^\[(.*)\]$/, '$1');
+  if (name === '' || (isIP(address) === 0 && address !== 'host-gateway')) {
     throw usageError(`--add-host "${text}" is not NAME:ADDRESS`, 'e.g. --add-host db:10.0.0.7, or db:host-gateway');
   }
   return { name, address };

@@ -6,10 +6,10 @@
 export { execInContainer } from './exec.ts';
 export { containerLogs, listContainers } from './list.ts';
 export type { LogChunk } from './log.ts';
-export type { ContainerNetwork, ContainerSummary, ExecOptions, ProgramResult, RunOptions } from './options.ts';
+export type { ContainerSummary, ExecOptions, ProgramResult, RunOptions } from './options.ts';
 export { formatPort, type PublishedPort, parsePublish } from './publish.ts';
 export type { ContainerStatus } from './record.ts';
 export { runContainer } from './run.ts';
 export { type RemovedContainers, removeContainers, stopContainers } from './stop.ts';
-export type { UserStreams, UserTerminal } from './streams.ts';
+export { Attached, type UserStreams, type UserTerminal } from './streams.ts';
 export { runUnshared } from './unshare.ts';

@@ -144,8 +144,7 @@ class Monitor {
       },
     };
     try {
-      const run = (chosen: ProcessSpec) => workspace.sandbox.run(chosen, snapshot.mount, io, this.#abort.signal);
-      const { status } = await run(spec).catch((error: unknown) => run(this.#withoutWayOut(spec, error)));
+      const { status } = await workspace.sandbox.run(spec, snapshot.mount, io, this.#abort.signal);
       return status;
     } catch (error) {
       throw this.#explain(error);
@@ -160,6 +159,7 @@ class Monitor {
     const { ports, attached } = this.#rooms;
     // first of all, while both are there for sure
     const [init, program] = [markOf(started.init), markOf(started.pid)];
+    attached.started(this.#options.isDetached ? { ...started, stdin: undefined } : started);
     const proxied = ports.map(({ containerPort }, index) => ({ fd: HANDED_FD + index, port: containerPort }));
     if (proxied.length > 0) this.#proxy = await startPortProxy(started.init, proxied);
     this.#record = {
@@ -167,11 +167,10 @@ class Monitor {
       state: { kind: 'running', started: new Date().toISOString(), init, program },
     };
     await this.#containers.write(this.#record);
-    if (!this.#options.isDetached) return attached.started(started);
+    if (!this.#options.isDetached) return;
     this.#options.onDetached(this.#record.id);
     this.#isAlone = true;
     leaveParent();
-    attached.started({ ...started, stdin: undefined });
   }
 
   async #spec(): Promise<ProcessSpec> {
@@ -180,8 +179,6 @@ class Monitor {
     const view = await workspace.library.view(image.layers);
     const { uid, gid, groups, home } = await resolveUser(view, name);
     const volumes = Object.keys(image.config.config?.Volumes ?? {}).map((path) => posix.resolve('/', path));
-    const { network } = this.#options;
-    const isPublished = this.#rooms.ports.length > 0;
     this.#record = { ...this.#record, env: { HOME: home, ...env } };
     return {
       argv,
@@ -190,23 +187,12 @@ class Monitor {
       uid,
       gid,
       groups,
-      network: network !== 'default' ? modeOf(network) : isPublished ? 'private' : 'host',
+      ...networkOf(this.#options),
       hostname: this.#record.id.slice(0, 12),
       directories: [...volumes, posix.resolve('/', cwd)].map((path) => ({ path, uid: 0, gid: 0 })),
       files: [],
       mounts,
-      settings: { networkHelper: isHelper(network) ? network : undefined },
     };
-  }
-
-  /** Ports can be published where nothing leads out, too. Throws the error where that is no way. */
-  #withoutWayOut(spec: ProcessSpec, error: unknown): ProcessSpec {
-    const isDefault = this.#options.network === 'default' && this.#beginning === undefined;
-    if (!isDefault || !(error instanceof BuildError) || error.code !== 'E_NO_NETWORK') throw error;
-    // not a warning: those are shown at the end of a command, which a detached container does not have
-    const message = `The container reaches no network, but its ports are published: ${error.message}`;
-    this.#options.emit({ type: 'info', message });
-    return { ...spec, network: 'none' };
   }
 
   async #end(exitCode: number): Promise<void> {
@@ -228,6 +214,12 @@ class Monitor {
       fields: { exitStatus: SIGNALED + constants.signals[received] },
     });
   }
+}
+
+/** Published ports need a namespace that is not the host's, whether it leads out or not. */
+function networkOf({ network, publish }: RunOptions): Pick<ProcessSpec, 'network' | 'settings'> {
+  if (network === 'default' && publish.length > 0) return { network: 'own' };
+  return { network: modeOf(network), settings: isHelper(network) ? { networkHelper: network } : undefined };
 }
 
 /** As docker's: the failure is that of the runtime. */

@@ -5,12 +5,6 @@ import type { PublishedPort } from './publish.ts';
 import type { ContainerStatus } from './record.ts';
 import type { UserStreams } from './streams.ts';
 
-/**
- * As of RUN. `default`: where ports are published, a private one, or where that cannot be, one with lo only; else that of
- * the machine.
- */
-export type ContainerNetwork = NetworkChoice;
-
 interface Attaching {
   /** `-i` */
   readonly hasInput: boolean;
@@ -36,7 +30,8 @@ export interface RunOptions extends SessionOptions, RegistryAccess, Attaching {
   readonly publish: readonly PublishedPort[];
   readonly volumes: readonly VolumeSpec[];
   readonly entrypoint?: string | undefined;
-  readonly network: ContainerNetwork;
+  /** `default`: with published ports its own, which leads out where that works; else as that of a step. */
+  readonly network: NetworkChoice;
   /** Called with the id of a detached container as soon as it runs. */
   readonly onDetached: (id: string) => void;
 }

@@ -3,13 +3,12 @@ import { dirname } from 'node:path';
 import { extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
 import type { FileStat } from './file-stat.ts';
+import { settledAfter } from './settled.ts';
 import { placeIn } from './source-cursor.ts';
 import { hostPath, type PlacedFile } from './source-root.ts';
 import { type KnownFacts, StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
-/** A file whose ctime is younger than this when it is hashed may change again without its times changing. */
-const RACY_MS = 2000;
 const CHUNK_BYTES = 1024 * 1024;
 const ZEROS = new Uint8Array(CHUNK_BYTES);
 
@@ -33,8 +32,8 @@ type Facts = KnownFacts & { readonly stamp: string };
 
 /**
  * What reading a file gives (sha256 of its bytes, extended attributes), remembered across builds by (path, size, mtime ns,
- * ctime ns, inode, device, mode). A file younger than the clock's granularity is read but not remembered (git's "racily
- * clean" problem).
+ * ctime ns, inode, device, mode). A file that was changed a moment ago is read but not remembered (git's "racily clean"
+ * problem).
  */
 export class FileHasher implements FileReader {
   readonly #file: string;
@@ -42,9 +41,14 @@ export class FileHasher implements FileReader {
   readonly #learned = new Map<string, Facts>();
   #isDirty = false;
 
+  /** By device: see `settledAfter`. */
+  readonly #windows = new Map<string, number>();
+  readonly #settledAfter: (directory: string) => number;
+
   /** `cacheFile` is private to one context directory; a damaged one is as good as none. */
-  constructor(cacheFile: string) {
+  constructor(cacheFile: string, settled = settledAfter) {
     this.#file = cacheFile;
+    this.#settledAfter = settled;
     this.#stored = new StatCache(readCache(cacheFile));
   }
 
@@ -84,9 +88,16 @@ export class FileHasher implements FileReader {
 
   #learn(path: string, stat: FileStat, facts: KnownFacts): void {
     this.#isDirty = true;
-    if (Date.now() - stat.newestMs <= RACY_MS) return;
+    if (!(Date.now() - stat.newestMs > this.#windowOf(path, stat))) return;
     stat.known = facts;
     this.#learned.set(path, { ...facts, stamp: stat.stamp });
+  }
+
+  #windowOf(path: string, { stamp }: FileStat): number {
+    const device = stamp.split(' ', 5)[4] ?? '';
+    const known = this.#windows.get(device) ?? this.#settledAfter(dirname(path));
+    this.#windows.set(device, known);
+    return known;
   }
 
   /** Keeps what was asked for in this build. Best effort: a cache that cannot be written costs time only. */

@@ -13,6 +13,7 @@ export {
   openContext,
   readContainerfiles,
 } from './context.ts';
+export { defaultJobs, usableMemory } from './default-jobs.ts';
 export {
   type Execution,
   type ExecutorOptions,
@@ -22,7 +23,7 @@ export {
   type StepResult,
 } from './executor.ts';
 export { FileHasher, statCacheName } from './file-hasher.ts';
-export type { RunSettings } from './run-settings.ts';
+export type { InspectFailure, RunSettings } from './run-settings.ts';
 export * from './sandbox/index.ts';
 export type { SourceRoot } from './source-root.ts';
 export { SshAgents, type SshIdentity } from './ssh/index.ts';

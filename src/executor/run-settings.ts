@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Json } from '../oci/index.ts';
-import type { ProcessMount, SandboxSettings } from './sandbox/index.ts';
+import type { ProcessMount, SandboxIo, SandboxSettings } from './sandbox/index.ts';
+
+/** `start` runs a shell where the step has failed, and resolves when it has ended. */
+export type InspectFailure = (
+  step: string,
+  start: (io: SandboxIo, signal: AbortSignal) => Promise<unknown>,
+) => Promise<void>;
 
 /** What the command line says of every RUN. */
 export interface RunSettings {
@@ -11,6 +17,8 @@ export interface RunSettings {
   readonly timeoutMs?: number | undefined;
   /** PEM: certificates that steps trust, as far as programs can be told. No part of any key. */
   readonly caCertificates?: readonly string[] | undefined;
+  /** Asked when the command of a step has failed, before its root goes; no part of any key. */
+  readonly inspect?: InspectFailure | undefined;
   /** Mounted in every step. */
   readonly mounts?: readonly ProcessMount[] | undefined;
 }

@@ -1,8 +1,8 @@
 import { sha256 } from '../oci/index.ts';
 import type { PathSelection, SelectedSource } from './selected-source.ts';
 
-/** A record with more would slow down every look-up of it: directories stand for their files then. */
-const MOST_LINES = 1000;
+/** Of more files only the directories are written down. */
+const MOST_LINES = 50_000;
 /** Names in one explanation. */
 const MOST_NAMED = 3;
 /** Of a hash in hex: short enough to keep, long enough to see a change. */
@@ -38,7 +38,11 @@ export const copiedEntries = ({ type, entries }: PathSelection): PathSelection['
   type === 'directory' ? entries.slice(1) : entries;
 
 /** One line a file, or where they are too many, one a directory; `prints` has one for each of `copiedEntries`, in order. */
-export function listFiles(sources: readonly SelectedSource[], prints: readonly Fingerprint[]): readonly string[] {
+export function listFiles(
+  sources: readonly SelectedSource[],
+  prints: readonly Fingerprint[],
+  most = MOST_LINES,
+): readonly string[] {
   const lines: Line[] = [];
   for (const source of sources) {
     if (source.type === 'inline') continue;
@@ -48,14 +52,14 @@ export function listFiles(sources: readonly SelectedSource[], prints: readonly F
       lines.push({ path, facts: `${content} ${stat.mode.toString(8)} ${owner} ${attributes}` });
     }
   }
-  return (lines.length > MOST_LINES ? folded(lines) : lines).map(textOf);
+  return (lines.length > most ? folded(lines, most) : lines).map(textOf);
 }
 
 /** Directories in place of their files; the deepest go into their parents until few enough are left. */
-function folded(lines: readonly Line[]): readonly Line[] {
+function folded(lines: readonly Line[], most: number): readonly Line[] {
   let directories = foldInto(lines, ({ path }) => parentOf(path));
   let depth = Math.max(0, ...directories.map(depthOf));
-  for (; directories.length > MOST_LINES && depth > 0; depth--) {
+  for (; directories.length > most && depth > 0; depth--) {
     const limit = depth;
     directories = foldInto(directories, (line) =>
       depthOf(line) >= limit ? parentOf(line.path.slice(0, -1)) : line.path.slice(0, -1),

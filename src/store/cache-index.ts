@@ -7,7 +7,7 @@ import {
   type LayerSource,
 } from '../oci/index.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
-import { cachePath, type StorePaths, slotPath } from './paths.ts';
+import { cacheFilesPath, cachePath, type StorePaths, slotPath } from './paths.ts';
 import { readRecord, replaceFile, touch } from './state-file.ts';
 
 export interface CacheDependencies {
@@ -39,8 +39,10 @@ export class DiskCacheIndex implements CacheIndex {
   async record(record: CacheRecord, { isLatest }: { readonly isLatest: boolean }): Promise<void> {
     const { paths } = this.#deps;
     const ingest = paths.ingest;
-    await replaceFile({ path: cachePath(paths, record.key), bytes: JSON.stringify(record), ingest });
+    const { files, ...rest } = record;
+    await replaceFile({ path: cachePath(paths, record.key), bytes: JSON.stringify(rest), ingest });
     if (!isLatest) return;
+    if (files) await replaceFile({ path: cacheFilesPath(paths, record.key), bytes: JSON.stringify({ files }), ingest });
     const slot = JSON.stringify({ slot: record.slot, key: record.key });
     await replaceFile({ path: slotPath(paths, record.slot), bytes: slot, ingest });
   }
@@ -49,7 +51,10 @@ export class DiskCacheIndex implements CacheIndex {
     const value = await readRecord(slotPath(this.#deps.paths, slot));
     if (!value || value.slot !== slot || typeof value.key !== 'string' || !isDigest(value.key)) return undefined;
     // The form of a cache key is that of a digest, just checked.
-    return this.#read(value.key as string as CacheKey);
+    const record = await this.#read(value.key as string as CacheKey);
+    if (!record) return undefined;
+    const files = (await readRecord(cacheFilesPath(this.#deps.paths, record.key)))?.files;
+    return isTexts(files) ? { ...record, files } : record;
   }
 
   async #read(key: CacheKey): Promise<CacheRecord | undefined> {
@@ -73,7 +78,6 @@ export function parseCacheRecord(value: Readonly<Record<string, unknown>> | unde
     preimage,
     slot,
     ...(layer ? { layer } : {}),
-    ...(isTexts(value.files) ? { files: value.files } : {}),
     // as above
     ...(typeof value.contentKey === 'string' && isDigest(value.contentKey)
       ? { contentKey: value.contentKey as string as CacheKey }

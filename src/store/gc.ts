@@ -135,8 +135,17 @@ async function sweepCache(deps: PruneDependencies, options: CacheSweep, sweep: S
     // Compared only with keys that were read; the brand says nothing here.
     if (!keys.has(String(key) as CacheKey)) await sweep.remove(path, 'quiet');
   }
+  for (const directory of [deps.paths.cacheFiles, deps.paths.stepLocks]) {
+    for (const name of await namesIn(directory)) {
+      // named by the hex of the key; a lock that somebody holds is a young file, or its step runs twice
+      const key = `sha256:${name.slice(0, HEX_DIGITS)}` as string as CacheKey; // as above
+      if (!keys.has(key)) await sweep.remove(join(directory, name), 'quiet');
+    }
+  }
   return kept;
 }
+
+const HEX_DIGITS = 64;
 
 interface FoundRecord {
   readonly path: string;

@@ -17,7 +17,11 @@ export interface StorePaths {
   readonly images: string;
   readonly tags: string;
   readonly cache: string;
+  /** What steps read, a line a file: explains a miss, and is not needed for a look-up. By the hex of the key. */
+  readonly cacheFiles: string;
   readonly slots: string;
+  /** Held by flock while a step runs; by the hex of the key. Owned by src/executor. */
+  readonly stepLocks: string;
   readonly layerIndex: string;
   /** One directory a layer, named by the hex of its diffID; its mtime is its last use. Owned by src/layers. */
   readonly layers: string;
@@ -47,7 +51,9 @@ export function storePaths(root: string): StorePaths {
     images: join(root, 'images'),
     tags: join(root, 'tags'),
     cache: join(root, 'cache'),
+    cacheFiles: join(root, 'cache-files'),
     slots: join(root, 'slots'),
+    stepLocks: join(root, 'step-locks'),
     layerIndex: join(root, 'layer-index'),
     layers: join(root, 'layers'),
     recordedLayers: join(root, 'layers-recorded'),
@@ -66,6 +72,8 @@ export const blobPath = (paths: StorePaths, digest: Digest): string => join(path
 /** One record an image that was ever written and not yet pruned, by manifest digest. */
 export const imagePath = (paths: StorePaths, manifest: Digest): string => join(paths.images, `${hexOf(manifest)}.json`);
 export const cachePath = (paths: StorePaths, key: CacheKey): string => join(paths.cache, `${hexOf(key)}.json`);
+export const cacheFilesPath = (paths: StorePaths, key: CacheKey): string =>
+  join(paths.cacheFiles, `${hexOf(key)}.json`);
 export const slotPath = (paths: StorePaths, slot: string): string => join(paths.slots, `${hexOf(digestOf(slot))}.json`);
 export const layerIndexPath = (paths: StorePaths, diffId: DiffId): string =>
   join(paths.layerIndex, `${hexOf(diffId)}.json`);

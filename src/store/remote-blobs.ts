@@ -78,7 +78,8 @@ export class RemoteBlobs extends DiskContentStore {
   async #fetch(digest: Digest): Promise<void> {
     const { fetchBlob } = this.#options;
     const record = await this.#lookup(digest);
-    if (!record || !fetchBlob) return; // whoever opens it says that it is missing
+    if (!record) return; // whoever opens it says that it is missing
+    if (!fetchBlob) throw notAllowed(digest, record.origins);
     let failure: unknown;
     for (const origin of record.origins) {
       try {
@@ -99,6 +100,13 @@ export class RemoteBlobs extends DiskContentStore {
   #path(digest: Digest): string {
     return join(this.#options.origins, `${hexOf(digest)}.json`);
   }
+}
+
+function notAllowed(digest: Digest, [origin]: readonly Origin[]): BuildError {
+  const place = `${origin?.registry}/${origin?.repository}`;
+  return new BuildError('E_NO_IMAGE', `The layer ${digest} of "${place}" is not in the store, and may not be fetched`, {
+    hint: `Leave --pull=never out, or run "tsbuild pull ${place}" first`,
+  });
 }
 
 function stayedAway(digest: Digest, { registry, repository }: Origin, cause: unknown): unknown {

@@ -48,6 +48,27 @@ describe('the plain renderer', () => {
   });
 });
 
+describe('a shell in a failed step', () => {
+  it('has the terminal for itself: what happens meanwhile is said afterwards', () => {
+    const screen = new FakeScreen();
+    const size = () => ({ columns: 80, rows: 24 });
+    const renderer = new LiveRenderer({ screen, paint: PLAIN_PAINT, isDebug: false, size });
+    const steps = ['a', 'b'].map((id) => ({ id, stage: '0', label: `RUN ${id}` }));
+    renderer.emit({ type: 'plan', steps });
+    for (const { id } of steps) renderer.emit({ type: 'step.started', step: id });
+    renderer.emit({ type: 'step.output', step: 'a', stream: 'stdout', chunk: Buffer.from('last words\n') });
+    renderer.emit({ type: 'step.shell', step: 'a', state: 'opened' });
+    expect(screen.text).toMatch(/ {2}\| last words[^\n]*\n✘ .*RUN a failed; this is a shell[^\n]*\n/);
+    const before = screen.text;
+    renderer.emit({ type: 'step.finished', step: 'b', durationMs: 10 });
+    renderer.redraw();
+    expect(screen.text).toBe(before);
+    renderer.emit({ type: 'step.shell', step: 'a', state: 'closed' });
+    expect(screen.text.slice(before.length)).toMatch(/✔ .*RUN b/);
+    renderer.close();
+  });
+});
+
 describe('the json renderer', () => {
   it('writes one object a line, first the version of the format', async () => {
     const screen = new FakeScreen();

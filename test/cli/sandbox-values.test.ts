@@ -36,7 +36,7 @@ describe('what RUN runs in', () => {
             { name: 'a', address: '10.0.0.1' },
             { name: 'b', address: '::1' },
             { name: 'c', address: 'fe80::1' },
-            { name: 'd', address: '127.0.0.1' },
+            { name: 'd', address: 'host-gateway' },
           ],
         },
       },

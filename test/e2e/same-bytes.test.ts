@@ -39,7 +39,7 @@ async function findings(store: Workspace, build: DeterministicBuild, remote: str
   const space = workspace(person, { containerfile: build.text, files: build.files ?? {}, store: store.store });
   build.prepare?.(space.context);
   const ways: Readonly<Record<string, readonly string[]>> = {
-    cold: ['--jobs', '4'],
+    cold: ['--jobs', '8'],
     cached: [],
     'one job': ['--no-cache', '--jobs', '1'],
   };

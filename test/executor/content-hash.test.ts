@@ -123,6 +123,19 @@ describe('remembered hashes', () => {
     expect(new FileHasher(cache).hash(placed(file), stat(file))).toBe(hash);
   });
 
+  it.each([
+    ['a network file system', 120_000],
+    ['a file system whose ctime is none', Number.POSITIVE_INFINITY],
+  ])('are not kept for a file of %s that was just left alone', (_where, window) => {
+    const file = realpathSync('/bin/sh');
+    const cache = join(tempDir(), 'cache');
+    const age = Date.now() - stat(file).newestMs;
+    const hasher = new FileHasher(cache, () => Math.max(window, age + 1000));
+    hasher.hash(placed(file), stat(file));
+    hasher.save();
+    expect(readFileSync(cache, 'utf8')).not.toContain(file);
+  });
+
   it('are those of the bytes, for a file with holes too', () => {
     const { file, cache } = remembered();
     truncateSync(file, 5_000_000);

@@ -22,7 +22,7 @@ function listed(root: string, sources = ['src', '<<h:x']): readonly string[] {
   const selected = selectSources(copyOp(sources, '/'), () => sourceRoot(root));
   const prints: Fingerprint[] = [];
   hashSources(selected, new FileHasher(join(root, '../none/cache')), prints);
-  return listFiles(selected, prints);
+  return listFiles(selected, prints, 1000);
 }
 
 function fileChanges(before: readonly string[] | undefined, after: readonly string[]): string | undefined {

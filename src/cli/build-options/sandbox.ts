@@ -28,6 +28,7 @@ export interface SandboxFlags extends LimitFlags {
   readonly securityOpt?: readonly string[];
   readonly hostname?: string;
   readonly timeout?: string;
+  readonly onFailure: string;
   readonly isolation: string;
   readonly runtime?: string;
   readonly shmSize?: string;
@@ -43,7 +44,11 @@ export function addSandboxOptions(command: Command): Command {
       collect,
     )
     .option('--mount <spec>', 'give every RUN this --mount (repeatable)', collect)
-    .option('--add-host <name:address>', 'line of /etc/hosts; "host-gateway" is this machine (repeatable)', collect)
+    .option(
+      '--add-host <name:address>',
+      'line of /etc/hosts; "host-gateway" is this machine, whose loopback a private network then reaches (repeatable)',
+      collect,
+    )
     .option(
       '--dns <address>',
       'name server instead of those of this machine; none: /etc/resolv.conf of the image',
@@ -61,6 +66,7 @@ export function addSandboxOptions(command: Command): Command {
     )
     .option('--hostname <name>', 'host name that RUN sees (default: tsbuild)')
     .option('--timeout <time>', 'end a RUN that takes longer, as a failure: 90s, 10m, 1h30m')
+    .option('--on-failure <what>', 'stop, or shell: look into the root of the RUN that failed, at a terminal', 'stop')
     .option('--isolation <kind>', 'what keeps RUN in: auto, builtin, oci (crun, runc or youki), chroot', 'auto')
     .option('--runtime <program>', 'the one for --isolation oci, by its path or name')
     .option('--shm-size <size>', 'size of /dev/shm (default: 64m)')
@@ -86,6 +92,7 @@ export function sandboxOptions(flags: SandboxFlags): SandboxOptions {
     seccomp,
     isolation: isolationOf(flags),
     runtime: flags.runtime,
+    onFailure: choice('--on-failure', flags.onFailure, ['stop', 'shell'] as const),
     timeoutMs: flags.timeout === undefined ? undefined : parseDuration('--timeout', flags.timeout),
     sandbox: {
       noNewPrivileges,

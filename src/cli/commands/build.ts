@@ -17,6 +17,7 @@ import { type CommandContext, type GlobalOptions, inSession, type Session, selfC
 import { parseSshIdentities } from '../ssh-option.ts';
 import { readAll } from '../stdin.ts';
 import { nearest, usageError } from '../usage.ts';
+import { userStreams } from '../user-streams.ts';
 import { collect, parseBoolean, parseBuildArgs, parseBuildContexts, parseJobs, pullPolicy } from '../values.ts';
 import { version } from '../version.ts';
 import {
@@ -94,7 +95,10 @@ export function buildCommand({ context, setExitCode }: Registrar): Command {
       'default, or ID=SOCKET|KEY[,KEY...]: an agent for RUN --mount=type=ssh (repeatable)',
       collect,
     )
-    .option('--jobs <number>', 'steps at once (default: number of processors, at least 4)')
+    .option(
+      '--jobs <number>',
+      'steps at once (default: number of processors, at least 4, as far as memory allows: 512 MiB each)',
+    )
     .option('-q, --quiet', 'print the image ID only')
     .addOption(progressOption())
     .option('--check', 'look for mistakes in the Containerfile and run nothing; any warning is exit code 3')
@@ -162,6 +166,8 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
     caFile: flags.caFile,
     authfile: flags.authfile,
+    // what is printed there is not the result
+    user: { ...userStreams(host), onOutput: (_, chunk) => void host.stderr.write(chunk) },
     stdout: host.archiveStdout,
     self: selfCommand(host),
   } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;

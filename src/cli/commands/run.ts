@@ -1,14 +1,23 @@
 import { Command } from 'commander';
-import { BuildError, type ContainerNetwork, type ProgramResult, parsePublish } from '../../index.ts';
+import { BuildError, type ProgramResult, parsePublish } from '../../index.ts';
 import { exitCodeOf } from '../failure.ts';
+import { parseNetwork } from '../network-option.ts';
 import { RUNTIME_FAILED } from '../program-args.ts';
 import { progressMode } from '../render/create.ts';
 import { parseVolume } from '../sandbox-values.ts';
 import { type CommandContext, inSession, type Session, selfCommand } from '../session.ts';
 import { usageError } from '../usage.ts';
 import { userStreams } from '../user-streams.ts';
-import { choice, collect, parseBoolean } from '../values.ts';
-import { authfileOption, globalsOf, progressOption, type Registrar, tlsVerifyOption, withExamples } from './command.ts';
+import { collect, parseBoolean } from '../values.ts';
+import {
+  authfileOption,
+  caFileOption,
+  globalsOf,
+  progressOption,
+  type Registrar,
+  tlsVerifyOption,
+  withExamples,
+} from './command.ts';
 
 interface AttachFlags {
   readonly interactive?: boolean;
@@ -28,6 +37,7 @@ interface RunFlags extends AttachFlags {
   readonly network: string;
   readonly progress: string;
   readonly tlsVerify: string;
+  readonly caFile?: string;
   readonly authfile?: string;
 }
 
@@ -61,11 +71,12 @@ export function runCommand(registrar: Registrar): Command {
     .option('--entrypoint <program>', "instead of the image's ENTRYPOINT; its CMD is not used either")
     .option(
       '--network <mode>',
-      'host, none (only lo), private, or its helper: pasta or slirp4netns (default: private with -p, else host)',
+      'host, none (only lo), private, or private by pasta or slirp4netns (default: its own with -p, else as in build)',
       'default',
     )
     .addOption(progressOption().default('plain'))
     .addOption(tlsVerifyOption())
+    .addOption(caFileOption())
     .addOption(authfileOption());
   withExamples(command, [
     'tsbuild run --rm -it image0 sh',
@@ -100,23 +111,15 @@ function runImage(context: CommandContext, { command, image, words, flags }: Run
         publish: (flags.publish ?? []).flatMap(parsePublish),
         volumes: (flags.volume ?? []).map(parseVolume),
         entrypoint: flags.entrypoint,
-        network: choice('--network', flags.network, NETWORKS),
+        network: parseNetwork(flags.network),
         tlsVerify: parseBoolean('--tls-verify', flags.tlsVerify),
+        caFile: flags.caFile,
         authfile: flags.authfile,
         onDetached: (id) => void host.stdout.write(`${id}\n`),
       }),
     ),
   );
 }
-
-const NETWORKS = [
-  'default',
-  'host',
-  'none',
-  'private',
-  'pasta',
-  'slirp4netns',
-] as const satisfies readonly ContainerNetwork[];
 
 export function execCommand(registrar: Registrar): Command {
   const command = addAttachOptions(

@@ -5,6 +5,7 @@ import { formatElapsed, formatSize } from './format.ts';
 import { harmless } from './lines.ts';
 import { LiveArea, type ScreenSize } from './live-area.ts';
 import type { Paint } from './paint.ts';
+import { SHELL } from './plain.ts';
 import type { BuiltSummary, Renderer, Screen } from './renderer.ts';
 import { Steps } from './steps.ts';
 import { summaryLine } from './summary.ts';
@@ -40,6 +41,8 @@ export class LiveRenderer implements Renderer {
   readonly #transfers = new Map<string, Transfer>();
   readonly #timer: NodeJS.Timeout;
   #hasFailed = false;
+  /** What there is to print once the terminal is ours again. */
+  #held: string[] | undefined;
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -73,6 +76,8 @@ export class LiveRenderer implements Renderer {
         return this.#keep(
           `${paint.success('✔')} ${this.#title(event.step)} ${paint.faint(formatElapsed(event.durationMs))}`,
         );
+      case 'step.shell':
+        return this.#shell(event.step, event.state);
       case 'step.failed':
         return this.#failed(event.step, event.durationMs);
       case 'transfer':
@@ -90,7 +95,7 @@ export class LiveRenderer implements Renderer {
 
   /** Draws what runs now; called ten times a second. */
   redraw(): void {
-    this.#area.draw(this.#liveLines());
+    if (this.#held === undefined) this.#area.draw(this.#liveLines());
   }
 
   built(summary: BuiltSummary): void {
@@ -122,6 +127,22 @@ export class LiveRenderer implements Renderer {
     if (running.lines.length > KEPT_LINES) running.lines.splice(0, running.lines.length - KEPT_LINES);
   }
 
+  #shell(step: string, state: 'opened' | 'closed'): void {
+    if (state === 'opened') {
+      this.#output(step, this.#steps.end(step));
+      const lines = this.#running.get(step)?.lines.splice(0) ?? [];
+      this.#hasFailed ||= lines.length > 0;
+      const title = `${this.#options.paint.error('✘')} ${this.#title(step)} ${SHELL}`;
+      this.#keep(...lines.map((line) => `  | ${line}`), title);
+      this.#area.close();
+      this.#held = [];
+      return;
+    }
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#keep(...held);
+  }
+
   #failed(step: string, durationMs: number): void {
     this.#output(step, this.#steps.end(step));
     const lines = this.#running.get(step)?.lines ?? [];
@@ -138,7 +159,8 @@ export class LiveRenderer implements Renderer {
   }
 
   #keep(...lines: readonly string[]): void {
-    this.#area.draw(this.#liveLines(), lines);
+    if (this.#held !== undefined) this.#held.push(...lines);
+    else this.#area.draw(this.#liveLines(), lines);
   }
 
   #liveLines(): string[] {

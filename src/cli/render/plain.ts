@@ -10,6 +10,8 @@ import { summaryLine } from './summary.ts';
 import { type Transfer, transferKey, transferLine } from './transfers.ts';
 import { warningLines } from './warning.ts';
 
+/** In front of the shell of a step that failed. */
+export const SHELL = 'failed; this is a shell in its root, and what is done in it is thrown away. End it with "exit"';
 /** A step that writes nothing for so long gets a line, so that CI systems do not take it for dead. */
 const HEARTBEAT_MS = 30_000;
 
@@ -59,6 +61,11 @@ export class PlainRenderer implements Renderer {
         return this.#output(event.step, this.#steps.lines(event));
       case 'step.finished':
         return this.#end(event.step, `done ${formatElapsed(event.durationMs)}`);
+      case 'step.shell':
+        // nothing is said of it meanwhile
+        this.#running.delete(event.step);
+        if (event.state === 'opened') this.#say(event.step, SHELL);
+        return;
       case 'step.failed':
         return this.#end(event.step, `failed after ${formatElapsed(event.durationMs)}`);
       case 'transfer':

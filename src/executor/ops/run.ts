@@ -52,9 +52,17 @@ export async function runStep(request: RunRequest): Promise<CommittedLayer> {
     throw atMount(op, error);
   });
   signal.throwIfAborted();
-  if (status.kind !== 'exited' || status.code !== 0) throw failure(request, status, tail.lines());
+  if (status.kind !== 'exited' || status.code !== 0) {
+    const shell = { ...spec, argv: [shellOf(op)], env: { TERM: 'xterm', ...spec.env } };
+    await request.settings.inspect?.(request.node.id, (shown, end) => sandbox.run(shell, snapshot.mount, shown, end));
+    throw failure(request, status, tail.lines());
+  }
   return await snapshot.commit({ exclude: stubs, mtimeRule: request.mtimeRule });
 }
+
+/** The one that ran the command, if one did. */
+const shellOf = ({ argv }: RunOp): string => (isShellForm(argv) ? argv[0] : undefined) ?? '/bin/sh';
+const isShellForm = (argv: readonly string[]): boolean => /^-\w*c$/.test(argv.at(-2) ?? '');
 
 function timedOut({ node, op, settings }: RunRequest, outputTail: readonly string[]): BuildError {
   const seconds = (settings.timeoutMs ?? 0) / 1000;
@@ -121,8 +129,7 @@ const MAX_SHOWN = 200;
 /** The command as its author knows it, on one line: without the shell, a script by its first line that does something. */
 function commandText({ argv, files }: RunOp): string {
   const [script] = files;
-  const isShell = /^-\w*c$/.test(argv.at(-2) ?? '');
-  const text = script?.content ?? (isShell ? argv.at(-1) : argv.join(' ')) ?? '';
+  const text = script?.content ?? (isShellForm(argv) ? argv.at(-1) : argv.join(' ')) ?? '';
   const lines = text.split('\n').map((line) => line.trim());
   const telling = lines.filter((line) => line !== '' && !/^(#|set [-+])/.test(line));
   const [first = lines[0] ?? ''] = telling;

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { DEFAULT_CAPABILITIES, numberOfCapability } from './capability-names.ts';
-import { dropFromBoundingSet, keepCapabilities } from './syscalls.ts';
+import { keepCapabilities } from './process-calls.ts';
+import { dropFromBoundingSet } from './syscalls.ts';
 
 /** The last capability that the running kernel knows; read before the root is changed. */
 export function lastCapability(): number {

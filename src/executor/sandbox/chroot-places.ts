@@ -81,13 +81,16 @@ function makeDevice(path: string, device: { readonly major: number; readonly min
   }
 }
 
+/** There is no network but the container's. */
+const HOST = { nameServer: undefined, hostAddress: '127.0.0.1' };
+
 /** Everything that a step finds beside its image, in the order of its targets: parents before what lies in them. */
 export function placesOf(spec: ProcessSpec, stash: string): readonly PlaceRequest[] {
   const { settings, files, mounts } = spec;
-  const resolvConf = stepResolvConf(settings?.resolver, { nameServer: undefined });
+  const resolvConf = stepResolvConf(settings?.resolver, HOST);
   const plain = [
     ...(resolvConf === undefined ? [] : [{ path: '/etc/resolv.conf', content: resolvConf, mode: 0o644 }]),
-    { path: '/etc/hosts', content: hostsFile(spec.hostname, settings?.hosts), mode: 0o644 },
+    { path: '/etc/hosts', content: hostsFile(spec.hostname, settings?.hosts ?? [], HOST), mode: 0o644 },
     ...files.map((file) => ({ ...file, mode: 0o755 })),
   ].map(({ path, content, mode }, index) => {
     const source = `${stash}/file-${index}`;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
 import { type Network, reachableResolvConf } from './network/index.ts';
-import type { HostEntry, ResolverSettings } from './settings.ts';
+import { HOST_GATEWAY, type HostEntry, type ResolverSettings } from './settings.ts';
 
 /** The host's resolver settings; empty where it has none. */
 export function resolvConf(): string {
@@ -32,9 +32,16 @@ export function stepResolvConf(
   return `${[...lines, ...kept].join('\n')}\n`;
 }
 
-/** As BuildKit's: nothing of the host's own names. */
-export const hostsFile = (hostname: string, extra: readonly HostEntry[] = []): string =>
+/** As BuildKit's: nothing of the host's own names. A name for a host out of reach is left out. */
+export const hostsFile = (
+  hostname: string,
+  extra: readonly HostEntry[],
+  { hostAddress }: Pick<Network, 'hostAddress'>,
+): string =>
   [
     `127.0.0.1\tlocalhost ${hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
-    ...extra.map(({ name, address }) => `${address}\t${name}\n`),
+    ...extra.flatMap(({ name, address }) => {
+      const known = address === HOST_GATEWAY ? hostAddress : address;
+      return known === undefined ? [] : [`${known}\t${name}\n`];
+    }),
   ].join('');

@@ -31,7 +31,7 @@ export {
   type Network,
   type NetworkChoice,
   type NetworkMode,
-  type NetworkRequest,
+  type NetworkWish,
 } from './network/index.ts';
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
@@ -52,5 +52,5 @@ export type {
 export { parseProfile, type SeccompProfile } from './seccomp/index.ts';
 export type { HostEntry, ResolverSettings, SandboxSettings, Ulimit } from './settings.ts';
 export { dieWithParent, tryLock } from './syscalls.ts';
-export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
+export { BuiltinSandbox, type BuiltinSandboxOptions, type ExpectedNetwork } from './userns.ts';
 export { type MountedView, mountView } from './view.ts';

@@ -1,6 +1,6 @@
 import { systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
-import { enterOwn } from './process-calls.ts';
+import { enterOwn, forbidInspection } from './process-calls.ts';
 import { runProgram, type StepStreams } from './process-start.ts';
 import { lookupProgram } from './program.ts';
 import type { ExitStatus } from './sandbox.ts';
@@ -41,6 +41,8 @@ export async function runInside(order: JoinOrder, report: (message: JoinReport) 
     // the working directory and root of the thread alone change with the mount namespace
     unshare(CLONE.fs);
     umask(0o022);
+    // what we start is seen by the container's processes before it executes, with our memory and descriptors (CVE-2016-9962)
+    forbidInspection();
     for (const { fd, kind } of order.namespaces) enterOwn(fd, kind);
     limitCapabilities(last, settings?.capabilities);
     if (settings?.noNewPrivileges) forbidNewPrivileges();

@@ -6,6 +6,7 @@ import { newOwnedName } from '../../layers/index.ts';
 import type { IdRange } from './id-map.ts';
 import { chooseIdMaps } from './id-source.ts';
 import { askedOwners } from './namespace.ts';
+import { probeNetwork } from './network/index.ts';
 import { findRuntimes } from './oci/runtime.ts';
 import { mountRoot } from './root-mount.ts';
 import { climbFor, type Ladder, RUNG_TITLES, RUNG_WEAKNESSES } from './rung.ts';
@@ -34,15 +35,11 @@ export async function probeHost(
     probeIds({ path: env.PATH, owners }),
     await probeProgram('sh'),
     await probeProgram('mount'),
-    ...LIMITS,
-    probeSeccomp(),
+    ...(await probeNetwork(env.PATH, process.getuid?.() === 0)),
+    probeSeccomp(ladder),
     probeRuntimes(env.PATH),
   ];
 }
-
-const LIMITS: readonly HostFinding[] = [
-  { name: 'network', value: "steps share the host's network; RUN --network=none has only lo" },
-];
 
 /** The rung that steps run on, what it lacks, and why each higher one is not possible. */
 function describeLadder({ chosen, refused }: Ladder): readonly HostFinding[] {
@@ -67,13 +64,19 @@ function probeRuntimes(path: string | undefined): HostFinding {
   return { name, value: 'none found', hint: 'Only --isolation oci needs one: crun, runc or youki' };
 }
 
-function probeSeccomp(): HostFinding {
+function probeSeccomp({ chosen }: Ladder): HostFinding {
   const name = 'seccomp';
+  if (chosen?.isolation === 'chroot') return { name, value: `steps have no filter of their own, ${inheritedFilter()}` };
   const refusal = seccompRefusal();
   if (refusal === undefined) return { name, value: "steps run with Docker's default profile" };
   const hint = 'Steps run without a filter: use a kernel with CONFIG_SECCOMP_FILTER on x86_64 or aarch64';
   return { name, value: `unavailable: ${refusal}`, hint };
 }
+
+const inheritedFilter = (): string =>
+  /^Seccomp:\s*2$/m.test(readFileSync('/proc/self/status', 'utf8'))
+    ? 'but that of the container'
+    : 'and the container has none';
 
 const WRITERS = {
   self: 'written by root',

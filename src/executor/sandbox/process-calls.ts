@@ -1,7 +1,6 @@
 import { constants, openSync } from 'node:fs';
-
 import { SystemCallError } from '../../layers/index.ts';
-import { call } from './syscalls.ts';
+import { call, prctl } from './syscalls.ts';
 
 /** Moves the calling thread into a namespace (setns(2)): `fd` is an open file of /proc/PID/ns. */
 export function enterOwn(fd: number, kind: number): void {
@@ -10,7 +9,6 @@ export function enterOwn(fd: number, kind: number): void {
 
 const PR_SET_PDEATHSIG = 1;
 const PR_SET_DUMPABLE = 4;
-const prctl = 'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)';
 
 /**
  * Nobody without CAP_SYS_PTRACE can look into this process, nor into its children until they execute something: a program that runs in
@@ -148,4 +146,19 @@ export function lookupEnd(pid: number): WaitStatus | undefined {
   const word = status[0] ?? 0;
   const signal = word & 0x7f;
   return signal === 0 ? { code: (word >> 8) & 0xff } : { signal };
+}
+
+const CAPABILITY_VERSION_3 = 0x20080522;
+
+/** Leaves the calling thread these capabilities and no others (capset(2)); one bit each. */
+export function keepCapabilities(bits: bigint): void {
+  const header = Buffer.alloc(8); // struct __user_cap_header_struct: version, pid (0: this thread)
+  header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
+  const data = Buffer.alloc(24); // two struct __user_cap_data_struct: effective, permitted, inheritable
+  for (const half of [0, 1]) {
+    const word = Number((bits >> BigInt(32 * half)) & 0xffffffffn);
+    data.writeUInt32LE(word, 12 * half);
+    data.writeUInt32LE(word, 12 * half + 4);
+  }
+  call('int capset(uint8_t *header, const uint8_t *data)', [header, data], { name: 'capset', subject: 'this thread' });
 }

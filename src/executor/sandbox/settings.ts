@@ -33,8 +33,12 @@ export interface Ulimit {
   readonly hard: number | undefined;
 }
 
+/** Instead of an address: that of the host, so that what listens on its loopback can be reached. */
+export const HOST_GATEWAY = 'host-gateway';
+
 export interface HostEntry {
   readonly name: string;
+  /** Or `HOST_GATEWAY`. */
   readonly address: string;
 }
 

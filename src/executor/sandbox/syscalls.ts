@@ -133,7 +133,7 @@ export function sethostname(name: string): void {
 const PR_SET_PDEATHSIG = 1;
 const PR_CAPBSET_DROP = 24;
 const SIGKILL = 9;
-const prctl = 'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)';
+export const prctl = 'int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)';
 
 /** This process is killed when the thread that started it ends (prctl(2), PR_SET_PDEATHSIG). */
 export function dieWithParent(): void {
@@ -143,21 +143,6 @@ export function dieWithParent(): void {
 /** Of the calling thread and what it starts. */
 export function dropFromBoundingSet(capability: number): void {
   call(prctl, [PR_CAPBSET_DROP, capability, 0, 0, 0], { name: 'prctl', subject: `capability ${capability}` });
-}
-
-const CAPABILITY_VERSION_3 = 0x20080522;
-
-/** Leaves the calling thread these capabilities and no others (capset(2)); one bit each. */
-export function keepCapabilities(bits: bigint): void {
-  const header = Buffer.alloc(8); // struct __user_cap_header_struct: version, pid (0: this thread)
-  header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
-  const data = Buffer.alloc(24); // two struct __user_cap_data_struct: effective, permitted, inheritable
-  for (const half of [0, 1]) {
-    const word = Number((bits >> BigInt(32 * half)) & 0xffffffffn);
-    data.writeUInt32LE(word, 12 * half);
-    data.writeUInt32LE(word, 12 * half + 4);
-  }
-  call('int capset(uint8_t *header, const uint8_t *data)', [header, data], { name: 'capset', subject: 'this thread' });
 }
 
 const PR_SET_NO_NEW_PRIVS = 38;

@@ -3,11 +3,12 @@ import { BuildError } from '../../errors.ts';
 import type { Mount, Owners } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
-import { type Network, NetworkPool, type NetworkRequest } from './network/index.ts';
+import { type Network, type NetworkMode, NetworkPool, type NetworkWish } from './network/index.ts';
 import type { OciRuntime } from './oci/runtime.ts';
 import { probeNamespace } from './probe.ts';
 import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
+import { HOST_GATEWAY, type SandboxSettings } from './settings.ts';
 import { stepFilter } from './step-filter.ts';
 import { type StepHost, StepProcess, StepThread } from './step-host.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
@@ -30,6 +31,12 @@ export interface BuiltinSandboxOptions {
   readonly path?: string | undefined;
   /** What runs the steps instead, if anything. */
   readonly runtime?: OciRuntime | undefined;
+}
+
+/** Which network most of the steps to come will ask for. */
+export interface ExpectedNetwork {
+  readonly mode: NetworkMode;
+  readonly settings?: SandboxSettings | undefined;
 }
 
 /**
@@ -57,12 +64,12 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
-  expect(steps: number, network?: Pick<NetworkRequest, 'mode' | 'helper'>): void {
+  expect(steps: number, network?: ExpectedNetwork): void {
     this.#expected = steps;
     this.#keepSpare();
     if (steps === 0 || network === undefined) return;
     closeAllOnExec();
-    this.#networks.prepare(network);
+    this.#networks.prepare(networkWish(network.mode, network.settings));
   }
 
   probe(): Promise<Availability> {
@@ -89,7 +96,10 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     await using bundle = await this.#runtime?.createBundle(spec);
     const streams = new ProcessStreams(io, this.#owners === 'real' ? spec : undefined);
     const { hosts, resolver } = spec.settings ?? {};
-    const files = { resolvConf: stepResolvConf(resolver, network), hosts: hostsFile(spec.hostname, hosts) };
+    const files = {
+      resolvConf: stepResolvConf(resolver, network),
+      hosts: hostsFile(spec.hostname, hosts ?? [], network),
+    };
     const place = { hasOwnNetwork: network.kind !== 'host', networkNamespace: network.namespace };
     const order: StepOrder = {
       spec,
@@ -119,7 +129,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
 
   #takeNetwork({ network, settings }: ProcessSpec): Promise<Network> {
     const isLast = this.#expected === undefined || this.#expected <= 1;
-    return this.#networks.take({ mode: network, helper: settings?.networkHelper }, isLast);
+    return this.#networks.take(networkWish(network, settings), isLast);
   }
 
   [Symbol.dispose](): void {
@@ -160,6 +170,12 @@ function groupOf({ settings }: ProcessSpec): StepCgroup | undefined {
   const limits = settings?.limits;
   return limits === undefined || limitOption(limits) === undefined ? undefined : new StepCgroup(limits);
 }
+
+const networkWish = (mode: NetworkMode, { networkHelper, hosts = [] }: SandboxSettings = {}): NetworkWish => ({
+  mode,
+  helper: networkHelper,
+  reachesHost: hosts.some(({ address }) => address === HOST_GATEWAY),
+});
 
 interface StepRequest {
   readonly spec: ProcessSpec;

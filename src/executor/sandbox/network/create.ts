@@ -1,9 +1,12 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../../../errors.ts';
 import { lookupHelper } from '../id-source.ts';
 import { HELPER_KINDS, type RunningHelper, startHelper } from './helper.ts';
 import { HELPERS, type HelperName, type NetworkMode } from './mode.ts';
 import { type NamespaceOwner, type NetworkNamespace, openNamespace } from './namespace.ts';
+
+/** What a step may ask of its network. */
+export type NetworkWish = Pick<NetworkRequest, 'mode' | 'helper' | 'reachesHost'>;
 
 /** The network of one step or container. */
 export interface Network {
@@ -15,6 +18,8 @@ export interface Network {
   readonly namespace: string | undefined;
   /** Answers for the host's name servers, where those cannot be reached. */
   readonly nameServer: string | undefined;
+  /** Where the host's loopback is; undefined: out of reach. */
+  readonly hostAddress: string | undefined;
   /** Why it does not lead out any more; undefined: all is well. */
   failure(): string | undefined;
   /** Once everything in it has ended; no process is left afterwards. */
@@ -25,6 +30,8 @@ export interface NetworkRequest {
   readonly mode: NetworkMode;
   /** For `private`: this one and no other. */
   readonly helper?: HelperName | undefined;
+  /** A private network is to reach what listens on the host's loopback, which it does not otherwise. */
+  readonly reachesHost?: boolean | undefined;
   /** What `default` is to be, if it works. */
   readonly preferred?: 'host' | 'private' | undefined;
   /** PATH. */
@@ -37,6 +44,7 @@ const simple = (kind: 'host' | 'none'): Network => ({
   kind,
   namespace: undefined,
   nameServer: undefined,
+  hostAddress: kind === 'host' ? '127.0.0.1' : undefined,
   failure: () => undefined,
   close: () => Promise.resolve(),
 });
@@ -53,24 +61,31 @@ export async function createNetwork(request: NetworkRequest): Promise<Network> {
     case 'private':
       return openPrivate(request);
     case 'default':
-      return request.preferred === 'private' ? privateOrHost(request) : simple('host');
+      return request.preferred === 'private' ? privateOr('host', request) : simple('host');
+    case 'own':
+      return privateOr('none', request);
     default:
       return request.mode satisfies never;
   }
 }
 
-async function privateOrHost(request: NetworkRequest): Promise<Network> {
+async function privateOr(other: 'host' | 'none', request: NetworkRequest): Promise<Network> {
   try {
     return await openPrivate(request);
   } catch (error) {
-    if (error instanceof BuildError && error.code === 'E_NO_NETWORK') return simple('host');
+    if (error instanceof BuildError && error.code === 'E_NO_NETWORK') return simple(other);
     throw error;
   }
 }
 
 const FALLBACK_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-async function openPrivate({ helper, path = FALLBACK_PATH, owner }: NetworkRequest): Promise<Network> {
+async function openPrivate({
+  helper,
+  reachesHost = false,
+  path = FALLBACK_PATH,
+  owner,
+}: NetworkRequest): Promise<Network> {
   const names = helper === undefined ? HELPERS : [helper];
   const installed = names.filter((name) => lookupHelper(name, path) !== undefined);
   if (installed.length === 0) {
@@ -82,7 +97,7 @@ async function openPrivate({ helper, path = FALLBACK_PATH, owner }: NetworkReque
   for (const name of installed) {
     const namespace = await openNamespace(owner);
     try {
-      return asNetwork(name, namespace, await startHelper(name, namespace, path));
+      return asNetwork(name, namespace, await startHelper(name, namespace, { path, reachesHost }));
     } catch (error) {
       namespace.close();
       complaints.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
@@ -96,6 +111,7 @@ function asNetwork(kind: HelperName, namespace: NetworkNamespace, helper: Runnin
     kind,
     namespace: `/proc/${process.pid}/fd/${namespace.fd}`,
     nameServer: HELPER_KINDS[kind].nameServer,
+    hostAddress: helper.hostAddress,
     failure: () => helper.failure(),
     async close() {
       await helper.close();
@@ -113,12 +129,16 @@ const installHint = (names: readonly HelperName[]): string =>
     : 'Use --network=host, or run: apt-get install slirp4netns';
 
 const TUNNEL = '/dev/net/tun';
+/** Major 10, minor 200 (Documentation/admin-guide/devices.txt of the kernel), as stat(2) packs them. */
+const TUNNEL_NUMBER = (10 << 8) | 200;
 
 /** Both helpers need the device; a container may lack it, and on some hosts only root may open it. */
 function tunnelObstacle(): BuildError | undefined {
   try {
     closeSync(openSync(TUNNEL, constants.O_RDWR));
-    return undefined;
+    // pasta of 2023 takes anything for it, and leads nowhere
+    if (statSync(TUNNEL).rdev === TUNNEL_NUMBER) return undefined;
+    return refused(`${TUNNEL} is not the tunnel device`, `Use --network=host, or make it: mknod ${TUNNEL} c 10 200`);
   } catch (error) {
     const code = systemErrorCode(error);
     if (code === 'ENOENT') {

@@ -1,4 +1,4 @@
-import { createNetwork, type Network, type NetworkRequest } from './create.ts';
+import { createNetwork, type Network, type NetworkRequest, type NetworkWish } from './create.ts';
 
 /**
  * Networks for steps, one each. While steps with a private network are to come, one is made ready ahead: a helper takes 20 to
@@ -14,7 +14,7 @@ export class NetworkPool {
   }
 
   /** Makes one ready that will be asked for. */
-  prepare(request: Pick<NetworkRequest, 'mode' | 'helper'>): void {
+  prepare(request: NetworkWish): void {
     if (this.#spare !== undefined || !this.#isPrivate(request)) return;
     const network = this.#create(request);
     network.catch(() => {}); // whoever takes it is told
@@ -22,7 +22,7 @@ export class NetworkPool {
   }
 
   /** `isLast`: no other is to be made ready. Throws as `createNetwork`. */
-  async take(request: Pick<NetworkRequest, 'mode' | 'helper'>, isLast: boolean): Promise<Network> {
+  async take(request: NetworkWish, isLast: boolean): Promise<Network> {
     const spare = this.#spare;
     const isOurs = spare?.key === keyOf(request);
     if (isOurs) this.#spare = undefined;
@@ -41,7 +41,7 @@ export class NetworkPool {
     return mode === 'private' || (mode === 'default' && this.#base.preferred === 'private' && !this.#hasFallenBack);
   }
 
-  async #create(request: Pick<NetworkRequest, 'mode' | 'helper'>): Promise<Network> {
+  async #create(request: NetworkWish): Promise<Network> {
     const preferred = this.#hasFallenBack ? 'host' : this.#base.preferred;
     const network = await createNetwork({ ...this.#base, ...request, preferred });
     if (request.mode === 'default' && network.kind === 'host') this.#hasFallenBack = true;
@@ -49,4 +49,4 @@ export class NetworkPool {
   }
 }
 
-const keyOf = ({ mode, helper }: Pick<NetworkRequest, 'mode' | 'helper'>): string => `${mode} ${helper ?? ''}`;
+const keyOf = ({ mode, helper, reachesHost = false }: NetworkWish): string => `${mode} ${helper ?? ''} ${reachesHost}`;
