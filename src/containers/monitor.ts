@@ -159,6 +159,7 @@ class Monitor {
     const { ports, attached } = this.#rooms;
     // first of all, while both are there for sure
     const [init, program] = [markOf(started.init), markOf(started.pid)];
+    attached.started(this.#options.isDetached ? { ...started, stdin: undefined } : started);
     const proxied = ports.map(({ containerPort }, index) => ({ fd: HANDED_FD + index, port: containerPort }));
     if (proxied.length > 0) this.#proxy = await startPortProxy(started.init, proxied);
     this.#record = {
@@ -166,11 +167,10 @@ class Monitor {
       state: { kind: 'running', started: new Date().toISOString(), init, program },
     };
     await this.#containers.write(this.#record);
-    if (!this.#options.isDetached) return attached.started(started);
+    if (!this.#options.isDetached) return;
     this.#options.onDetached(this.#record.id);
     this.#isAlone = true;
     leaveParent();
-    attached.started({ ...started, stdin: undefined });
   }
 
   async #spec(): Promise<ProcessSpec> {
