@@ -8,6 +8,7 @@ import { namesIn } from './layer-walk.ts';
 import type { MergedTree } from './merged-tree.ts';
 import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
+import { type Below, isSameAttributes, keepTime, removeUnchanged } from './unchanged.ts';
 import { clearOpaque, isOpaque, isWhiteout, refuseLiteralMarker } from './whiteout.ts';
 
 export interface FreezeOptions {
@@ -18,18 +19,30 @@ export interface FreezeOptions {
 }
 
 /**
- * Makes an upper directory say only what a layer on top of `below` has to say, so that its tar is a function of the directory
- * alone: mount stubs go, whiteouts of nothing go, times are clamped. Returns the directories that are not in the layer.
+ * Makes an upper directory say only what a layer on top of `chain` has to say, so that its tar is a function of the directory
+ * alone: mount stubs go, whiteouts of nothing and what is as it was go, times are clamped. Returns the directories that are
+ * not in the layer.
  */
-export function freeze(upper: string, below: MergedTree, options: FreezeOptions): readonly string[] {
+export function freeze(upper: string, chain: LowerChain, options: FreezeOptions): readonly string[] {
   const { exclude, mtimeRule, owners } = options;
+  const below = chain.tree;
+  const lower: Below = { tree: below, sourceOf: (found) => chain.sourceOf(found), owners };
   for (const path of exclude) removeStub({ upper, below, owners }, path.slice(1));
-  const pending = [''];
-  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+  const pending: Directory[] = [{ path: '', isKnown: true }];
+  const known: string[] = [];
+  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
+    const { path, isKnown } = directory;
     const at = path === '' ? upper : `${upper}/${path}`;
+    if (isKnown) known.push(path);
     for (const name of namesIn(at, path)) {
-      if (settle(`${at}/${name}`, join(path, name), { name, below, mtimeRule })) pending.push(join(path, name));
+      const child = settle(`${at}/${name}`, join(path, name), { name, isKnown, lower, mtimeRule });
+      if (child) pending.push(child);
     }
+  }
+  // from the inside to the outside
+  for (const path of known.reverse()) {
+    const at = `${upper}/${path}`;
+    if (path !== '' && !removeUnchanged(at, path, lower)) clamp(at, lstatSync(at).mtimeMs, mtimeRule);
   }
   // The root's own time means nothing: mounting a step's files changes it.
   const lowerRoot = below.lookup('')?.entry ?? implicitDirectory('');
@@ -37,24 +50,44 @@ export function freeze(upper: string, below: MergedTree, options: FreezeOptions)
   return isSameDirectory(entryAt(upper, '', { owners }), lowerRoot) ? [''] : [];
 }
 
+/** Layers below, with where their files lie. */
+export interface LowerChain extends Omit<Below, 'owners'> {}
+
+interface Directory {
+  readonly path: string;
+  /** It shows what the layers below have under its name, so that a file in it may be one of theirs. */
+  readonly isKnown: boolean;
+}
+
 interface Settling {
   readonly name: string;
-  readonly below: MergedTree;
+  readonly isKnown: boolean;
+  readonly lower: Below;
   readonly mtimeRule: MtimeRule | undefined;
 }
 
-/** Returns whether it is a directory to go on with. */
-function settle(at: string, path: string, { name, below, mtimeRule }: Settling): boolean {
+/** Returns a directory to go on with. */
+function settle(at: string, path: string, { name, isKnown, lower, mtimeRule }: Settling): Directory | undefined {
   const stats = lstatSync(at);
+  const find = () => (isKnown ? lower.tree.lookup(path) : undefined);
   if (isWhiteout(at, stats)) {
-    if (!below.lookup(path)) keepTime(dirname(at), () => unlinkSync(at));
-    return false;
+    if (!find()) keepTime(dirname(at), () => unlinkSync(at));
+    return undefined;
   }
   refuseLiteralMarker(path, name);
+  const isDirectory = stats.isDirectory();
+  if (!isDirectory && isKnown && removeUnchanged(at, path, lower)) return undefined;
+  const isThere = isDirectory && find()?.entry.type === 'directory';
+  const isHiding = isDirectory && isOpaque(at);
   // Overlay marks every new directory, to save look-ups; only one that hides something belongs into the tar.
-  if (stats.isDirectory() && isOpaque(at) && below.lookup(path)?.entry.type !== 'directory') clearOpaque(at);
-  if (mtimeChanges(stats.mtimeMs / 1000, mtimeRule)) setPathTime(at, mtimeRule.seconds);
-  return stats.isDirectory();
+  if (isHiding && !isThere) clearOpaque(at);
+  const continues = isThere && !isHiding;
+  if (!continues) clamp(at, stats.mtimeMs, mtimeRule);
+  return isDirectory ? { path, isKnown: continues } : undefined;
+}
+
+function clamp(at: string, mtimeMs: number, mtimeRule: MtimeRule | undefined): void {
+  if (mtimeChanges(mtimeMs / 1000, mtimeRule)) setPathTime(at, mtimeRule.seconds);
 }
 
 interface Upper {
@@ -79,15 +112,6 @@ function removeStub({ upper, below, owners }: Upper, stub: string): void {
     }
     keepTime(`${upper}/${parentOf(path) ?? ''}`, () => rmdirSync(at));
   }
-}
-
-/** Runs something that changes what is in a directory, and gives the directory its time back. */
-function keepTime(directory: string, change: () => void): void {
-  const stats = lstatSync(directory, { throwIfNoEntry: false });
-  change();
-  if (!stats) return;
-  const seconds = Math.floor(stats.mtimeMs / 1000);
-  setPathTime(directory, seconds);
 }
 
 /** Whether a name was made or deleted in this very directory; else its time comes from the stub alone. */
@@ -115,9 +139,5 @@ function parentOf(path: string): string | undefined {
 export function isSameDirectory(one: RootEntry | undefined, other: RootEntry | undefined): boolean {
   if (one?.type !== 'directory' || other?.type !== 'directory') return false;
   if (one.mode !== other.mode || one.uid !== other.uid || one.gid !== other.gid) return false;
-  const names = new Set([...(one.xattrs?.keys() ?? []), ...(other.xattrs?.keys() ?? [])]);
-  return [...names].every((name) => {
-    const [a, b] = [one.xattrs?.get(name), other.xattrs?.get(name)];
-    return a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;
-  });
+  return isSameAttributes(one.xattrs, other.xattrs);
 }

@@ -47,7 +47,7 @@ function prepare({ layers, directory, owners }: JobOf<'prepare'>): undefined {
 }
 
 function freezeLayer({ upper, layers, exclude, mtimeRule, owners }: JobOf<'freeze'>): JobOutput<'freeze'> {
-  const implicit = freeze(upper, new DirectoryChain(layers).tree, { exclude, mtimeRule, owners });
+  const implicit = freeze(upper, new DirectoryChain(layers), { exclude, mtimeRule, owners });
   const { diffId, tarSize } = identifyTar(upper, { implicit: new Set(implicit), owners });
   const fixed = { kind: 'frozen', opaqueRoot: false, links: [], skipped: [] } as const;
   const meta: LayerMeta = { ...fixed, implicit, tarSize, ...(owners === 'recorded' ? { owners } : {}) };

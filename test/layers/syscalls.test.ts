@@ -80,7 +80,9 @@ describe.runIf(isRoot)('freezing an upper directory', () => {
     makeWhiteout(join(upper, 'd/never'));
     makeOpaqueDirectory(join(upper, 'new'));
     const before = lstatSync(join(upper, 'd')).mtimeMs;
-    expect(freeze(upper, new MergedTree([]), { exclude: [], owners: 'real' })).toEqual([]); // mode 0700 of the root is a change
+    expect(freeze(upper, { tree: new MergedTree([]), sourceOf: () => '' }, { exclude: [], owners: 'real' })).toEqual(
+      [],
+    ); // mode 0700 of the root is a change
     expect(namesIn(join(upper, 'd'), 'd')).toEqual([]);
     expect(isOpaque(join(upper, 'new'))).toBe(false);
     expect(lstatSync(join(upper, 'd')).mtimeMs).toBe(Math.floor(before / 1000) * 1000);
@@ -92,7 +94,7 @@ describe.runIf(isRoot)('freezing an upper directory', () => {
     mkdirSync(upper);
     writeFileSync(at('precious/hosts'), 'x');
     symlinkSync(at('precious'), join(upper, 'etc'));
-    freeze(upper, new MergedTree([]), { exclude: ['/etc/hosts'], owners: 'real' });
+    freeze(upper, { tree: new MergedTree([]), sourceOf: () => '' }, { exclude: ['/etc/hosts'], owners: 'real' });
     expect(readFileSync(at('precious/hosts'), 'utf8')).toBe('x');
   });
 });
