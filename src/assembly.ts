@@ -10,6 +10,7 @@ import {
   ChrootSandbox,
   chooseSandbox,
   dieWithParent,
+  type ExpectedNetwork,
   enterNamespace,
   isInsideNamespace,
   type MountedRoot,
@@ -19,7 +20,6 @@ import {
   ownersOf,
   procInNamespace,
   type Sandbox,
-  type StepSandbox,
 } from './executor/index.ts';
 import {
   ChosenSnapshotter,
@@ -63,7 +63,7 @@ export interface Workspace {
   /** Removes what builds that were killed left unfinished. Only inside the namespace. */
   removeStale(): Promise<number>;
   /** Starts the threads that this many RUN steps need, beside what comes before them. */
-  expectRuns(steps: number, network: Parameters<StepSandbox['expect']>[1]): void;
+  expectRuns(steps: number, network: ExpectedNetwork): void;
 }
 
 export const isRoot = (): boolean => process.getuid?.() === 0;

@@ -53,16 +53,16 @@ export class FileHasher implements FileReader {
   }
 
   hash(file: PlacedFile, stat: FileStat): string {
-    const facts = this.#factsOf(hostPath(file), stat);
+    const facts = this.#factsOf(file, stat);
     if (facts.sha256 !== undefined) return facts.sha256;
     const sha256 = hashFile({ file, stat });
-    this.#learn(hostPath(file), stat, { ...facts, sha256 });
+    this.#learn(file, stat, { ...facts, sha256 });
     return sha256;
   }
 
   /** Hex sha256 of a file without reading it; undefined: not remembered. */
   known(file: PlacedFile, stat: FileStat): string | undefined {
-    return this.#factsOf(hostPath(file), stat).sha256;
+    return this.#factsOf(file, stat).sha256;
   }
 
   /** A file for something else that is remembered of this context. */
@@ -72,22 +72,24 @@ export class FileHasher implements FileReader {
 
   /** Setting an attribute changes the ctime, so they are remembered as contents are. */
   xattrs(file: PlacedFile, stat: FileStat): Xattrs {
-    const facts = this.#factsOf(hostPath(file), stat);
+    const facts = this.#factsOf(file, stat);
     if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
     const found = readXattrs(placeIn(file.root, file.path));
-    this.#learn(hostPath(file), stat, { ...facts, xattrs: encodeXattrs(found) });
+    this.#learn(file, stat, { ...facts, xattrs: encodeXattrs(found) });
     return found;
   }
 
-  #factsOf(path: string, stat: FileStat): KnownFacts {
+  #factsOf(file: PlacedFile, stat: FileStat): KnownFacts {
     if (stat.known) return stat.known;
+    const path = hostPath(file);
     const learned = this.#learned.get(path);
     stat.known = learned?.stamp === stat.stamp ? learned : this.#stored.lookup(path, stat.stamp);
     return stat.known;
   }
 
-  #learn(path: string, stat: FileStat, facts: KnownFacts): void {
+  #learn(file: PlacedFile, stat: FileStat, facts: KnownFacts): void {
     this.#isDirty = true;
+    const path = hostPath(file);
     if (!(Date.now() - stat.newestMs > this.#windowOf(path, stat))) return;
     stat.known = facts;
     this.#learned.set(path, { ...facts, stamp: stat.stamp });

@@ -87,10 +87,13 @@ class Lowering {
     const edits = this.#options.edits ?? NO_EDITS;
     const first = withFirstEdits(this.#firstState(index, origin, from.range), edits, origin.type !== 'stage');
     const all = withMounts([...triggers, ...instructions], this.#options.mounts);
-    return all.reduce((state, instruction, at) => {
-      const position = all.slice(0, at).filter(makesLayer).length;
-      return lowerInstruction(instruction, state, this.#context(index, position));
-    }, first);
+    let state = first;
+    let position = 0;
+    for (const instruction of all) {
+      state = lowerInstruction(instruction, state, this.#context(index, position));
+      if (makesLayer(instruction)) position++;
+    }
+    return state;
   }
 
   #firstState(index: number, origin: Origin, range: SourceRange): StageState {

@@ -118,7 +118,6 @@ describe('what RUN runs in', () => {
     [['--layers=false'], '--layers=false is not supported'],
     [['--rm=false'], '--rm=false is not supported'],
     [['--push'], '--push needs a name to push to'],
-    [['--cache-from=x'], 'Option "--cache-from" is not built yet'],
     [['--userns=auto'], 'Option "--userns" is not built yet'],
   ])('%s ends with 2', async (args, message) => {
     const { exitCode, stderr } = await runFake([...args, '.']);

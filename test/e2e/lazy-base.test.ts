@@ -94,7 +94,14 @@ describe.runIf(hasBase())('a base image', () => {
     succeeded(await space.tsbuild(['push', name]));
     const offline = workspace(person, { containerfile: `FROM ${name}\nLABEL a=b\n` });
     await offline.build(['-t', 'app']);
+    offline.write({ Containerfile: `FROM ${name}\nRUN true\n` });
+    const never = await offline.tryBuild(['--pull=never']);
+    expect(never.status).toBe(9);
+    expect(never.stderr).toMatch(
+      /The layer sha256:\w{64} of "127\S+\/team\/base" is not in the store, and may not be fetched/,
+    );
     await gone.close();
+    offline.write({ Containerfile: `FROM ${name}\nLABEL a=b\n` });
     await offline.build(['-t', 'app', '--label', 'more=1']);
     offline.write({ Containerfile: `FROM ${name}\nRUN true\n` });
     const failed = await offline.tryBuild();

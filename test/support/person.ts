@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, inject } from 'vitest';
+import { type Container, type ContainerKind, startContainer } from './container.ts';
 import { requires } from './requires.ts';
 
 export interface Outcome {
@@ -16,6 +17,7 @@ export interface RunOptions {
   readonly input?: string | Buffer;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
+  readonly timeoutMs?: number;
 }
 
 /** Somebody who uses the program: root or an ordinary user, with a home of his own below the temporary directory. */
@@ -48,6 +50,8 @@ interface Account {
   /** What runs a command as him; empty for whoever runs the tests. */
   readonly prefix: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Instead, for somebody in a container. */
+  readonly container?: Container;
 }
 
 const homes: string[] = [];
@@ -74,8 +78,7 @@ class TestPerson implements Person {
   readonly home: string;
   readonly #account: Account;
 
-  constructor(account: Account) {
-    this.#account = account;
+  constructor({ contain, ...account }: Account & { readonly contain?: (home: string) => Container }) {
     this.name = account.name;
     this.login = account.login;
     this.isRoot = account.isRoot;
@@ -84,6 +87,7 @@ class TestPerson implements Person {
     chmodSync(this.home, 0o755);
     mkdirSync(join(this.home, 'run'), { mode: 0o700 });
     writeFileSync(join(this.home, 'auth.json'), '{}');
+    this.#account = contain === undefined ? account : { ...account, container: contain(this.home) };
     this.#own(this.home);
   }
 
@@ -108,7 +112,7 @@ class TestPerson implements Person {
 
   async run(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     const child = this.#spawn(command, options, false);
-    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
+    const timer = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? TIMEOUT_MS);
     const output = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const)
       child[stream]?.setEncoding('utf8').on('data', (text: string) => {
@@ -129,22 +133,20 @@ class TestPerson implements Person {
   }
 
   #spawn(command: readonly string[], { env, cwd }: RunOptions, detached: boolean): ChildProcess {
-    const [program = '', ...args] = [...this.#account.prefix, ...command];
-    return spawn(program, args, {
-      cwd: cwd ?? this.home,
-      detached,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      env: {
-        PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
-        HOME: this.home,
-        XDG_DATA_HOME: join(this.home, 'data'),
-        XDG_RUNTIME_DIR: join(this.home, 'run'),
-        REGISTRY_AUTH_FILE: join(this.home, 'auth.json'),
-        USER: this.login,
-        ...this.#account.env,
-        ...env,
-      },
-    });
+    const own = {
+      PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: this.home,
+      XDG_DATA_HOME: join(this.home, 'data'),
+      XDG_RUNTIME_DIR: join(this.home, 'run'),
+      REGISTRY_AUTH_FILE: join(this.home, 'auth.json'),
+      USER: this.login,
+      ...this.#account.env,
+      ...env,
+    };
+    const { prefix, container } = this.#account;
+    const entered = container?.enter(own, cwd ?? this.home) ?? prefix;
+    const [program = '', ...args] = [...entered, ...command];
+    return spawn(program, args, { cwd: cwd ?? this.home, detached, stdio: ['pipe', 'pipe', 'pipe'], env: own });
   }
 
   #own(path: string): void {
@@ -176,6 +178,24 @@ function canRunNode(user: string): boolean {
 
 /** Root and an ordinary user where the tests run as root, else whoever runs them. */
 export const people = (): readonly Person[] => accounts().map((account) => new TestPerson(account));
+
+/** Root in a container; it lasts as long as the tests of the file, which stop it. */
+export function rootInContainer(kind: ContainerKind): { readonly person: Person; readonly stop: () => void } {
+  let stop = (): void => {};
+  const contain = (home: string): Container => {
+    const container = startContainer(kind, home);
+    stop = container.stop;
+    return container;
+  };
+  const person = new TestPerson({
+    name: `root in a container (${kind})`,
+    login: 'root',
+    isRoot: true,
+    prefix: [],
+    contain,
+  });
+  return { person, stop: () => stop() };
+}
 
 /** Somebody without sub-ids: who runs the tests without being root does without his own. Empty where there is none. */
 export function peopleWithOneId(): readonly Person[] {

@@ -1,7 +1,7 @@
 import { BuildError } from '../../errors.ts';
 import { OciSandbox } from './oci/sandbox.ts';
 import type { Sandbox } from './sandbox.ts';
-import { BuiltinSandbox, type BuiltinSandboxOptions, type StepNetwork } from './userns.ts';
+import { BuiltinSandbox, type BuiltinSandboxOptions, type ExpectedNetwork } from './userns.ts';
 
 /** What keeps a step in: `auto` is `chroot` where there are no namespaces (rung d), and `builtin` on every other rung. */
 export const ISOLATIONS = ['auto', 'builtin', 'oci', 'chroot'] as const;
@@ -15,7 +15,7 @@ export interface SandboxChoice extends BuiltinSandboxOptions {
 
 export interface StepSandbox extends Sandbox, Disposable {
   /** Says how many steps will be run, and most of them in which network. */
-  expect(steps: number, network?: StepNetwork): void;
+  expect(steps: number, network?: ExpectedNetwork): void;
 }
 
 /** The sandbox for a build in the namespace. */

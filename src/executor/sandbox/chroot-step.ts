@@ -2,7 +2,9 @@ import { constants, openSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { lastCapability, limitCapabilities } from './capabilities.ts';
+import { DEFAULT_CAPABILITIES } from './capability-names.ts';
 import { becomeReaper, chroot, readAt, reapChildren } from './chroot-calls.ts';
+import type { ProcessSpec } from './sandbox.ts';
 import type { StepOrder, StepReport } from './step-order.ts';
 import { describe, execute } from './step-thread.ts';
 import { chdir, forbidNewPrivileges, umask } from './syscalls.ts';
@@ -19,7 +21,8 @@ type Report = (message: StepReport) => void;
 /** In the thread that becomes the step's user: changes the root of the whole process, and starts the step. */
 export async function runChrootStep(order: ChrootOrder, report: Report): Promise<void> {
   try {
-    const { settings } = order.spec;
+    const spec = withoutDevices(order.spec);
+    const { settings } = spec;
     const last = lastCapability();
     umask(0o022);
     chroot(order.root);
@@ -28,11 +31,17 @@ export async function runChrootStep(order: ChrootOrder, report: Report): Promise
     if (settings?.noNewPrivileges) forbidNewPrivileges();
     report({
       kind: 'ended',
-      status: await execute({ ...order, owners: 'real' }, last, ({ pid }) => report({ kind: 'init', pid })),
+      status: await execute({ ...order, spec, owners: 'real' }, last, ({ pid }) => report({ kind: 'init', pid })),
     });
   } catch (error) {
     report(describe(error));
   }
+}
+
+/** As in a user namespace, where the capability is worth nothing: a step that makes a device fails on every rung. */
+function withoutDevices(spec: ProcessSpec): ProcessSpec {
+  const { capabilities = DEFAULT_CAPABILITIES } = spec.settings ?? {};
+  return { ...spec, settings: { ...spec.settings, capabilities: capabilities.filter((name) => name !== 'MKNOD') } };
 }
 
 const REAP_MS = 500;

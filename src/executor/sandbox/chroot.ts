@@ -98,6 +98,7 @@ const cancelled = () => new BuildError('E_CANCELLED', 'Cancelled while a step wa
 /** What cannot be had without namespaces, and would change what a step does. */
 function refuse({ network, settings = {} }: ProcessSpec): void {
   if (network === 'none') throw refused('run a step without a network (--network none)');
+  if (network === 'private' || network === 'own') throw refused('run a step in a private network (--network private)');
   const { seccomp, noNewPrivileges, shmSizeBytes, hostname } = settings;
   if (typeof seccomp === 'object' && !noNewPrivileges) throw refused('use a seccomp profile');
   if (shmSizeBytes !== undefined) throw refused('set --shm-size');

@@ -52,5 +52,5 @@ export type {
 export { parseProfile, type SeccompProfile } from './seccomp/index.ts';
 export type { HostEntry, ResolverSettings, SandboxSettings, Ulimit } from './settings.ts';
 export { dieWithParent, tryLock } from './syscalls.ts';
-export { BuiltinSandbox, type BuiltinSandboxOptions } from './userns.ts';
+export { BuiltinSandbox, type BuiltinSandboxOptions, type ExpectedNetwork } from './userns.ts';
 export { type MountedView, mountView } from './view.ts';

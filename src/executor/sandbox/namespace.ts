@@ -16,6 +16,9 @@ export const MARKER = 'TSBUILD_NAMESPACE';
 const PROC = 'TSBUILD_PROC';
 const OWNERS = 'TSBUILD_OWNERS';
 
+/** glibc: memory that is free goes back instead of being kept for buffers of the largest size seen (20 MB less). */
+const SMALL_HEAP = { MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '1048576' } as const;
+
 /** How to run this very program again, with the same arguments. */
 export interface SelfCommand {
   readonly execPath: string;
@@ -92,7 +95,7 @@ export async function enterNamespace(self: SelfCommand, options: NamespaceOption
   const { stdin, side, rung, handed = [], isBackground = false, keepsSession, signals = FORWARDED } = options;
   const maps = rung?.maps ?? chooseIdMaps({ path: self.env.PATH, owners: askedOwners(self.env) });
   const { child, opened, ended } = spawnInNamespace([self.execPath, ...self.args], maps, {
-    env: { ...self.env, [MARKER]: '1', [OWNERS]: ownersWith(maps), [PROC]: rung?.proc ?? 'own' },
+    env: { ...SMALL_HEAP, ...self.env, [MARKER]: '1', [OWNERS]: ownersWith(maps), [PROC]: rung?.proc ?? 'own' },
     stdio: [stdin !== undefined ? 'pipe' : isBackground ? 'ignore' : 'inherit', 'inherit', 'inherit'],
     extra: [side ? 'pipe' : 'ignore', isBackground ? 'pipe' : 'ignore', ...handed.map(descriptorOf)],
     keepsSession,
@@ -218,7 +221,7 @@ async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<v
     await run(lookupHelper('newgidmap') ?? 'newgidmap', [String(pid), ...flatten(gids)]);
   } catch (cause) {
     throw new BuildError('E_NO_SUBUID', 'Cannot map the user ids of the namespace', {
-      hint: 'Check that newuidmap and newgidmap are setuid root, and that /etc/subuid and /etc/subgid name ranges that exist',
+      hint: 'Check that newuidmap and newgidmap are setuid root (in a container: setcap cap_setuid=ep newuidmap, setcap cap_setgid=ep newgidmap), and that /etc/subuid and /etc/subgid name ranges that exist',
       cause,
     });
   }

@@ -64,6 +64,16 @@ export function openTerminal(size: TerminalSize): Terminal {
   return { master, path: `/dev/pts/${number.readUInt32LE(0)}` };
 }
 
+const F_DUPFD_CLOEXEC = 1030;
+
+/** The same opened file by another number, closed on exec. */
+export function duplicate(fd: number): number {
+  return call('int fcntl(int fd, int command, long argument)', [fd, F_DUPFD_CLOEXEC, 0], {
+    name: 'fcntl',
+    subject: String(fd),
+  });
+}
+
 export function resizeTerminal(master: number, { columns, rows }: TerminalSize): void {
   const size = Buffer.alloc(8); // struct winsize: rows, columns, and pixels, which nobody knows
   size.writeUInt16LE(rows, 0);
@@ -109,8 +119,8 @@ export function spawnOnTerminal({ path, argv, env, terminal }: TerminalProgram):
     const open =
       'int posix_spawn_file_actions_addopen(uint8_t *actions, int fd, const char *path, int flags, int mode)';
     checked(open, [actions, 0, terminal, constants.O_RDWR, 0]);
-    const duplicate = 'int posix_spawn_file_actions_adddup2(uint8_t *actions, int from, int to)';
-    for (const fd of [1, 2]) checked(duplicate, [actions, 0, fd]);
+    const copy = 'int posix_spawn_file_actions_adddup2(uint8_t *actions, int from, int to)';
+    for (const fd of [1, 2]) checked(copy, [actions, 0, fd]);
     const pid = new Int32Array(1);
     const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
     checked(
@@ -126,20 +136,13 @@ export function spawnOnTerminal({ path, argv, env, terminal }: TerminalProgram):
 
 export type WaitStatus = { readonly code: number } | { readonly signal: number };
 
-/** Blocks the calling thread until its child has ended, and reaps it (wait(2)). */
-export function waitForChild(pid: number): WaitStatus {
+const WNOHANG = 1;
+
+/** How a child of the calling thread ended, which is reaped by that (wait(2)); undefined: it runs. */
+export function lookupEnd(pid: number): WaitStatus | undefined {
   const status = new Int32Array(1);
-  for (;;) {
-    try {
-      call('int waitpid(int pid, _Out_ int *status, int options)', [pid, status, 0], {
-        name: 'waitpid',
-        subject: String(pid),
-      });
-      break;
-    } catch (error) {
-      if (!(error instanceof SystemCallError) || error.code !== 'EINTR') throw error;
-    }
-  }
+  const prototype = 'int waitpid(int pid, _Out_ int *status, int options)';
+  if (call(prototype, [pid, status, WNOHANG], { name: 'waitpid', subject: String(pid) }) === 0) return undefined;
   const word = status[0] ?? 0;
   const signal = word & 0x7f;
   return signal === 0 ? { code: (word >> 8) & 0xff } : { signal };

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { systemErrorCode } from '../../errors.ts';
-import { openTerminal, spawnOnTerminal, type TerminalSize, waitForChild } from './process-calls.ts';
+import { lookupEnd, openTerminal, spawnOnTerminal, type TerminalSize } from './process-calls.ts';
 import type { ExitStatus } from './sandbox.ts';
 
 export interface StepStreams {
@@ -34,7 +35,7 @@ export interface StartedProgram {
  */
 export function runProgram(start: ProgramStart): Promise<ExitStatus> {
   const { streams } = start;
-  return streams.terminal === undefined ? runOnPipes(start) : Promise.resolve(runOnTerminal(start, streams.terminal));
+  return streams.terminal === undefined ? runOnPipes(start) : runOnTerminal(start, streams.terminal);
 }
 
 const notStarted = (name: string, message: string): ExitStatus => ({
@@ -56,8 +57,9 @@ function runOnPipes({ path, argv, env, streams, onStarted }: ProgramStart): Prom
   });
 }
 
-/** Blocks this thread, which has nothing else to do, until the end. */
-function runOnTerminal({ path, argv, env, onStarted }: ProgramStart, size: TerminalSize): ExitStatus {
+const POLL_MS = 20;
+
+async function runOnTerminal({ path, argv, env, onStarted }: ProgramStart, size: TerminalSize): Promise<ExitStatus> {
   const { master, path: terminal } = openTerminal(size);
   let pid: number;
   try {
@@ -68,7 +70,9 @@ function runOnTerminal({ path, argv, env, onStarted }: ProgramStart, size: Termi
   }
   // whoever is told of it closes it
   onStarted({ pid, terminal: master });
-  const status = waitForChild(pid);
+  // the thread may have more to do, so it must not block
+  let status = lookupEnd(pid);
+  for (; status === undefined; status = lookupEnd(pid)) await sleep(POLL_MS);
   return 'code' in status ? { kind: 'exited', code: status.code } : { kind: 'signaled', signal: nameOf(status.signal) };
 }
 

@@ -1,9 +1,9 @@
-import { closeSync, fchownSync } from 'node:fs';
+import { closeSync, fchownSync, readSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { resizeTerminal, type TerminalSize } from './process-calls.ts';
+import { duplicate, resizeTerminal, type TerminalSize } from './process-calls.ts';
 import type { StepStreams } from './process-start.ts';
 import type { SandboxIo, StartedProcess } from './sandbox.ts';
 import { createPipe, type Pipe } from './syscalls.ts';
@@ -75,14 +75,31 @@ export class ProcessStreams {
 
   #openTerminal(fd: number): Writable {
     const terminal = new ReadStream(fd);
+    const rest = duplicate(fd);
     const ended = new Promise<void>((resolve) => {
       terminal.on('data', (chunk: Buffer) => this.#io.onOutput('stdout', chunk));
       terminal.on('error', () => {}); // EIO: nobody has the other side any more
-      terminal.once('close', () => resolve());
+      terminal.once('close', () => {
+        this.#drain(rest);
+        resolve();
+      });
     });
     this.#finished.push(ended);
     this.#sources.push(terminal);
     return terminal;
+  }
+
+  /** libuv takes a read that was shorter than it could be for the last one, once the other side is closed; there may be more. */
+  #drain(fd: number): void {
+    const buffer = Buffer.alloc(64 * 1024);
+    try {
+      for (let size = readSync(fd, buffer); size > 0; size = readSync(fd, buffer))
+        this.#io.onOutput('stdout', Buffer.from(buffer.subarray(0, size)));
+    } catch {
+      // EIO: that was all; EAGAIN: somebody has the other side, who is not waited for
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Until nobody holds the other end any more. */

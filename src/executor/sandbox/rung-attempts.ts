@@ -43,7 +43,11 @@ export type NamespaceFinding =
 /** A step's /proc, mounted in a pid namespace of its own. */
 const PROC_PROBE = ['unshare', '--pid', '--fork', 'sh', '-c', 'mount -t proc -o nosuid,nodev,noexec proc /proc'];
 
-/** Status of a probe that could enter the namespace and nothing more. */
+/** What a step's root needs; over /sys, which is always there. */
+const ROOT_PROBE = 'mount -t tmpfs tmpfs /sys && cd /sys && { ! command -v pivot_root >/dev/null || pivot_root . .; }';
+
+/** Statuses of a probe that could enter the namespace and nothing more. */
+const ROOT_REFUSED = 4;
 const PROC_REFUSED = 3;
 
 const UNMASK =
@@ -51,7 +55,8 @@ const UNMASK =
 
 /** Enters a namespace with these ids as a build does, and mounts a /proc there as a step does. */
 export async function attemptNamespace(maps: IdMaps): Promise<NamespaceFinding> {
-  const script = '"$@" 2>/dev/null || exit 3';
+  // the root last: nothing can be found there afterwards
+  const script = `"$@" 2>/dev/null || status=${PROC_REFUSED}; { ${ROOT_PROBE}; } 2>/dev/null || exit ${ROOT_REFUSED}; exit $\{status:-0}`;
   try {
     const { ended } = await startInNamespace(['sh', '-c', script, 'sh', ...PROC_PROBE], maps, {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
@@ -60,13 +65,19 @@ export async function attemptNamespace(maps: IdMaps): Promise<NamespaceFinding> 
     const status = await ended;
     if (status === 0) return { proc: 'own' };
     if (status === PROC_REFUSED) return { proc: 'container', reason: 'parts of /proc are covered', fix: UNMASK };
-    const failure = explainRefusal();
+    const failure = status === ROOT_REFUSED ? rootRefused() : explainRefusal();
     return { proc: 'none', reason: failure.message, fix: failure.hint, failure };
   } catch (failure) {
     if (!(failure instanceof BuildError)) throw failure;
     return { proc: 'none', reason: failure.message, fix: failure.hint, failure };
   }
 }
+
+/** As with --cap-add SYS_ADMIN: Docker's profile then allows namespaces and mounts, but no pivot_root. */
+const rootRefused = (): BuildError =>
+  new BuildError('E_MOUNT_DENIED', 'Cannot change the root in a namespace: mount or pivot_root is refused', {
+    hint: 'Start the container with --security-opt seccomp=unconfined --security-opt apparmor=unconfined',
+  });
 
 const DOCKER_DEFAULT = "Give the container Docker's default capabilities: CHROOT, MKNOD, CHOWN, SETUID, SETGID";
 

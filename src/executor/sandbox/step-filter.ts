@@ -1,9 +1,8 @@
 import { release } from 'node:os';
 import { BuildError } from '../../errors.ts';
 import { DEFAULT_CAPABILITIES } from './capability-names.ts';
-import { compileProfile, DEFAULT_PROFILE, lookupNative } from './seccomp/index.ts';
+import { compileProfile, DEFAULT_PROFILE, isSeccompActionKnown, lookupNative } from './seccomp/index.ts';
 import type { SandboxSettings } from './settings.ts';
-import { isSeccompActionKnown } from './syscalls.ts';
 
 const SECCOMP_RET_ERRNO = 0x00050000;
 

@@ -34,7 +34,7 @@ export interface BuiltinSandboxOptions {
 }
 
 /** Which network most of the steps to come will ask for. */
-export interface StepNetwork {
+export interface ExpectedNetwork {
   readonly mode: NetworkMode;
   readonly settings?: SandboxSettings | undefined;
 }
@@ -64,7 +64,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
-  expect(steps: number, network?: StepNetwork): void {
+  expect(steps: number, network?: ExpectedNetwork): void {
     this.#expected = steps;
     this.#keepSpare();
     if (steps === 0 || network === undefined) return;

@@ -5,6 +5,7 @@
  * `numbers.ts` is written by scripts/syscall-numbers.mjs.
  */
 export { type ArchitectureName, getArchitecture, lookupNative } from './architecture.ts';
+export { isSeccompActionKnown } from './calls.ts';
 export { compileProfile, rulesFor, type SeccompTarget } from './compile.ts';
 export { DEFAULT_PROFILE } from './default-profile.ts';
 export { parseProfile } from './docker-format.ts';

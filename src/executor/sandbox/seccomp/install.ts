@@ -1,5 +1,5 @@
 import { systemErrorCode } from '../../../errors.ts';
-import { setSeccompFilter } from '../syscalls.ts';
+import { setSeccompFilter } from './calls.ts';
 
 export interface InstallOptions {
   /** Calls with the action `notify` are answered by whoever reads the returned descriptor (seccomp_unotify(2)). */
