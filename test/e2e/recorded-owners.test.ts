@@ -16,6 +16,7 @@ RUN umask 027; mkdir /tmp/u && cd /tmp/u && touch a && ln -s a l && mkfifo p && 
 RUN ! touch /mine 2>/dev/null; ! test -w /etc/passwd; test -w /tmp/u; id > /tmp/u/id; ls -ln /tmp/u > /tmp/ls; cut -c1-40 /tmp/ls > /tmp/u/list; rm /tmp/ls
 USER root
 RUN cp /bin/busybox /bin/sid && chmod 4755 /bin/sid && rm -f /seen-owners
+RUN mkdir -p /jail/bin && cp /bin/busybox /jail/bin/ && touch /jail/f && chown 66:77 /jail/f && ln -s /f /jail/l && chroot /jail /bin/busybox stat -L -c '%u %g' /l > /o/jailed && chroot /jail /bin/busybox chown 5 /l
 USER 7:8
 RUN (cd /tmp; (sleep 0.2; touch /tmp/orphan) & ) ; sleep 0.6; ls -ln /tmp/orphan | cut -c1-30 > /tmp/seen
 FROM ${BASE}
@@ -24,7 +25,7 @@ COPY --from=one /tmp /tmp
 COPY --from=one --chown=9:10 /g /g
 COPY --chown=77:nogroup Containerfile /new/deep/
 WORKDIR /work/here
-RUN --mount=type=bind,from=one,target=/mnt ls -ln /mnt/o /mnt/g /mnt/moved | sed 's/ [A-Z][a-z][a-z] .*:.. / /; s/ [A-Z][a-z][a-z] .* 20.. / /' > /list
+RUN --mount=type=bind,from=one,target=/mnt ls -ln /mnt/o /mnt/g /mnt/moved /mnt/jail/f | sed 's/ [A-Z][a-z][a-z] .*:.. / /; s/ [A-Z][a-z][a-z] .* 20.. / /' > /list
 RUN --mount=type=cache,target=/cache,uid=1000,mode=0700 stat -c '%u %g %a' /cache > /cached && touch /cache/f && chown 5 /cache/f && stat -c %u /cache/f >> /cached
 RUN --mount=type=tmpfs,target=/t touch /t/x && chown 44:55 /t/x /dev/shm && stat -c '%u %g' /t/x /dev/shm > /volatile
 RUN chown -R 0:0 /o/a && rm /o/c && mv /g/copy /o/`;

@@ -35,7 +35,8 @@ const SCRIPTS: Readonly<Record<string, string>> = {
   'opens files for writing and changes nothing': ': >> etc/one; exec 3<>lib/sub/b; : >> links/a',
   'opens one file of two that it changes': ': >> lib/a; echo n >> lib/sub/b',
   'opens a file and makes one beside it': ': >> etc/one; echo n > etc/new',
-  'makes a file again in a directory that hides it': 'cp -p lib/a /tmp/same-layer-a; rm -r lib; mkdir lib; cp -p /tmp/same-layer-a lib/a',
+  'makes a file again in a directory that hides it':
+    'cp -p lib/a /tmp/same-layer-a; rm -r lib; mkdir lib; cp -p /tmp/same-layer-a lib/a',
   'changes nothing': 'cat etc/one >/dev/null; ls lib',
   'sets the mode that was there': 'chmod 644 etc/one; chmod 755 lib',
   'sets a time': 'touch -d @1000000001 etc/one lib',

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { BuildError } from '../../errors.ts';
-import { exitOf, forwardSignals, MARKER, type SelfCommand } from './namespace.ts';
+import { exitOf, forwardSignals, MARKER, ownersOf, type SelfCommand } from './namespace.ts';
 
 /**
  * Runs this command again in the user namespace of a process, as root there, and returns its exit status. Else as
@@ -11,6 +11,12 @@ export async function joinNamespace(
   self: SelfCommand,
   signals: readonly NodeJS.Signals[],
 ): Promise<number> {
+  if (ownersOf(self.env) === 'recorded') {
+    // the supervisor answers for what the container started, and for nobody else
+    throw new BuildError('E_UNSUPPORTED', 'Cannot start a process in a container whose owners are only recorded', {
+      hint: 'Have real ids: install uidmap, and add a range for this user to /etc/subuid and /etc/subgid',
+    });
+  }
   const child = spawn('nsenter', [`--user=/proc/${pid}/ns/user`, self.execPath, ...self.args], {
     env: { ...self.env, [MARKER]: '1' },
     stdio: 'inherit',
