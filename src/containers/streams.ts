@@ -49,7 +49,7 @@ export class Attached implements Disposable {
     this.#streams = streams;
     this.#attachment = attachment;
     this.signal = this.#abort.signal;
-    if (before.aborted) this.#end('SIGINT');
+    if (before.aborted) this.#end(signalOf(before.reason));
     this.#undo.push(streams.onSignal((signal) => this.#pass(signal)));
   }
 
@@ -133,4 +133,10 @@ async function feed(input: AsyncIterable<Uint8Array>, target: Writable, { hasTer
   // closing a terminal would take its output, too: its own sign for the end is Ctrl-D
   if (!hasTerminal) target.end();
   else if (!target.destroyed) target.write('\x04');
+}
+
+/** Whoever aborts because of a signal says so in the reason. */
+function signalOf(reason: unknown): NodeJS.Signals {
+  const isSignal = typeof reason === 'object' && reason !== null && 'signal' in reason && reason.signal === 'SIGTERM';
+  return isSignal ? 'SIGTERM' : 'SIGINT';
 }

@@ -24,7 +24,7 @@ export const RUNG_BUILDS: Readonly<Record<string, string>> = {
   opaque:
     'RUN mkdir -p /d/e && touch /d/a /d/e/b\nRUN rm -r /d && mkdir /d && touch /d/new\nRUN rm -r /d/new && mkdir /d/e',
   whiteouts:
-    'RUN mkdir -p /w/x && touch /w/a /w/b /w/x/c\nRUN rm /w/a /w/x/c\nRUN rm -r /w/x && touch /w/x\nRUN rm -r /w',
+    'RUN mkdir -p /w/x && touch /w/a /w/b /w/x/c\nRUN : >> /w/a && : >> /etc/passwd && exec 3<>/etc/group\nRUN rm /w/a /w/x/c\nRUN rm -r /w/x && touch /w/x\nRUN rm -r /w',
   moves:
     'RUN mkdir -p /v/one/two && echo 1 > /v/one/f && echo 2 > /v/one/two/f\nRUN mv /v/one /v/moved\nRUN mv /etc/group /etc/group- && mv /etc/group- /etc/group && mv /v/moved/two /v/',
   'last-id':

@@ -19,11 +19,11 @@ interface Built {
   readonly messages: readonly string[];
 }
 
-async function buildAll(person: Person, store?: string, more: Record<string, string> = {}): Promise<Built> {
+async function buildAll(person: Person, store?: string): Promise<Built> {
   const files = { f: 'f', Containerfile: rungContainerfile(inject('base')) };
   const space = workspace(person, { files, ...(store === undefined ? {} : { store }) });
   prepareRungContext(space.context);
-  const env = { SOURCE_DATE_EPOCH: '1700000000', ...more };
+  const env = { SOURCE_DATE_EPOCH: '1700000000' };
   const { stderr, stdout } = await space.tryBuild(['--progress', 'json'], { env, timeoutMs: 240_000 });
   const events: readonly BuildEvent[] = `${stderr}\n${stdout}`
     .split('\n')
