@@ -195,7 +195,8 @@ async function openNamespace(child: ChildProcess, maps: IdMaps, ended: Promise<n
   });
   if (!isReady) {
     const status = await ended;
-    if (status > 128) throw new BuildError('E_CANCELLED', 'Cancelled before the first step');
+    const fields = { exitStatus: status };
+    if (status > 128) throw new BuildError('E_CANCELLED', 'Cancelled before the first step', { fields });
     throw explainRefusal();
   }
   try {
