@@ -1,14 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import { describe, expect, inject, it } from 'vitest';
+import { afterAll, describe, expect, inject, it } from 'vitest';
 import { callProgram } from '../support/call-program.ts';
-import { hasBase, type Outcome, type Person, people } from '../support/person.ts';
+import { canContain } from '../support/container.ts';
+import { hasBase, type Outcome, type Person, people, peopleWithOneId, rootInContainer } from '../support/person.ts';
 import { requires } from '../support/requires.ts';
-import { inspect, workspace } from '../support/workspace.ts';
-import { answersOf, type Probe, probeFiles, probesFor } from './isolation-probes.ts';
+import { inspect, succeeded, workspace } from '../support/workspace.ts';
+import { answersOf, type Probe, type ProbePlace, probeFiles, probesFor, type Rung } from './isolation-probes.ts';
 
 const BASE = inject('base');
 const ISOLATIONS = ['builtin', 'oci'] as const;
+
+interface ProbeSetting extends ProbePlace {
+  readonly person: Person;
+}
 
 interface Place {
   readonly person: Person;
@@ -34,6 +39,60 @@ const printedBy = ({ stderr }: Outcome, step: number): string =>
 const isMet = ({ gets }: Probe, answer: string): boolean =>
   typeof gets === 'string' ? answer === gets : gets.test(answer);
 
+/** Starts a process outside of the step, in the container where there is one, with a number that no process of a step has. */
+async function startOutside(person: Person, rung: Rung): Promise<number> {
+  if (rung !== 'd' && rung !== 'e') return process.pid;
+  const script = 'i=0; while [ $i -lt 1000 ]; do (:); i=$((i+1)); done; sleep 300 >/dev/null 2>&1 & echo $!';
+  return Number(succeeded(await person.run(['sh', '-c', script])).stdout);
+}
+
+const contained = (['default', 'unconfined'] as const).flatMap((kind) =>
+  isPossible && requires('runc, for a container', canContain()) ? [{ kind, ...rootInContainer(kind) }] : [],
+);
+
+/** Everybody who builds, and with what. */
+const settings: readonly ProbeSetting[] = isPossible
+  ? [
+      ...people().flatMap((person) =>
+        ISOLATIONS.map((isolation) => ({ person, isolation, rung: person.isRoot ? ('a' as const) : ('b' as const) })),
+      ),
+      ...peopleWithOneId().map((person) => ({ person, isolation: 'builtin' as const, rung: 'c' as const })),
+      ...contained.map(({ kind, person }) =>
+        kind === 'default'
+          ? { person, isolation: 'chroot' as const, rung: 'd' as const }
+          : { person, isolation: 'builtin' as const, rung: 'e' as const },
+      ),
+    ]
+  : [];
+
+describe.runIf(isPossible).each(settings)('a step on rung $rung with --isolation $isolation', (setting) => {
+  it('gets what it must get, whatever it tries', async () => {
+    const { person, rung, isolation } = setting;
+    const outside = person.directory();
+    person.write(outside, { 'outside.txt': 'of the host' });
+    const host = { file: `${outside}/outside.txt`, directory: person.home, pid: await startOutside(person, rung) };
+    const probes = probesFor({ rung, isolation });
+    expect(probes.length).toBeGreaterThan(rung === 'd' ? 55 : 70);
+    const containerfile = `FROM ${BASE}\nCOPY . /probes/\nRUN sh /probes/probes.sh\n`;
+    const store = rung === 'd' || rung === 'e' ? { store: '/var/lib/tsbuild' } : {}; // on the container's own root
+    const space = workspace(person, { containerfile, ...store });
+    for (const [name, content] of Object.entries(probeFiles(probes, host)))
+      writeFileSync(`${space.context}/${name}`, content, { mode: 0o755 });
+    const outcome = await space.build(['--isolation', isolation, '--no-cache'], { env: { HOST_MARK: 'seen' } });
+    const line = /^Sandbox on rung ./m.exec(outcome.stderr)?.[0];
+    expect(line).toBe('cde'.includes(rung) ? `Sandbox on rung ${rung}` : undefined);
+    const answers = answersOf(printedBy(outcome, 2));
+    const failures = probes
+      .map((probe, index) => ({ ...probe, got: answers.get(index) ?? 'nothing' }))
+      .filter((probe) => !isMet(probe, probe.got));
+    expect(failures.map(({ name, gets, got }) => ({ name, gets: String(gets), got }))).toEqual([]);
+  });
+});
+
+afterAll(() => {
+  for (const { stop } of contained) stop();
+});
+
 const PROFILE = {
   defaultAction: 'SCMP_ACT_ALLOW',
   syscalls: [
@@ -50,20 +109,6 @@ describe.runIf(isPossible).each(places)('a step of $who with --isolation $isolat
       writeFileSync(`${space.context}/${name}`, content, { mode: 0o755 });
     return space;
   };
-
-  it('gets what it must get, whatever it tries', async () => {
-    const outside = person.directory();
-    person.write(outside, { 'outside.txt': 'of the host' });
-    const host = { file: `${outside}/outside.txt`, directory: person.home, pid: process.pid };
-    const probes = probesFor({ rung: person.isRoot ? 'a' : 'b', isolation });
-    expect(probes.length).toBeGreaterThan(60);
-    const space = project('COPY . /probes/\nRUN sh /probes/probes.sh', probeFiles(probes, host));
-    const answers = answersOf(printedBy(await space.build(args, { env: { HOST_MARK: 'seen' } }), 2));
-    const failures = probes
-      .map((probe, index) => ({ ...probe, got: answers.get(index) ?? 'nothing' }))
-      .filter((probe) => !isMet(probe, probe.got));
-    expect(failures.map(({ name, gets, got }) => ({ name, gets: String(gets), got }))).toEqual([]);
-  });
 
   it('leaves no process to the next step or the machine, and is alone without a network', async () => {
     const script = [

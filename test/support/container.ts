@@ -1,8 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DEFAULT_CAPABILITIES } from '../../src/executor/sandbox/capability-names.ts';
+import { seccompSection } from '../../src/executor/sandbox/oci/seccomp-section.ts';
+
+/** Docker's default profile: it leaves to CAP_SYS_ADMIN what makes namespaces and mounts. */
+const seccomp = seccompSection(undefined, { capabilities: DEFAULT_CAPABILITIES, kernel: release() });
 
 /** As denied as a container of `docker run`, or as one with `seccomp=unconfined`. */
 export type ContainerKind = 'default' | 'unconfined';
@@ -12,25 +16,6 @@ export interface Container {
   enter(env: Readonly<Record<string, string>>, cwd: string): readonly string[];
   stop(): void;
 }
-
-/** Calls that Docker's default profile leaves to CAP_SYS_ADMIN, and the flags of clone(2) that it refuses. */
-const DENIED =
-  'unshare mount umount2 setns pivot_root fsopen fsconfig fsmount fspick open_tree move_mount mount_setattr sethostname keyctl add_key request_key bpf';
-const CLONE_NEW = [0x10000000, 0x20000, 0x20000000, 0x40000000, 0x8000000, 0x4000000, 0x2000000];
-
-const seccomp = {
-  defaultAction: 'SCMP_ACT_ALLOW',
-  syscalls: [
-    { names: DENIED.split(' '), action: 'SCMP_ACT_ERRNO', errnoRet: 1 },
-    { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: 38 },
-    ...CLONE_NEW.map((flag) => ({
-      names: ['clone'],
-      action: 'SCMP_ACT_ERRNO',
-      errnoRet: 1,
-      args: [{ index: 0, value: flag, valueTwo: flag, op: 'SCMP_CMP_MASKED_EQ' }],
-    })),
-  ],
-};
 
 const MASKED = ['/proc/acpi', '/proc/interrupts', '/proc/kcore', '/proc/keys', '/proc/timer_list', '/sys/firmware'];
 const READ_ONLY = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
