@@ -144,7 +144,7 @@ interface OpenRooms {
 }
 
 function openRooms(root: string, session: WorkspaceSession, isChroot: () => boolean): OpenRooms {
-  const directories = new LayerDirectories(root, new LayerWorkers(), ownersOf(session.env));
+  const directories = new LayerDirectories(root, new LayerWorkers({ signal: session.signal }), ownersOf(session.env));
   const caches = cacheMounts(root, directories, isChroot);
   let library: LayerLibrary | undefined;
   const connect = ({ paths, blobs, layerIndex }: StoreBase): StoreDependencies => {

@@ -6,15 +6,26 @@ import { WorkerThread } from './worker-thread.ts';
 /** More threads than this only wait for the disk. */
 const MAX_THREADS = 4;
 
+export interface LayerWorkersOptions {
+  /** Threads at once; default: as many as processors, at least 2, at most 4. */
+  readonly limit?: number | undefined;
+  /** Aborting ends what is being worked on with `E_CANCELLED`: hashing what a step left may take minutes. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The worker threads of the layers: started when there is work (about 40 ms each), then kept for more. */
 export class LayerWorkers {
   readonly #idle: WorkerThread[] = [];
   readonly #waiting: ((thread: WorkerThread) => void)[] = [];
   readonly #limit: number;
+  readonly #busy = new Set<WorkerThread>();
   #count = 0;
 
-  constructor(limit = Math.max(2, Math.min(MAX_THREADS, availableParallelism()))) {
-    this.#limit = limit;
+  constructor({ limit, signal }: LayerWorkersOptions = {}) {
+    this.#limit = limit ?? Math.max(2, Math.min(MAX_THREADS, availableParallelism()));
+    signal?.addEventListener('abort', () => {
+      for (const thread of this.#busy) thread.cancel();
+    });
   }
 
   /** Starts a thread that will be needed soon, beside whatever comes first. */
@@ -53,6 +64,12 @@ export class LayerWorkers {
   }
 
   async #take(): Promise<WorkerThread> {
+    const thread = await this.#next();
+    this.#busy.add(thread);
+    return thread;
+  }
+
+  async #next(): Promise<WorkerThread> {
     const idle = this.#idle.pop();
     if (idle) return idle;
     if (this.#count < this.#limit) {
@@ -63,6 +80,7 @@ export class LayerWorkers {
   }
 
   #release(thread: WorkerThread): void {
+    this.#busy.delete(thread);
     const next = this.#waiting.shift();
     if (thread.isDead) this.#count--;
     if (!next) {

@@ -19,6 +19,7 @@ export class WorkerThread {
   readonly #messages: FromWorker[] = [];
   #wake: () => void = () => undefined;
   #isDead = false;
+  #job: Job['kind'] | undefined;
 
   constructor() {
     this.#worker.on('message', (message: FromWorker) => this.#add(message));
@@ -31,10 +32,18 @@ export class WorkerThread {
     return this.#isDead;
   }
 
+  /** Ends the thread in the middle of its job, which fails with `E_CANCELLED`. What only removes goes on. */
+  cancel(): void {
+    if (this.#job === undefined || this.#job === 'remove' || this.#isDead) return;
+    this.#isDead = true;
+    this.#add({ type: 'failed', error: { code: 'E_CANCELLED', message: 'Cancelled while layers were worked on' } });
+    void this.#worker.terminate();
+  }
+
   /** A job without a stream. */
   async run(job: Job): Promise<unknown> {
     return this.#busy(async () => {
-      this.#send({ type: 'start', job });
+      this.#start(job);
       return this.#outcome();
     });
   }
@@ -42,7 +51,7 @@ export class WorkerThread {
   /** A job that eats a stream. When the stream fails, the job is given up and the stream's error thrown. */
   async feed(job: Job, bytes: ByteStream): Promise<unknown> {
     return this.#busy(async () => {
-      this.#send({ type: 'start', job });
+      this.#start(job);
       const returned: ArrayBuffer[] = [];
       let onTheWay = 0;
       try {
@@ -66,7 +75,7 @@ export class WorkerThread {
   /** A job that makes a stream. Leaving the stream early gives the job up. */
   async *stream(job: Job): ByteStream {
     this.#worker.ref();
-    this.#send({ type: 'start', job });
+    this.#start(job);
     let isOver = false;
     try {
       for (;;) {
@@ -82,6 +91,7 @@ export class WorkerThread {
       }
     } finally {
       if (!isOver) await this.#giveUp();
+      this.#job = undefined;
       this.#worker.unref();
     }
   }
@@ -95,8 +105,14 @@ export class WorkerThread {
     try {
       return await work();
     } finally {
+      this.#job = undefined;
       this.#worker.unref();
     }
+  }
+
+  #start(job: Job): void {
+    this.#job = job.kind;
+    this.#send({ type: 'start', job });
   }
 
   async #outcome(): Promise<unknown> {
@@ -114,6 +130,7 @@ export class WorkerThread {
   }
 
   async #giveUp(): Promise<void> {
+    if (this.#isDead) return;
     this.#send({ type: 'abort' });
     await this.#outcome().catch(() => undefined); // The cause is already on its way to the caller.
   }

@@ -90,6 +90,22 @@ describe.runIf(hasBase()).each(people())('a build that $name interrupts', (perso
     },
   );
 
+  it('by SIGTERM ends while a file of a terabyte that a step left is hashed', async () => {
+    const space = workspace(person, { containerfile: `FROM ${BASE}\nRUN truncate -s 1099511627776 /big; echo ready\n` });
+    const child = person.start(['--root', space.store, 'build', '-t', 'broken', space.context]);
+    let stderr = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.stdout?.resume();
+    const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+    expect(await until(() => /\| ready/.test(stderr), 20_000), stderr).toBe(true);
+    await sleep(1000);
+    child.kill('SIGTERM');
+    expect(await ended, stderr).toBe(143);
+    await expectNothingLeft(space, newMarker());
+  });
+
   it('by SIGKILL leaves no process after a second (8.5 #130)', async () => {
     const marker = newMarker();
     const space = project(marker);

@@ -27,7 +27,7 @@ async function unpacked(members: readonly Member[]) {
   mkdirSync(directory);
   const events: BuildEvent[] = [];
   const open = () => encodeTarStream(membersOf(members));
-  const parts = { workers: new LayerWorkers(1), emit: (event: BuildEvent) => events.push(event) };
+  const parts = { workers: new LayerWorkers({ limit: 1 }), emit: (event: BuildEvent) => events.push(event) };
   const isArchive = await unpackContext({ open, name: 'it' }, directory, parts);
   return { home, directory, isArchive, warnings: events.flatMap((event) => ('message' in event ? event.message : [])) };
 }
@@ -78,7 +78,7 @@ describe('the archive of a context', () => {
 
   it('is not what is no tar', async () => {
     const open = () => bytesOf('FROM scratch\n');
-    const parts = { workers: new LayerWorkers(1), emit: () => {} };
+    const parts = { workers: new LayerWorkers({ limit: 1 }), emit: () => {} };
     expect(await unpackContext({ open, name: 'it' }, tempDir(), parts)).toBe(false);
   });
 
