@@ -9,11 +9,11 @@ const BASE = inject('base');
 
 const TEXT = `FROM ${BASE} AS build
 COPY src /src
-RUN cat /src/* > /out && date +%N > /log
+RUN cat /src/* > /out && cat /proc/sys/kernel/random/uuid > /log
 FROM ${BASE}
 WORKDIR /new
 COPY --from=build /out /out
-RUN date +%N > /built
+RUN cat /proc/sys/kernel/random/uuid > /built
 `;
 const FILES = { 'src/a': 'a\n', 'src/b': 'b\n' };
 

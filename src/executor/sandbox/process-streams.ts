@@ -20,6 +20,8 @@ export class ProcessStreams {
   readonly #io: SandboxIo;
   readonly #finished: Promise<void>[] = [];
   readonly #sources: Socket[] = [];
+  /** Begins to give on what the process writes. */
+  readonly #flowing: (() => void)[] = [];
   readonly #input: Pipe | undefined;
   #stdin: Writable | undefined;
 
@@ -32,6 +34,7 @@ export class ProcessStreams {
     this.#input = hasInput && terminal === undefined ? createPipe() : undefined;
     this.#read(stdout.read, 'stdout');
     this.#read(stderr.read, 'stderr');
+    if (io.interaction === undefined) this.#flow();
     this.#stdin = this.#input && inputTo(this.#input.write);
     this.order = { stdin: this.#input?.read, stdout: stdout.write, stderr: stderr.write, terminal };
     try {
@@ -51,6 +54,7 @@ export class ProcessStreams {
     };
     const process: StartedProcess = { pid, init, stdin: interaction?.hasInput ? this.#stdin : undefined, resize };
     interaction?.onStarted(process);
+    this.#flow();
   }
 
   /**
@@ -59,6 +63,7 @@ export class ProcessStreams {
    */
   async close(patienceMs?: number): Promise<void> {
     for (const fd of this.#ends()) closeSync(fd);
+    this.#flow();
     if (this.order.terminal === undefined) this.#stdin?.destroy();
     const giveUp = (): void => {
       for (const source of this.#sources) source.destroy();
@@ -102,12 +107,17 @@ export class ProcessStreams {
     }
   }
 
+  /** Nobody hears of a process before it is known to run: who answers its first words may send it a signal. */
+  #flow(): void {
+    for (const begin of this.#flowing.splice(0)) begin();
+  }
+
   /** Until nobody holds the other end any more. */
   #read(fd: number, stream: 'stdout' | 'stderr'): void {
     const socket = new Socket({ fd, readable: true, writable: false });
     this.#sources.push(socket);
     const finished = new Promise<void>((resolve, reject) => {
-      socket.on('data', (chunk: Buffer) => this.#io.onOutput(stream, chunk));
+      this.#flowing.push(() => socket.on('data', (chunk: Buffer) => this.#io.onOutput(stream, chunk)));
       socket.once('error', reject);
       socket.once('close', () => resolve());
     });
