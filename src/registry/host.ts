@@ -23,6 +23,8 @@ export interface RegistryCall {
   readonly access: Access;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: HttpRequest['body'];
+  /** See `HttpRequest`. */
+  readonly isSmall?: boolean;
   /** Statuses that the caller handles; any other throws. */
   readonly expected: readonly number[];
   readonly signal?: AbortSignal | undefined;
@@ -93,10 +95,10 @@ export class Host {
   }
 
   #exchange(url: URL, call: RegistryCall, authorization: string | undefined): Promise<HttpResponse> {
-    const { method, body, signal, retry, readUpTo, onRetry } = call;
+    const { method, body, isSmall = false, signal, retry, readUpTo, onRetry } = call;
     const headers = { ...call.headers, ...(authorization === undefined ? {} : { authorization }) };
     const optional = { ...(retry === undefined ? {} : { retry }), ...(readUpTo === undefined ? {} : { readUpTo }) };
-    const request: TransportRequest = { method, url, headers, body, signal, onRetry, ...optional };
+    const request: TransportRequest = { method, url, headers, body, isSmall, signal, onRetry, ...optional };
     return this.transport.send({ ...request, allowDowngrade: !this.#tlsVerify });
   }
 
@@ -143,7 +145,7 @@ export class Host {
   }
 
   #get(base: URL, request: Omit<TransportRequest, 'url'>): Promise<HttpResponse> {
-    return this.transport.send({ ...request, url: new URL('/v2/', base) });
+    return this.transport.send({ ...request, url: new URL('/v2/', base), isSmall: true });
   }
 
   /** undefined: nothing there, or not a registry in plain http. */

@@ -57,6 +57,9 @@ export function checkStored(response: HttpResponse, expected: Digest, what: stri
   }
 }
 
+export const progressOf = ({ emit, host }: Push, { descriptor }: PushedBlob): Progress =>
+  new Progress({ ...descriptor, direction: 'push' }, emit, host.transport.clock);
+
 /** Sends one blob, unless it is there or can be mounted from a repository that has it. */
 export async function pushBlob(push: BlobPush, blob: PushedBlob): Promise<void> {
   await new BlobUpload(push, blob).run();
@@ -72,7 +75,7 @@ class BlobUpload {
     const { repository } = push.ref;
     this.#push = push;
     this.#blob = blob;
-    this.#progress = new Progress({ ...blob.descriptor, direction: 'push' }, push.emit, push.host.transport.clock);
+    this.#progress = progressOf(push, blob);
     this.#access = { repository, scopes: [pushScope(repository)] };
   }
 

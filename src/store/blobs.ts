@@ -1,4 +1,4 @@
-import { createReadStream, type Stats } from 'node:fs';
+import { createReadStream, readFileSync, type Stats, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
@@ -12,7 +12,6 @@ import {
   hexOf,
   type Ingested,
   MAX_JSON_BYTES,
-  readAll,
   sha256,
   verify,
 } from '../oci/index.ts';
@@ -78,7 +77,7 @@ export class DiskContentStore implements ContentStore {
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
-    const bytes = await readAll(this.#bytes(digest), MAX_JSON_BYTES);
+    const bytes = this.#small(digest);
     const actual = digestFrom(sha256().update(bytes));
     if (actual === digest) return bytes;
     throw await this.#damaged(digest, digestMismatch('stored blob', digest, actual));
@@ -168,17 +167,32 @@ export class DiskContentStore implements ContentStore {
   }
 
   async *#bytes(digest: Digest): ByteStream {
+    try {
+      yield* createReadStream(this.#path(digest), { highWaterMark: READ_BYTES });
+    } catch (cause) {
+      throw this.#unreadable(digest, cause);
+    }
+  }
+
+  /** At once: a stream takes a dozen trips through the thread pool. */
+  #small(digest: Digest): Uint8Array {
     const path = this.#path(digest);
     try {
-      yield* createReadStream(path, { highWaterMark: READ_BYTES });
+      if (statSync(path).size <= MAX_JSON_BYTES) return readFileSync(path);
     } catch (cause) {
-      if (systemErrorCode(cause) !== 'ENOENT') throw storeError({ doing: 'read a blob', path }, cause);
-      throw new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
-        hint: 'Pull, build or write the image again',
-        cause,
-        fields: { path },
-      });
+      throw this.#unreadable(digest, cause);
     }
+    throw new BuildError('E_SIZE_MISMATCH', `Refusing to read more than ${MAX_JSON_BYTES} bytes into memory`);
+  }
+
+  #unreadable(digest: Digest, cause: unknown): BuildError {
+    const path = this.#path(digest);
+    if (systemErrorCode(cause) !== 'ENOENT') return storeError({ doing: 'read a blob', path }, cause);
+    return new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
+      hint: 'Pull, build or write the image again',
+      cause,
+      fields: { path },
+    });
   }
 
   /** A blob whose bytes are wrong is removed, so that the next pull or build brings it again. */
