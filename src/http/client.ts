@@ -8,7 +8,7 @@ import { type PlainAnswer, PlainExchange } from './plain-exchange.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** Opened anew each time that the request is sent. */

@@ -2,15 +2,20 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
-import { chainIdOf, type DiffId, hexOf, type Layer } from '../oci/index.ts';
+import { type ByteStream, chainIdOf, type DiffId, hexOf, type Layer } from '../oci/index.ts';
+import { tarOfLayer } from './dir-tar.ts';
 import { type LayerMeta, readMeta, writeMeta } from './layer-meta.ts';
 import type { LayerWorkers } from './layer-workers.ts';
 import { isOwnerGone, newOwnedName } from './owner.ts';
 import type { Owners } from './ownership.ts';
+import { explain } from './worker-errors.ts';
 
 const KINDS = ['real', 'recorded'] as const satisfies readonly Owners[];
 const LAYERS: Readonly<Record<Owners, string>> = { real: 'layers', recorded: 'layers-recorded' };
 const CHAINS: Readonly<Record<Owners, string>> = { real: 'chains', recorded: 'chains-recorded' };
+
+/** Bytes that are read sooner than a thread is started for them. */
+const SMALL_TAR = 256 * 1024;
 
 /**
  * The layers that lie unpacked in the state directory: `layers/HEX` by diffID, `chains/HEX` by chainID (what a chain needs beside its
@@ -84,6 +89,12 @@ export class LayerDirectories {
       });
     });
     return existsSync(join(path, 'fs')) ? join(path, 'fs') : undefined;
+  }
+
+  /** The tar of a layer's directory. */
+  async *tarOf(layer: string): ByteStream {
+    if (readMeta(layer).tarSize > SMALL_TAR) yield* this.workers.stream({ kind: 'tar', layer });
+    else yield* smallTar(layer);
   }
 
   /** A fresh directory of this process, for something to be made in. */
@@ -186,6 +197,14 @@ export class LayerDirectories {
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
       await this.remove([directory]);
     }
+  }
+}
+
+function* smallTar(layer: string): Generator<Uint8Array> {
+  try {
+    yield* tarOfLayer(layer);
+  } catch (error) {
+    throw explain('tar', error);
   }
 }
 

@@ -21,7 +21,7 @@ import { gzip } from './compression-gzip.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import type { LayerDirectories } from './layer-directories.ts';
 import type { LayerTree } from './layer-tree.ts';
-import type { LayerLibrary } from './library.ts';
+import type { LayerLibrary, WatchBytes } from './library.ts';
 import { MergedTree } from './merged-tree.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
@@ -39,6 +39,11 @@ export interface LayerLibraryParts {
 }
 
 type LayerBlob = LayerRecord['blobs'][number];
+
+interface Packing {
+  readonly compression: Compression;
+  readonly watch: WatchBytes;
+}
 
 interface FoundTar {
   readonly open: () => ByteStream;
@@ -89,11 +94,12 @@ export class DiskLayerLibrary implements LayerLibrary {
     return plain && store.fileOf?.(plain.digest);
   }
 
-  async compressed(layer: Layer, compression: Compression): Promise<Layer> {
+  async compressed(layer: Layer, compression: Compression, watch: WatchBytes = (bytes) => bytes): Promise<Layer> {
     if (layerCompression(layer.descriptor.mediaType) === compression) return layer;
     const key = `${layer.diffId} ${compression}`;
     const running =
-      this.#compressing.get(key) ?? this.#compress(layer, compression).finally(() => this.#compressing.delete(key));
+      this.#compressing.get(key) ??
+      this.#compress(layer, { compression, watch }).finally(() => this.#compressing.delete(key));
     this.#compressing.set(key, running);
     return running;
   }
@@ -120,10 +126,7 @@ export class DiskLayerLibrary implements LayerLibrary {
     if (plain) return { open: () => store.open(plain), isVerified: asDigest(diffId) === plain.digest };
     const [packed] = present;
     const directory = await this.#tarDirectory(diffId, packed !== undefined);
-    const { workers } = this.#parts.directories;
-    if (directory !== undefined) {
-      return { open: () => workers.stream({ kind: 'tar', layer: directory }), isVerified: false };
-    }
+    if (directory !== undefined) return { open: () => this.#parts.directories.tarOf(directory), isVerified: false };
     return packed && { open: () => decompress(store.open(packed), packed.compression), isVerified: false };
   }
 
@@ -144,8 +147,9 @@ export class DiskLayerLibrary implements LayerLibrary {
     return tarSize;
   }
 
-  async #compress(layer: Layer, compression: Compression): Promise<Layer> {
-    const blob = (await this.#knownBlob(layer.diffId, compression)) ?? (await this.#makeBlob(layer, compression));
+  async #compress(layer: Layer, packing: Packing): Promise<Layer> {
+    const { compression } = packing;
+    const blob = (await this.#knownBlob(layer.diffId, compression)) ?? (await this.#makeBlob(layer, packing));
     const mediaType = layerType('oci', compression) ?? OCI_LAYER;
     const descriptor: Descriptor = { mediaType, digest: blob.digest, size: blob.size };
     const { store } = this.#parts;
@@ -165,14 +169,14 @@ export class DiskLayerLibrary implements LayerLibrary {
     return undefined;
   }
 
-  async #makeBlob(layer: Layer, compression: Compression): Promise<LayerBlob> {
+  async #makeBlob(layer: Layer, { compression, watch }: Packing): Promise<LayerBlob> {
     if (compression === 'zstd') {
       throw new BuildError('E_UNSUPPORTED', 'Cannot compress layers with zstd', {
         hint: 'Use gzip, or no compression',
       });
     }
     const bytes = compression === 'gzip' ? gzip(layer.uncompressed()) : layer.uncompressed();
-    const { digest, size } = await this.#parts.store.ingest(bytes);
+    const { digest, size } = await this.#parts.store.ingest(watch(bytes));
     const blob: LayerBlob = { compression, digest, size };
     await this.#parts.index.add({ diffId: layer.diffId, blobs: [blob] });
     return blob;

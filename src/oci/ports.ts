@@ -46,6 +46,16 @@ export interface ImageSource {
 export interface ImageSink {
   /** Returns the descriptor of the manifest as written. */
   write(image: Image, ref: Reference, options?: TransferOptions): Promise<Descriptor>;
+  /** A blob that may go there before `write`, while it is made. Absent: only finished ones are taken. */
+  begin?(ref: Reference, options?: TransferOptions): UnfinishedBlob;
+}
+
+/** Best effort: what did not arrive goes with `write`. */
+export interface UnfinishedBlob {
+  /** Passes the bytes on, once. Chunks must not change afterwards. */
+  through(bytes: ByteStream): ByteStream;
+  /** The bytes were those of `descriptor`. */
+  finish(descriptor: Descriptor): Promise<void>;
 }
 
 export interface Ingested {

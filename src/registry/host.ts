@@ -8,6 +8,7 @@ import {
   type Transport,
   type TransportRequest,
 } from '../http/index.ts';
+import type { Digest } from '../oci/index.ts';
 import { type Access, Authenticator } from './authenticator.ts';
 import { parseChallenges } from './challenge.ts';
 import type { CredentialSource } from './credentials.ts';
@@ -57,12 +58,22 @@ export class Host {
   readonly #tlsVerify: boolean;
   readonly #authenticator: Authenticator;
   #endpoint: Promise<URL> | undefined;
+  readonly #sent = new Set<string>();
 
   constructor(registry: string, { transport, credentials, tlsVerify }: HostDependencies) {
     this.#registry = registry;
     this.transport = transport;
     this.#tlsVerify = tlsVerify;
     this.#authenticator = new Authenticator(registry, credentials, transport);
+  }
+
+  /** Remembers that a blob went to a repository. */
+  markSent(repository: string, digest: Digest): void {
+    this.#sent.add(`${repository}@${digest}`);
+  }
+
+  hasSent(repository: string, digest: Digest): boolean {
+    return this.#sent.has(`${repository}@${digest}`);
   }
 
   /** An answer with one of the expected statuses. Its body must be read or discarded. */

@@ -98,8 +98,9 @@ export async function pushImage(image: Image, push: Push): Promise<Descriptor> {
   };
   const config = { descriptor: image.configDescriptor, open: () => once(image.rawConfig) };
   const blobs = [...layerBlobs(image), config];
-  if (await isThere(push, image, common)) {
-    for (const blob of blobs) progressOf(push, blob).finish('exists');
+  const isNew = blobs.some(({ descriptor }) => push.host.hasSent(ref.repository, descriptor.digest));
+  if (!isNew && (await isThere(push, image, common))) {
+    for (const { descriptor } of blobs) progressOf(push, descriptor).finish('exists');
     return image.descriptor;
   }
   await forEachLimited(blobs, { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
