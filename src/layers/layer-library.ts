@@ -8,6 +8,7 @@ import {
   type Descriptor,
   type DiffId,
   type Layer,
+  type LayerFile,
   type LayerIndex,
   type LayerRecord,
   layerCompression,
@@ -46,6 +47,8 @@ interface Packing {
 }
 
 interface FoundTar {
+  /** What holds it. */
+  readonly blob?: LayerBlob;
   readonly open: () => ByteStream;
   /** Ends with the comparison with the diffID. */
   readonly isVerified: boolean;
@@ -71,7 +74,23 @@ export class DiskLayerLibrary implements LayerLibrary {
     const size = (await this.#parts.index.get(diffId))?.tarSize ?? (await this.#measure(diffId, tar));
     const descriptor: Descriptor = { mediaType: OCI_LAYER, digest: asDigest(diffId), size };
     const open = (signal?: AbortSignal): ByteStream => abortable(tar(), signal);
-    return { diffId, descriptor, compressed: open, uncompressed: open };
+    const { blob } = found;
+    return {
+      diffId,
+      descriptor,
+      compressed: open,
+      uncompressed: open,
+      ...(blob ? { file: () => this.#fileOf(blob) } : {}),
+    };
+  }
+
+  async #fileOf(blob: LayerBlob): Promise<LayerFile | undefined> {
+    const { store } = this.#parts;
+    const path = await store.fileOf?.(blob.digest);
+    const check = async (): Promise<void> => {
+      for await (const _ of store.open(blob)); // to the end, where the bytes are compared with their digest
+    };
+    return path === undefined ? undefined : { path, compression: blob.compression, check };
   }
 
   async commitTar(tar: ByteStream): Promise<CommittedLayer> {
@@ -123,11 +142,14 @@ export class DiskLayerLibrary implements LayerLibrary {
     for (const blob of blobs) if (await store.has(blob.digest)) present.push(blob);
     const plain = present.find(({ compression }) => compression === 'none');
     // the store verifies what it gives, and this blob's digest is the diffID
-    if (plain) return { open: () => store.open(plain), isVerified: asDigest(diffId) === plain.digest };
+    if (plain) {
+      return { blob: plain, open: () => store.open(plain), isVerified: asDigest(diffId) === plain.digest };
+    }
     const [packed] = present;
     const directory = await this.#tarDirectory(diffId, packed !== undefined);
     if (directory !== undefined) return { open: () => this.#parts.directories.tarOf(directory), isVerified: false };
-    return packed && { open: () => decompress(store.open(packed), packed.compression), isVerified: false };
+    const open = packed && (() => decompress(store.open(packed), packed.compression));
+    return packed && open && { blob: packed, open, isVerified: false };
   }
 
   /** A directory whose tar is the layer's: one that a step left, or at need an unpacked one that gives the same bytes. */

@@ -37,6 +37,13 @@ export interface BlobDirectories {
 
 type Expected = Pick<Descriptor, 'digest' | 'size'>;
 
+export interface Ingesting {
+  readonly expected?: Expected | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Gets the file that will be the blob, and how many bytes can be read in it. */
+  readonly onGrow?: ((path: string, size: number) => void) | undefined;
+}
+
 /**
  * Blobs as files. A blob gets its name only after its bytes were compared with its digest and synced to the disk (one
  * fdatasync a blob), so a name never shows wrong bytes, not even after a power cut. The directory is not synced: a
@@ -64,7 +71,7 @@ export class DiskContentStore implements ContentStore {
   }
 
   async fileOf(digest: Digest): Promise<string | undefined> {
-    return (await this.has(digest)) ? this.#path(digest) : undefined;
+    return (await this.isHere(digest)) ? this.#path(digest) : undefined;
   }
 
   async *open(target: Expected): ByteStream {
@@ -88,10 +95,15 @@ export class DiskContentStore implements ContentStore {
       await bytes[Symbol.asyncIterator]().return?.();
       return { digest: expected.digest, size: expected.size };
     }
+    return this.ingestShown(bytes, { expected, signal });
+  }
+
+  /** The same, and others may read the file while it grows. */
+  protected async ingestShown(bytes: ByteStream, { expected, signal, onGrow }: Ingesting): Promise<Ingested> {
     const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
     const temporary = join(this.#directories.ingest, temporaryName());
     try {
-      const ingested = await this.#write(temporary, source, expected);
+      const ingested = await this.#write(temporary, source, { expected, onGrow });
       await rename(temporary, this.#path(ingested.digest)).catch(failing(temporary));
       return ingested;
     } catch (cause) {
@@ -104,14 +116,14 @@ export class DiskContentStore implements ContentStore {
    * Errors of the source pass unchanged; those of the file are the store's. What is expected was verified on its way and is
    * not hashed again.
    */
-  async #write(path: string, bytes: ByteStream, expected: Expected | undefined): Promise<Ingested> {
+  async #write(path: string, bytes: ByteStream, { expected, onGrow }: Ingesting): Promise<Ingested> {
     const { ingest, blobs, mode = 0o444 } = this.#directories;
     const hash = expected ? undefined : sha256();
     let size = 0;
     const fail = (cause: unknown) => failing(path, expected && Math.max(0, expected.size - size))(cause);
     for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true }).catch(fail);
     const file = await open(path, 'wx', 0o600).catch(fail);
-    const sparse = new SparseFile(file);
+    const sparse = new SparseFile(file, onGrow && ((written) => onGrow(path, written)));
     try {
       for await (const chunk of bytes) {
         hash?.update(chunk);
