@@ -2,7 +2,11 @@
 // arguments `REGISTRY` stands for a registry that has everything.
 const { writeFileSync } = require('node:fs');
 const http = require('node:http');
+const v8 = require('node:v8');
 const vm = require('node:vm');
+
+// V8 refuses what was compiled under other flags than those of the start
+v8.setFlagsFromString = () => undefined;
 
 vm.Script = class extends vm.Script {
   constructor(source, options) {

@@ -44,7 +44,7 @@ import {
   parseMeantPlatform,
   stepsOf,
 } from './graph/index.ts';
-import { layersToRead } from './layers-to-read.ts';
+import { type KnownRoots, layersToRead } from './layers-to-read.ts';
 import {
   type CacheIndex,
   type Descriptor,
@@ -104,10 +104,6 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
       const rung = await chooseRung(options);
       if (rung.isolation === 'namespaces') {
         await prefetch(graph, remote);
-        await workspace.store.bring(
-          layersToRead(pending, { results: lookedUp?.results ?? new Map(), images }),
-          options,
-        );
         const found = { ...bases.handOver, ...cacheFrom.handOver() };
         const handOver = { ...found, ...remote.handOver(), ...context.handOver() };
         return await delegateBuild(pending, options, { handOver, rung });
@@ -125,6 +121,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const other = file.warnings.filter(({ rule }) => rule === undefined);
     const unused = unusedSecrets(file, stepsOf(graph), options.secrets);
     announce(graph, [...other, ...graph.warnings, ...unused, ...competing], options);
+    using _coming = bringBeside(pending, { results: lookedUp?.results ?? new Map(), images }, { options, workspace });
     const { results } = await executeSteps(graph.target, executor, lookedUp);
     const image = await imageOf(graph, results, { options, workspace, mtimeRule });
     const names = await keep(image, workspace, options);
@@ -133,6 +130,23 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     await keepWithin(options.keepStorageBytes, workspace, options);
     return summary(image, { descriptor, names, graph, results, start });
   });
+}
+
+/**
+ * Fetches the layers that steps need while the first ones run: who needs one waits for it, and is told why it cannot be had. Only in the
+ * namespace, where steps work on them.
+ */
+function bringBeside(
+  pending: readonly Node[],
+  roots: KnownRoots,
+  { options, workspace }: Pick<OutputRooms, 'options' | 'workspace'>,
+): Disposable {
+  const stop = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+  if (isInsideNamespace(options.self.env)) {
+    workspace.store.bring(layersToRead(pending, roots), { signal }).catch(() => undefined); // see above
+  }
+  return { [Symbol.dispose]: () => stop.abort() };
 }
 
 type Results = Parameters<typeof assembleImage>[1];

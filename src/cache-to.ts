@@ -67,7 +67,7 @@ export async function writeCaches(
       const image = cacheImage(graph, keptOf(mode === 'max' ? stepsOf(graph) : ownSteps(graph.target), results));
       const destination = parseDestination(text, 'cache');
       if (destination.kind !== 'registry') await workspace.store.bring(image.layers, { signal });
-      const ready = await portable(image, workspace, 'oci');
+      const ready = await portable(image, { workspace, format: 'oci' });
       await sinkFor(destination, { workspace, session: options }).write(ready, destination.ref, { emit, signal });
     } catch (error) {
       if (!(error instanceof BuildError) || error.code === 'E_CANCELLED') throw error;

@@ -19,6 +19,7 @@ import {
   hostPlatform,
   type Image,
   type ImageFormat,
+  type ImageSink,
   isForeignLayer,
   type Layer,
   layerCompression,
@@ -27,6 +28,9 @@ import {
   parseLocalName,
   parsePlatform,
   parseReference,
+  type Reference,
+  type TransferOptions,
+  type UnfinishedBlob,
   withLayers,
 } from './oci/index.ts';
 
@@ -107,17 +111,36 @@ export const resultOf = (name: string, image: Image): PullResult => ({
   manifest: image.descriptor.digest,
 });
 
+export interface Portable {
+  readonly workspace: Workspace;
+  readonly format: ImageFormat;
+  /** Where a layer goes while it is compressed. */
+  readonly begin?: (() => UnfinishedBlob) | undefined;
+}
+
+/** To where the image will be written. */
+export function beginAt(sink: ImageSink, ref: Reference, options: TransferOptions): Portable['begin'] {
+  const begin = sink.begin?.bind(sink);
+  return begin && (() => begin(ref, options));
+}
+
+async function pack(layer: Layer, { library }: Workspace, unfinished: UnfinishedBlob | undefined): Promise<Layer> {
+  const packed = await library.compressed(layer, 'gzip', unfinished && ((bytes) => unfinished.through(bytes)));
+  await unfinished?.finish(packed.descriptor);
+  return packed;
+}
+
 /**
  * Layers compressed (once: it is remembered) and typed for where the image goes. A pulled image that needs no change stays
  * byte for byte. Throws `E_CORRUPT_STORE` where a compressed layer is gone: its exact bytes cannot be made again.
  */
-export async function portable(image: Image, workspace: Workspace, format: ImageFormat): Promise<Image> {
+export async function portable(image: Image, { workspace, format, begin }: Portable): Promise<Image> {
   const layers = await Promise.all(
     image.layers.map(async (layer): Promise<Layer> => {
       if (isForeignLayer(layer.descriptor.mediaType)) return layer;
       const compression = layerCompression(layer.descriptor.mediaType);
       const isReady = compression === 'gzip' || (compression === 'zstd' && format === 'oci');
-      const packed = isReady ? layer : await workspace.library.compressed(layer, 'gzip');
+      const packed = isReady ? layer : await pack(layer, workspace, begin?.());
       await requireBlob(packed, workspace);
       return forFormat(packed, format);
     }),
@@ -161,8 +184,11 @@ export const push = (
     if (await isUnreadable(image, workspace, options.env)) return delegate(options);
     const { emit, signal } = options;
     if (target.kind !== 'registry') await workspace.store.bring(image.layers, { signal });
-    const ready = await portable(image, workspace, options.format ?? formatOf(image));
-    const written = await sinkFor(target, { workspace, session: options }).write(ready, target.ref, { emit, signal });
+    const sink = sinkFor(target, { workspace, session: options });
+    const format = options.format ?? formatOf(image);
+    const begin = beginAt(sink, target.ref, { emit, signal });
+    const ready = await portable(image, { workspace, format, begin });
+    const written = await sink.write(ready, target.ref, { emit, signal });
     return { destination: target.text, manifest: written.digest };
   });
 

@@ -4,7 +4,7 @@ import { isRoot, type Workspace } from './assembly.ts';
 import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
-import { portable } from './images.ts';
+import { beginAt, portable } from './images.ts';
 import { unpackTree } from './layers/index.ts';
 import {
   type Descriptor,
@@ -36,11 +36,12 @@ export async function writeOutputs(image: Image, rooms: OutputRooms): Promise<De
 async function pushTags(image: Image, { options, workspace }: OutputRooms): Promise<Descriptor | undefined> {
   const { push, tags, format, emit, signal } = options;
   if (!push) return undefined;
-  const ready = await portable(image, workspace, format);
-  for (const tag of tags) {
-    const target = parseDestination(`docker://${tag}`, tag);
-    await sinkFor(target, { workspace, session: options }).write(ready, target.ref, { emit, signal });
-  }
+  const targets = tags.map((tag) => parseDestination(`docker://${tag}`, tag));
+  const [first] = targets;
+  if (!first) return undefined;
+  const sink = sinkFor(first, { workspace, session: options });
+  const ready = await portable(image, { workspace, format, begin: beginAt(sink, first.ref, { emit, signal }) });
+  for (const { ref } of targets) await sink.write(ready, ref, { emit, signal });
   return ready.descriptor;
 }
 
@@ -57,7 +58,7 @@ async function writeOutput(
   await workspace.store.bring(image.layers, { signal });
   switch (output.type) {
     case 'oci': {
-      const ready = await portable(image, workspace, options.format);
+      const ready = await portable(image, { workspace, format: options.format });
       await new OciArchiveSink(destination).write(ready, ref, { emit, signal });
       return ready.descriptor;
     }

@@ -1,16 +1,20 @@
 import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import type { SecureContext } from 'node:tls';
 import type { Agent, Dispatcher, ProxyAgent } from 'undici';
 import type { ByteStream } from '../oci/index.ts';
 import { cancelled, connectionFailure, isCertificateError } from './failures.ts';
+import { type PlainAnswer, PlainExchange } from './plain-exchange.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   /** Opened anew each time that the request is sent. */
   readonly body?: Uint8Array | (() => ByteStream) | undefined;
+  /** A question with a short answer, which is not worth loading undici for. */
+  readonly isSmall?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -66,6 +70,7 @@ interface Route {
 export class HttpClient {
   readonly #options: HttpOptions;
   #undici: Promise<Undici> | undefined;
+  #plain: PlainExchange | undefined;
 
   constructor(options: HttpOptions) {
     this.#options = options;
@@ -73,21 +78,10 @@ export class HttpClient {
 
   /** Throws `E_UNAVAILABLE`, `E_TLS`, `E_CANCELLED`, or whatever the request's body throws. */
   async send(request: HttpRequest): Promise<HttpResponse> {
-    const { method, signal, url } = request;
+    const { signal, url } = request;
     if (signal?.aborted) throw cancelled(signal.reason);
-    const route = await this.#route(url);
     try {
-      const response = await route.request(route.dispatcher, {
-        origin: route.origin,
-        path: route.path,
-        method,
-        headers: { ...request.headers, ...route.headers, 'user-agent': this.#options.userAgent },
-        body: openBody(request.body),
-        headersTimeout: this.#options.timeouts.headers,
-        bodyTimeout: this.#options.timeouts.body,
-        ...(signal === undefined ? {} : { signal }),
-      });
-      return wrap(response, request);
+      return wrap(await (this.#isPlain(request) ? this.#ask(request) : this.#exchange(request)), request);
     } catch (cause) {
       if (signal?.aborted) throw cancelled(cause);
       const failure = connectionFailure(cause, request);
@@ -98,8 +92,33 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
+    this.#plain?.close();
     const undici = await this.#undici;
     await undici?.close();
+  }
+
+  #isPlain({ isSmall, url }: HttpRequest): boolean {
+    return isSmall === true && url.protocol === 'http:' && proxyFor(url, this.#options.proxy) === undefined;
+  }
+
+  #ask(request: HttpRequest): Promise<PlainAnswer> {
+    this.#plain ??= new PlainExchange(this.#options.timeouts);
+    return this.#plain.send(request, { ...request.headers, 'user-agent': this.#options.userAgent });
+  }
+
+  async #exchange({ method, url, headers, body, signal }: HttpRequest): Promise<Dispatcher.ResponseData> {
+    const { userAgent, timeouts } = this.#options;
+    const route = await this.#route(url);
+    return route.request(route.dispatcher, {
+      origin: route.origin,
+      path: route.path,
+      method,
+      headers: { ...headers, ...route.headers, 'user-agent': userAgent },
+      body: openBody(body),
+      headersTimeout: timeouts.headers,
+      bodyTimeout: timeouts.body,
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   async #route(url: URL): Promise<Route> {
@@ -160,7 +179,9 @@ function openBody(body: HttpRequest['body']): Readable | Uint8Array | null {
   return typeof body === 'function' ? Readable.from(body()) : body;
 }
 
-function wrap(response: Dispatcher.ResponseData, request: HttpRequest): HttpResponse {
+type Answer = PlainAnswer | Dispatcher.ResponseData;
+
+function wrap(response: Answer, request: HttpRequest): HttpResponse {
   const all = (name: string): readonly string[] => {
     const value = response.headers[name];
     return value === undefined ? [] : typeof value === 'string' ? [value] : value;
@@ -172,7 +193,8 @@ function wrap(response: Dispatcher.ResponseData, request: HttpRequest): HttpResp
     header: (name) => all(name)[0],
     body: readBody(response.body, request),
     async discard() {
-      await response.body.dump({ limit: 128 * 1024 }).catch(() => undefined);
+      if ('dump' in response.body) await response.body.dump({ limit: 128 * 1024 }).catch(() => undefined);
+      else await finished(response.body.resume()).catch(() => undefined); // then its connection is free
     },
   };
 }

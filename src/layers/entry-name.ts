@@ -12,9 +12,16 @@ export interface EntryName {
   readonly marker?: TarMarker;
 }
 
+/** Nothing in it begins with a dot (`..`, markers), nothing is empty. */
+const ODD = /^$|^[./]|\/[./]|\/$/;
+
 /** What a path in a layer's tar means; undefined: nothing that belongs to the filesystem. Throws `E_BAD_LAYER`. */
 export function readName(path: string): EntryName | undefined {
   if (Buffer.byteLength(path) >= MAX_PATH_BYTES) throw refused(path, 'the path is too long');
+  if (!ODD.test(path)) {
+    const slash = path.lastIndexOf('/');
+    return { directory: slash < 0 ? '' : path.slice(0, slash), name: path.slice(slash + 1) };
+  }
   const names = path.split('/');
   if (names.includes('..') || path.startsWith('/')) throw refused(path, 'it lies outside of the root');
   const name = names.pop() ?? '';

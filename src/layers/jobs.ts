@@ -1,4 +1,4 @@
-import type { DiffId, MtimeRule } from '../oci/index.ts';
+import type { Compression, DiffId, MtimeRule } from '../oci/index.ts';
 import type { CopyOptions } from './copy-chain.ts';
 import type { LayerMeta } from './layer-meta.ts';
 import type { Owners } from './ownership.ts';
@@ -12,6 +12,15 @@ export interface Jobs {
   readonly apply: {
     readonly input: { readonly directory: string; readonly owners: Owners };
     readonly output: Omit<LayerMeta, 'kind'>;
+  };
+  /** The same with the bytes of a file, which may grow meanwhile (`grown`, `end`). Says which layer it was. */
+  readonly unpack: {
+    readonly input: {
+      readonly directory: string;
+      readonly owners: Owners;
+      readonly file: { readonly path: string; readonly compression: Compression };
+    };
+    readonly output: Omit<LayerMeta, 'kind'> & { readonly diffId: DiffId };
   };
   /** See DirectoryChain.complete. */
   readonly complete: {
@@ -69,6 +78,9 @@ export const CHUNKS_ON_THE_WAY = 8;
 export type ToWorker =
   | { readonly type: 'start'; readonly job: Job }
   | { readonly type: 'chunk'; readonly bytes: Uint8Array }
+  /** So many bytes of the file are there. */
+  | { readonly type: 'grown'; readonly size: number }
+  /** No more bytes. */
   | { readonly type: 'end' }
   /** Gives up the job; it answers with `failed`. */
   | { readonly type: 'abort' }

@@ -1,16 +1,32 @@
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemErrorCode } from '../errors.ts';
-import { chainIdOf, type DiffId, hexOf, type Layer } from '../oci/index.ts';
+import { BuildError, type ErrorCode, systemErrorCode } from '../errors.ts';
+import {
+  type ByteStream,
+  chainIdOf,
+  type DiffId,
+  digestMismatch,
+  hexOf,
+  type Layer,
+  type LayerFile,
+} from '../oci/index.ts';
+import { tarOfLayer } from './dir-tar.ts';
 import { type LayerMeta, readMeta, writeMeta } from './layer-meta.ts';
 import type { LayerWorkers } from './layer-workers.ts';
 import { isOwnerGone, newOwnedName } from './owner.ts';
 import type { Owners } from './ownership.ts';
+import { explain } from './worker-errors.ts';
 
 const KINDS = ['real', 'recorded'] as const satisfies readonly Owners[];
 const LAYERS: Readonly<Record<Owners, string>> = { real: 'layers', recorded: 'layers-recorded' };
 const CHAINS: Readonly<Record<Owners, string>> = { real: 'chains', recorded: 'chains-recorded' };
+
+/** What damaged bytes can lead to. */
+const WRONG_BYTES: ReadonlySet<ErrorCode> = new Set(['E_BAD_LAYER', 'E_DIGEST_MISMATCH']);
+
+/** Bytes that are read sooner than a thread is started for them. */
+const SMALL_TAR = 256 * 1024;
 
 /**
  * The layers that lie unpacked in the state directory: `layers/HEX` by diffID, `chains/HEX` by chainID (what a chain needs beside its
@@ -86,6 +102,12 @@ export class LayerDirectories {
     return existsSync(join(path, 'fs')) ? join(path, 'fs') : undefined;
   }
 
+  /** The tar of a layer's directory. */
+  async *tarOf(layer: string): ByteStream {
+    if (readMeta(layer).tarSize > SMALL_TAR) yield* this.workers.stream({ kind: 'tar', layer });
+    else yield* smallTar(layer);
+  }
+
   /** A fresh directory of this process, for something to be made in. */
   async createActive(): Promise<string> {
     const path = join(this.#root, 'active', newOwnedName());
@@ -151,10 +173,46 @@ export class LayerDirectories {
   }
 
   async #unpackInto(directory: string, layer: Layer): Promise<void> {
-    const fs = join(directory, 'fs');
-    await mkdir(fs, { mode: 0o755 });
-    const meta = await this.workers.feed({ kind: 'apply', directory: fs, owners: this.owners }, layer.uncompressed());
+    const meta = await this.#fill(join(directory, 'fs'), layer);
     writeMeta(directory, { kind: 'applied', ...meta, ...(this.owners === 'recorded' ? { owners: this.owners } : {}) });
+  }
+
+  /** Nothing else than the layer's own tar makes it to the end. */
+  async #fill(fs: string, layer: Layer): Promise<Omit<LayerMeta, 'kind'>> {
+    const into = { directory: fs, owners: this.owners };
+    for (let file = await layer.file?.(); file; file = await layer.file?.()) {
+      await mkdir(fs, { mode: 0o755 });
+      const unpacked = await this.#unpackFile({ ...into, file }, layer.diffId);
+      if (unpacked) return unpacked;
+      await this.remove([fs]);
+    }
+    await mkdir(fs, { mode: 0o755 });
+    return this.workers.feed({ kind: 'apply', ...into }, layer.uncompressed());
+  }
+
+  /** undefined: the file did not become what it was meant to be; there is another one. */
+  async #unpackFile(
+    { file, ...into }: { readonly directory: string; readonly owners: Owners; readonly file: LayerFile },
+    expected: DiffId,
+  ): Promise<Omit<LayerMeta, 'kind'> | undefined> {
+    const { compression, growth } = file;
+    // it may get its name in the store before a thread is free
+    const fd = openUnlessMoved(file);
+    if (fd === undefined) return undefined;
+    try {
+      const opened = { path: `/proc/self/fd/${fd}`, compression };
+      const unpacked = await this.workers.follow({ kind: 'unpack', ...into, file: opened }, growth);
+      if (!unpacked) return undefined;
+      const { diffId, ...meta } = unpacked;
+      if (diffId !== expected) throw digestMismatch('layer (uncompressed)', expected, diffId);
+      return meta;
+    } catch (error) {
+      const isAboutBytes = error instanceof BuildError && WRONG_BYTES.has(error.code);
+      if (isAboutBytes && !growth) await file.check();
+      throw error;
+    } finally {
+      closeSync(fd);
+    }
   }
 
   /** Makes the directory `path` unless it is there; at the same time only once in this process. */
@@ -186,6 +244,23 @@ export class LayerDirectories {
       if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
       await this.remove([directory]);
     }
+  }
+}
+
+function openUnlessMoved({ path, growth }: LayerFile): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    if (growth && systemErrorCode(error) === 'ENOENT') return undefined;
+    throw explain('unpack', error);
+  }
+}
+
+function* smallTar(layer: string): Generator<Uint8Array> {
+  try {
+    yield* tarOfLayer(layer);
+  } catch (error) {
+    throw explain('tar', error);
   }
 }
 

@@ -8,6 +8,7 @@ import {
   type Descriptor,
   type DiffId,
   type Layer,
+  type LayerFile,
   type LayerIndex,
   type LayerRecord,
   layerCompression,
@@ -21,7 +22,7 @@ import { gzip } from './compression-gzip.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import type { LayerDirectories } from './layer-directories.ts';
 import type { LayerTree } from './layer-tree.ts';
-import type { LayerLibrary } from './library.ts';
+import type { LayerLibrary, WatchBytes } from './library.ts';
 import { MergedTree } from './merged-tree.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
@@ -40,7 +41,14 @@ export interface LayerLibraryParts {
 
 type LayerBlob = LayerRecord['blobs'][number];
 
+interface Packing {
+  readonly compression: Compression;
+  readonly watch: WatchBytes;
+}
+
 interface FoundTar {
+  /** What holds it. */
+  readonly blob?: LayerBlob;
   readonly open: () => ByteStream;
   /** Ends with the comparison with the diffID. */
   readonly isVerified: boolean;
@@ -66,7 +74,23 @@ export class DiskLayerLibrary implements LayerLibrary {
     const size = (await this.#parts.index.get(diffId))?.tarSize ?? (await this.#measure(diffId, tar));
     const descriptor: Descriptor = { mediaType: OCI_LAYER, digest: asDigest(diffId), size };
     const open = (signal?: AbortSignal): ByteStream => abortable(tar(), signal);
-    return { diffId, descriptor, compressed: open, uncompressed: open };
+    const { blob } = found;
+    return {
+      diffId,
+      descriptor,
+      compressed: open,
+      uncompressed: open,
+      ...(blob ? { file: () => this.#fileOf(blob) } : {}),
+    };
+  }
+
+  async #fileOf(blob: LayerBlob): Promise<LayerFile | undefined> {
+    const { store } = this.#parts;
+    const path = await store.fileOf?.(blob.digest);
+    const check = async (): Promise<void> => {
+      for await (const _ of store.open(blob)); // to the end, where the bytes are compared with their digest
+    };
+    return path === undefined ? undefined : { path, compression: blob.compression, check };
   }
 
   async commitTar(tar: ByteStream): Promise<CommittedLayer> {
@@ -89,11 +113,12 @@ export class DiskLayerLibrary implements LayerLibrary {
     return plain && store.fileOf?.(plain.digest);
   }
 
-  async compressed(layer: Layer, compression: Compression): Promise<Layer> {
+  async compressed(layer: Layer, compression: Compression, watch: WatchBytes = (bytes) => bytes): Promise<Layer> {
     if (layerCompression(layer.descriptor.mediaType) === compression) return layer;
     const key = `${layer.diffId} ${compression}`;
     const running =
-      this.#compressing.get(key) ?? this.#compress(layer, compression).finally(() => this.#compressing.delete(key));
+      this.#compressing.get(key) ??
+      this.#compress(layer, { compression, watch }).finally(() => this.#compressing.delete(key));
     this.#compressing.set(key, running);
     return running;
   }
@@ -117,14 +142,14 @@ export class DiskLayerLibrary implements LayerLibrary {
     for (const blob of blobs) if (await store.has(blob.digest)) present.push(blob);
     const plain = present.find(({ compression }) => compression === 'none');
     // the store verifies what it gives, and this blob's digest is the diffID
-    if (plain) return { open: () => store.open(plain), isVerified: asDigest(diffId) === plain.digest };
+    if (plain) {
+      return { blob: plain, open: () => store.open(plain), isVerified: asDigest(diffId) === plain.digest };
+    }
     const [packed] = present;
     const directory = await this.#tarDirectory(diffId, packed !== undefined);
-    const { workers } = this.#parts.directories;
-    if (directory !== undefined) {
-      return { open: () => workers.stream({ kind: 'tar', layer: directory }), isVerified: false };
-    }
-    return packed && { open: () => decompress(store.open(packed), packed.compression), isVerified: false };
+    if (directory !== undefined) return { open: () => this.#parts.directories.tarOf(directory), isVerified: false };
+    const open = packed && (() => decompress(store.open(packed), packed.compression));
+    return packed && open && { blob: packed, open, isVerified: false };
   }
 
   /** A directory whose tar is the layer's: one that a step left, or at need an unpacked one that gives the same bytes. */
@@ -144,8 +169,9 @@ export class DiskLayerLibrary implements LayerLibrary {
     return tarSize;
   }
 
-  async #compress(layer: Layer, compression: Compression): Promise<Layer> {
-    const blob = (await this.#knownBlob(layer.diffId, compression)) ?? (await this.#makeBlob(layer, compression));
+  async #compress(layer: Layer, packing: Packing): Promise<Layer> {
+    const { compression } = packing;
+    const blob = (await this.#knownBlob(layer.diffId, compression)) ?? (await this.#makeBlob(layer, packing));
     const mediaType = layerType('oci', compression) ?? OCI_LAYER;
     const descriptor: Descriptor = { mediaType, digest: blob.digest, size: blob.size };
     const { store } = this.#parts;
@@ -165,14 +191,14 @@ export class DiskLayerLibrary implements LayerLibrary {
     return undefined;
   }
 
-  async #makeBlob(layer: Layer, compression: Compression): Promise<LayerBlob> {
+  async #makeBlob(layer: Layer, { compression, watch }: Packing): Promise<LayerBlob> {
     if (compression === 'zstd') {
       throw new BuildError('E_UNSUPPORTED', 'Cannot compress layers with zstd', {
         hint: 'Use gzip, or no compression',
       });
     }
     const bytes = compression === 'gzip' ? gzip(layer.uncompressed()) : layer.uncompressed();
-    const { digest, size } = await this.#parts.store.ingest(bytes);
+    const { digest, size } = await this.#parts.store.ingest(watch(bytes));
     const blob: LayerBlob = { compression, digest, size };
     await this.#parts.index.add({ diffId: layer.diffId, blobs: [blob] });
     return blob;

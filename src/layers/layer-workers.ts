@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import type { ByteStream } from '../oci/index.ts';
+import type { ByteStream, FileGrowth } from '../oci/index.ts';
 import type { JobKind, JobOf, JobOutput } from './jobs.ts';
 import { WorkerThread } from './worker-thread.ts';
 
@@ -43,6 +43,12 @@ export class LayerWorkers {
   async feed(job: JobOf<'apply'>, bytes: ByteStream): Promise<JobOutput<'apply'>> {
     const output = await this.#use((thread) => thread.feed(job, bytes));
     return output as JobOutput<'apply'>; // as above
+  }
+
+  /** See WorkerThread.follow. */
+  async follow(job: JobOf<'unpack'>, growth: FileGrowth | undefined): Promise<JobOutput<'unpack'> | undefined> {
+    const output = await this.#use((thread) => thread.follow(job, growth));
+    return output as JobOutput<'unpack'> | undefined; // as above
   }
 
   async *stream(job: JobOf<'tar'>): ByteStream {

@@ -2,6 +2,9 @@ import type { ByteStream, Compression, DiffId, Layer } from '../oci/index.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
 
+/** Passes bytes on as they are. */
+export type WatchBytes = (bytes: ByteStream) => ByteStream;
+
 /**
  * All layers that this store holds, by diffId, in whatever form they have: a blob as it came, a tar written by COPY, or
  * the frozen directory that RUN left. Other forms are made only when somebody asks.
@@ -16,7 +19,10 @@ export interface LayerLibrary {
   importTar(tar: ByteStream): Promise<CommittedLayer>;
   /** The file that is the layer's tar, where there is one. Its bytes are not verified. */
   tarFile(diffId: DiffId): Promise<string | undefined>;
-  /** The same layer with a compressed descriptor; compresses at most once per diffId and compression, on all cores. */
-  compressed(layer: Layer, compression: Compression): Promise<Layer>;
+  /**
+   * The same layer with a compressed descriptor; compresses at most once per diffId and compression, on all cores. What
+   * has to be compressed goes through `watch`.
+   */
+  compressed(layer: Layer, compression: Compression, watch?: WatchBytes): Promise<Layer>;
   view(chain: readonly Layer[]): Promise<RootView>;
 }

@@ -31,6 +31,7 @@ export function runJob(job: Job): JobOutput<JobKind> {
       for (const path of job.paths) rmSync(path, { recursive: true, force: true });
       return undefined;
     case 'apply':
+    case 'unpack':
     case 'tar':
       throw new TypeError(`${job.kind} is a stream`);
     default:

@@ -3,6 +3,7 @@ import type { JobKind, SentError } from './jobs.ts';
 
 const ACTIONS: Readonly<Record<JobKind, string>> = {
   apply: 'unpack a layer',
+  unpack: 'unpack a layer',
   complete: 'put layers together',
   prepare: 'prepare a root directory',
   freeze: 'make a layer of what the step changed',
@@ -26,7 +27,7 @@ export function explain(kind: JobKind, error: unknown): BuildError {
       cause: error,
     });
   }
-  if (system === 'ENAMETOOLONG' || (system === 'EINVAL' && kind === 'apply')) {
+  if (system === 'ENAMETOOLONG' || (system === 'EINVAL' && (kind === 'apply' || kind === 'unpack'))) {
     return new BuildError(
       'E_BAD_LAYER',
       `Cannot ${ACTIONS[kind]}: the filesystem refuses a name or an attribute (${text})`,

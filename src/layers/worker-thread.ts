@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { BuildError } from '../errors.ts';
-import type { ByteStream } from '../oci/index.ts';
+import type { ByteStream, FileGrowth } from '../oci/index.ts';
 import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type ToWorker } from './jobs.ts';
 import { fromSent } from './worker-errors.ts';
 
@@ -69,6 +69,39 @@ export class WorkerThread {
       }
       this.#send({ type: 'end' });
       return this.#outcome();
+    });
+  }
+
+  /**
+   * A job that reads a file which may grow. Where that fails the job is given up and the reason thrown; undefined: what the file
+   * was meant to hold is elsewhere.
+   */
+  async follow(job: Job, growth: FileGrowth | undefined): Promise<unknown> {
+    return this.#busy(async () => {
+      const seen: { isOver?: true; isElsewhere?: true; failure?: { readonly cause: unknown } } = {};
+      // after its end the thread may have another job
+      const tell = (message: ToWorker): void => void (seen.isOver || this.#send(message));
+      this.#start(job);
+      growth?.watch((size) => tell({ type: 'grown', size }));
+      const whole = growth?.whole ?? Promise.resolve('here' as const);
+      whole.then(
+        (where) => {
+          tell({ type: where === 'here' ? 'end' : 'abort' });
+          if (where === 'elsewhere') seen.isElsewhere = true;
+        },
+        (cause: unknown) => {
+          tell({ type: 'abort' });
+          seen.failure = { cause };
+        },
+      );
+      try {
+        return await this.#outcome();
+      } catch (error) {
+        if (seen.isElsewhere) return undefined;
+        throw seen.failure ? seen.failure.cause : error;
+      } finally {
+        seen.isOver = true;
+      }
     });
   }
 

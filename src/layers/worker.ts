@@ -6,10 +6,12 @@ import { parentPort } from 'node:worker_threads';
 import { BuildError } from '../errors.ts';
 import { LayerWriter } from './apply.ts';
 import { tarOfLayer } from './dir-tar.ts';
+import { FileFeed } from './file-feed.ts';
 import { IdMap } from './id-map.ts';
 import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type JobOf, type ToWorker } from './jobs.ts';
 import { runJob } from './run-job.ts';
 import { TarDecoder } from './tar/index.ts';
+import { unpackFile } from './unpack-file.ts';
 import { explain, toSent } from './worker-errors.ts';
 
 const port = parentPort;
@@ -27,6 +29,7 @@ port.on('message', (message: ToWorker) => {
   if (message.type !== 'start') return receive(message);
   const { job } = message;
   if (job.kind === 'apply') return startApply(job);
+  if (job.kind === 'unpack') return startUnpack(job);
   if (job.kind === 'tar') return void streamTar(job).catch((error: unknown) => fail(job, error));
   try {
     send({ type: 'done', output: runJob(job) });
@@ -77,6 +80,21 @@ function startApply(job: JobOf<'apply'>): void {
         }
       });
   });
+}
+
+function startUnpack(job: JobOf<'unpack'>): void {
+  const feed = new FileFeed(job.file.path);
+  receive = (message) => {
+    if (message.type === 'grown') feed.grown(message.size);
+    if (message.type === 'end') feed.end();
+    if (message.type === 'abort') feed.fail(aborted);
+  };
+  unpackFile(job, feed)
+    .then((output) => send({ type: 'done', output }))
+    .catch((error: unknown) => fail(job, error))
+    .finally(() => {
+      receive = () => undefined;
+    });
 }
 
 async function streamTar(job: JobOf<'tar'>): Promise<void> {

@@ -2,11 +2,29 @@ import type { EventSink } from '../events.ts';
 import type { ImageConfig } from './config.ts';
 import type { Descriptor } from './descriptor.ts';
 import type { CacheKey, DiffId, Digest } from './digest.ts';
+import type { Compression } from './media-types.ts';
 import type { Platform } from './platform.ts';
 import type { Reference } from './reference.ts';
 
 /** Bytes on their way. Anything that can be read twice has a *method returning* a ByteStream, never a stream field. */
 export type ByteStream = AsyncIterable<Uint8Array>;
+
+/** A file that has a layer's bytes, or is about to. Who reads it compares what comes out with the diffID. */
+export interface LayerFile {
+  readonly path: string;
+  readonly compression: Compression;
+  /** Absent: it is whole. */
+  readonly growth?: FileGrowth | undefined;
+  /** Called when the bytes were wrong: throws where that is the file's fault. */
+  check(): Promise<void>;
+}
+
+export interface FileGrowth {
+  /** Tells how many bytes are there, now and each time that they become more. */
+  watch(listener: (size: number) => void): void;
+  /** `elsewhere`: what this file was meant to hold came in another one. Rejects with why it could not be had. */
+  readonly whole: Promise<'here' | 'elsewhere'>;
+}
 
 /** A layer whose both identities are known. Read-only; the streams open anew at each call. */
 export interface Layer {
@@ -17,6 +35,8 @@ export interface Layer {
   compressed(signal?: AbortSignal): ByteStream;
   /** The tar, verified against `diffId` at its end. */
   uncompressed(signal?: AbortSignal): ByteStream;
+  /** For who reads faster by himself. Absent or undefined: there are only the streams. */
+  file?(): Promise<LayerFile | undefined>;
 }
 
 /** Raw bytes are the identity; the parsed views lie beside them. Change is a new value (see image.ts). */
@@ -46,6 +66,16 @@ export interface ImageSource {
 export interface ImageSink {
   /** Returns the descriptor of the manifest as written. */
   write(image: Image, ref: Reference, options?: TransferOptions): Promise<Descriptor>;
+  /** A blob that may go there before `write`, while it is made. Absent: only finished ones are taken. */
+  begin?(ref: Reference, options?: TransferOptions): UnfinishedBlob;
+}
+
+/** Best effort: what did not arrive goes with `write`. */
+export interface UnfinishedBlob {
+  /** Passes the bytes on, once. Chunks must not change afterwards. */
+  through(bytes: ByteStream): ByteStream;
+  /** The bytes were those of `descriptor`. */
+  finish(descriptor: Descriptor): Promise<void>;
 }
 
 export interface Ingested {

@@ -8,6 +8,7 @@ import {
   type Transport,
   type TransportRequest,
 } from '../http/index.ts';
+import type { Digest } from '../oci/index.ts';
 import { type Access, Authenticator } from './authenticator.ts';
 import { parseChallenges } from './challenge.ts';
 import type { CredentialSource } from './credentials.ts';
@@ -23,6 +24,8 @@ export interface RegistryCall {
   readonly access: Access;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: HttpRequest['body'];
+  /** See `HttpRequest`. */
+  readonly isSmall?: boolean;
   /** Statuses that the caller handles; any other throws. */
   readonly expected: readonly number[];
   readonly signal?: AbortSignal | undefined;
@@ -55,12 +58,22 @@ export class Host {
   readonly #tlsVerify: boolean;
   readonly #authenticator: Authenticator;
   #endpoint: Promise<URL> | undefined;
+  readonly #sent = new Set<string>();
 
   constructor(registry: string, { transport, credentials, tlsVerify }: HostDependencies) {
     this.#registry = registry;
     this.transport = transport;
     this.#tlsVerify = tlsVerify;
     this.#authenticator = new Authenticator(registry, credentials, transport);
+  }
+
+  /** Remembers that a blob went to a repository. */
+  markSent(repository: string, digest: Digest): void {
+    this.#sent.add(`${repository}@${digest}`);
+  }
+
+  hasSent(repository: string, digest: Digest): boolean {
+    return this.#sent.has(`${repository}@${digest}`);
   }
 
   /** An answer with one of the expected statuses. Its body must be read or discarded. */
@@ -93,10 +106,10 @@ export class Host {
   }
 
   #exchange(url: URL, call: RegistryCall, authorization: string | undefined): Promise<HttpResponse> {
-    const { method, body, signal, retry, readUpTo, onRetry } = call;
+    const { method, body, isSmall = false, signal, retry, readUpTo, onRetry } = call;
     const headers = { ...call.headers, ...(authorization === undefined ? {} : { authorization }) };
     const optional = { ...(retry === undefined ? {} : { retry }), ...(readUpTo === undefined ? {} : { readUpTo }) };
-    const request: TransportRequest = { method, url, headers, body, signal, onRetry, ...optional };
+    const request: TransportRequest = { method, url, headers, body, isSmall, signal, onRetry, ...optional };
     return this.transport.send({ ...request, allowDowngrade: !this.#tlsVerify });
   }
 
@@ -143,7 +156,7 @@ export class Host {
   }
 
   #get(base: URL, request: Omit<TransportRequest, 'url'>): Promise<HttpResponse> {
-    return this.transport.send({ ...request, url: new URL('/v2/', base) });
+    return this.transport.send({ ...request, url: new URL('/v2/', base), isSmall: true });
   }
 
   /** undefined: nothing there, or not a registry in plain http. */

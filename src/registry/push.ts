@@ -10,7 +10,7 @@ import {
 import { pushScope } from './authenticator.ts';
 import type { RegistryCall } from './host.ts';
 import { forEachLimited } from './slots.ts';
-import { checkStored, type Push, type PushedBlob, pushBlob } from './upload.ts';
+import { checkStored, type Push, type PushedBlob, progressOf, pushBlob } from './upload.ts';
 
 /** As many at once as containerd sends to one registry. */
 const UPLOADS_AT_ONCE = 4;
@@ -30,11 +30,7 @@ async function* once(bytes: Uint8Array): ByteStream {
   yield bytes;
 }
 
-async function putManifest(
-  push: Push,
-  image: Image,
-  common: Pick<RegistryCall, 'onRetry' | 'onWarning'>,
-): Promise<void> {
+async function putManifest(push: Push, image: Image, common: Common): Promise<void> {
   const { host, ref, signal } = push;
   const { descriptor, rawManifest } = image;
   const response = await host.send({
@@ -50,6 +46,34 @@ async function putManifest(
   });
   checkStored(response, descriptor.digest, 'the manifest');
   await response.discard();
+}
+
+type Common = Pick<RegistryCall, 'onRetry' | 'onWarning'>;
+
+/**
+ * The name stands for this very image already: a registry takes a manifest only with all that it names. Whatever else the
+ * registry says is no answer, and the push goes its way.
+ */
+async function isThere({ host, ref, signal }: Push, { descriptor }: Image, common: Common): Promise<boolean> {
+  try {
+    const response = await host.send({
+      ...common,
+      method: 'HEAD',
+      target: `/v2/${ref.repository}/manifests/${ref.tag ?? descriptor.digest}`,
+      action: `look for the manifest of "${formatReference(ref)}"`,
+      access: { repository: ref.repository, scopes: [pushScope(ref.repository)] },
+      headers: { accept: descriptor.mediaType },
+      expected: [200, 404],
+      isSmall: true,
+      retry: 'once',
+      signal,
+    });
+    await response.discard();
+    return response.status === 200 && response.header('docker-content-digest') === descriptor.digest;
+  } catch (error) {
+    if (!(error instanceof BuildError) || error.code === 'E_CANCELLED' || error.code === 'E_TLS') throw error;
+    return false;
+  }
 }
 
 /** Layers and config in parallel, then the manifest: whoever can see the name can fetch all of it. */
@@ -73,7 +97,13 @@ export async function pushImage(image: Image, push: Push): Promise<Descriptor> {
     },
   };
   const config = { descriptor: image.configDescriptor, open: () => once(image.rawConfig) };
-  await forEachLimited([...layerBlobs(image), config], { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
+  const blobs = [...layerBlobs(image), config];
+  const isNew = blobs.some(({ descriptor }) => push.host.hasSent(ref.repository, descriptor.digest));
+  if (!isNew && (await isThere(push, image, common))) {
+    for (const { descriptor } of blobs) progressOf(push, descriptor).finish('exists');
+    return image.descriptor;
+  }
+  await forEachLimited(blobs, { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
     pushBlob({ ...push, signal: stop, onWarning: common.onWarning }, blob),
   );
   await putManifest(push, image, common);

@@ -16,6 +16,7 @@ import type {
   Platform,
   Reference,
   TransferOptions,
+  UnfinishedBlob,
 } from '../oci/index.ts';
 import type { CredentialSource } from './credentials.ts';
 import { download } from './download.ts';
@@ -23,6 +24,7 @@ import { Host } from './host.ts';
 import { pushImage } from './push.ts';
 import type { Decompress } from './remote-layer.ts';
 import { resolveImage } from './resolve.ts';
+import { StreamedBlob } from './streamed-blob.ts';
 import type { DistributionSources } from './upload.ts';
 
 export interface RegistryOptions {
@@ -78,6 +80,10 @@ export class Registry implements ImageSource, ImageSink {
   write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
     const host = this.host(ref.registry);
     return pushImage(image, { ...options, host, ref, sources: this.#options.distributionSources });
+  }
+
+  begin(ref: Reference, options: TransferOptions = {}): UnfinishedBlob {
+    return new StreamedBlob({ ...options, host: this.host(ref.registry), ref, sources: undefined });
   }
 
   /** Ends idle connections. They do not keep the process alive, so this is for tests and servers. */

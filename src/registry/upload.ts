@@ -57,8 +57,12 @@ export function checkStored(response: HttpResponse, expected: Digest, what: stri
   }
 }
 
+export const progressOf = ({ emit, host }: Push, descriptor: Descriptor): Progress =>
+  new Progress({ ...descriptor, direction: 'push' }, emit, host.transport.clock);
+
 /** Sends one blob, unless it is there or can be mounted from a repository that has it. */
 export async function pushBlob(push: BlobPush, blob: PushedBlob): Promise<void> {
+  if (push.host.hasSent(push.ref.repository, blob.descriptor.digest)) return;
   await new BlobUpload(push, blob).run();
 }
 
@@ -72,7 +76,7 @@ class BlobUpload {
     const { repository } = push.ref;
     this.#push = push;
     this.#blob = blob;
-    this.#progress = new Progress({ ...blob.descriptor, direction: 'push' }, push.emit, push.host.transport.clock);
+    this.#progress = progressOf(push, blob.descriptor);
     this.#access = { repository, scopes: [pushScope(repository)] };
   }
 
@@ -132,7 +136,7 @@ class BlobUpload {
       if (response === undefined) continue;
       await response.discard();
       if (response.status === 201) return 'mounted';
-      if (response.status === 202) return this.#location(response);
+      if (response.status === 202) return locationOf(response, ref);
     }
     return undefined;
   }
@@ -140,7 +144,7 @@ class BlobUpload {
   async #openSession(): Promise<URL> {
     const response = await this.#send({ method: 'POST', target: `${this.#path}/uploads/`, expected: [202] });
     await response.discard();
-    return this.#location(response);
+    return locationOf(response, this.#push.ref);
   }
 
   /** One PUT with the whole blob (distribution spec, "POST then PUT"). The failure, if a new session may help. */
@@ -187,12 +191,6 @@ class BlobUpload {
     return `/v2/${this.#push.ref.repository}/blobs`;
   }
 
-  #location(response: HttpResponse): URL {
-    const location = response.header('location');
-    if (location !== undefined) return resolveLocation(location, response.url);
-    throw new BuildError('E_REGISTRY', `"${this.#push.ref.registry}" opened an upload without a Location`);
-  }
-
   #send(call: Pick<RegistryCall, 'method' | 'target' | 'expected'> & Partial<RegistryCall>): Promise<HttpResponse> {
     return this.#push.host.send(this.#call(call));
   }
@@ -214,8 +212,14 @@ function ignoreRefusal(error: unknown): undefined {
 /** The upload answers are told apart here and not in the host. */
 const ANY_STATUS: readonly number[] = Array.from({ length: 500 }, (_, i) => 100 + i);
 
+export function locationOf(response: HttpResponse, { registry }: Reference): URL {
+  const location = response.header('location');
+  if (location !== undefined) return resolveLocation(location, response.url);
+  throw new BuildError('E_REGISTRY', `"${registry}" opened an upload without a Location`);
+}
+
 /** The Location's own query is a signature or state: it must stay as it is, byte for byte. */
-function withDigest(session: URL, digest: string): URL {
+export function withDigest(session: URL, digest: string): URL {
   const target = new URL(session);
   target.search = `${session.search === '' ? '?' : `${session.search}&`}digest=${encodeURIComponent(digest)}`;
   return target;

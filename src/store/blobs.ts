@@ -1,4 +1,4 @@
-import { createReadStream, type Stats } from 'node:fs';
+import { createReadStream, readFileSync, type Stats, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
@@ -12,7 +12,6 @@ import {
   hexOf,
   type Ingested,
   MAX_JSON_BYTES,
-  readAll,
   sha256,
   verify,
 } from '../oci/index.ts';
@@ -37,6 +36,13 @@ export interface BlobDirectories {
 }
 
 type Expected = Pick<Descriptor, 'digest' | 'size'>;
+
+export interface Ingesting {
+  readonly expected?: Expected | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Gets the file that will be the blob, and how many bytes can be read in it. */
+  readonly onGrow?: ((path: string, size: number) => void) | undefined;
+}
 
 /**
  * Blobs as files. A blob gets its name only after its bytes were compared with its digest and synced to the disk (one
@@ -65,7 +71,7 @@ export class DiskContentStore implements ContentStore {
   }
 
   async fileOf(digest: Digest): Promise<string | undefined> {
-    return (await this.has(digest)) ? this.#path(digest) : undefined;
+    return (await this.isHere(digest)) ? this.#path(digest) : undefined;
   }
 
   async *open(target: Expected): ByteStream {
@@ -78,7 +84,7 @@ export class DiskContentStore implements ContentStore {
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
-    const bytes = await readAll(this.#bytes(digest), MAX_JSON_BYTES);
+    const bytes = this.#small(digest);
     const actual = digestFrom(sha256().update(bytes));
     if (actual === digest) return bytes;
     throw await this.#damaged(digest, digestMismatch('stored blob', digest, actual));
@@ -89,10 +95,15 @@ export class DiskContentStore implements ContentStore {
       await bytes[Symbol.asyncIterator]().return?.();
       return { digest: expected.digest, size: expected.size };
     }
+    return this.ingestShown(bytes, { expected, signal });
+  }
+
+  /** The same, and others may read the file while it grows. */
+  protected async ingestShown(bytes: ByteStream, { expected, signal, onGrow }: Ingesting): Promise<Ingested> {
     const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
     const temporary = join(this.#directories.ingest, temporaryName());
     try {
-      const ingested = await this.#write(temporary, source, expected);
+      const ingested = await this.#write(temporary, source, { expected, onGrow });
       await rename(temporary, this.#path(ingested.digest)).catch(failing(temporary));
       return ingested;
     } catch (cause) {
@@ -105,14 +116,14 @@ export class DiskContentStore implements ContentStore {
    * Errors of the source pass unchanged; those of the file are the store's. What is expected was verified on its way and is
    * not hashed again.
    */
-  async #write(path: string, bytes: ByteStream, expected: Expected | undefined): Promise<Ingested> {
+  async #write(path: string, bytes: ByteStream, { expected, onGrow }: Ingesting): Promise<Ingested> {
     const { ingest, blobs, mode = 0o444 } = this.#directories;
     const hash = expected ? undefined : sha256();
     let size = 0;
     const fail = (cause: unknown) => failing(path, expected && Math.max(0, expected.size - size))(cause);
     for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true }).catch(fail);
     const file = await open(path, 'wx', 0o600).catch(fail);
-    const sparse = new SparseFile(file);
+    const sparse = new SparseFile(file, onGrow && ((written) => onGrow(path, written)));
     try {
       for await (const chunk of bytes) {
         hash?.update(chunk);
@@ -168,17 +179,32 @@ export class DiskContentStore implements ContentStore {
   }
 
   async *#bytes(digest: Digest): ByteStream {
+    try {
+      yield* createReadStream(this.#path(digest), { highWaterMark: READ_BYTES });
+    } catch (cause) {
+      throw this.#unreadable(digest, cause);
+    }
+  }
+
+  /** At once: a stream takes a dozen trips through the thread pool. */
+  #small(digest: Digest): Uint8Array {
     const path = this.#path(digest);
     try {
-      yield* createReadStream(path, { highWaterMark: READ_BYTES });
+      if (statSync(path).size <= MAX_JSON_BYTES) return readFileSync(path);
     } catch (cause) {
-      if (systemErrorCode(cause) !== 'ENOENT') throw storeError({ doing: 'read a blob', path }, cause);
-      throw new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
-        hint: 'Pull, build or write the image again',
-        cause,
-        fields: { path },
-      });
+      throw this.#unreadable(digest, cause);
     }
+    throw new BuildError('E_SIZE_MISMATCH', `Refusing to read more than ${MAX_JSON_BYTES} bytes into memory`);
+  }
+
+  #unreadable(digest: Digest, cause: unknown): BuildError {
+    const path = this.#path(digest);
+    if (systemErrorCode(cause) !== 'ENOENT') return storeError({ doing: 'read a blob', path }, cause);
+    return new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
+      hint: 'Pull, build or write the image again',
+      cause,
+      fields: { path },
+    });
   }
 
   /** A blob whose bytes are wrong is removed, so that the next pull or build brings it again. */

@@ -5,6 +5,7 @@ import {
   type Descriptor,
   type DiffId,
   type Layer,
+  type LayerFile,
   type LayerSource,
   layerCompression,
   verify,
@@ -109,5 +110,17 @@ export function storedLayer(descriptor: Descriptor, diffId: DiffId, storage: Lay
       const here = await storage.blobs.has(descriptor.digest);
       yield* here ? fromBlob.uncompressed(signal) : (await found()).uncompressed(signal);
     },
+    file: () => fileOfBlob(descriptor, storage.blobs),
   };
+}
+
+async function fileOfBlob(descriptor: Descriptor, blobs: RemoteBlobs): Promise<LayerFile | undefined> {
+  const compression = layerCompression(descriptor.mediaType);
+  const file = compression && (await blobs.file(descriptor.digest));
+  return file && { ...file, compression, check: () => readThrough(blobs.open(descriptor)) };
+}
+
+/** To the end, where the bytes are compared with their digest. */
+async function readThrough(bytes: ByteStream): Promise<void> {
+  for await (const _ of bytes);
 }

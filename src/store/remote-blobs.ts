@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { BuildError } from '../errors.ts';
-import { type ByteStream, type Descriptor, type Digest, hexOf, isDigest } from '../oci/index.ts';
-import { type BlobDirectories, DiskContentStore } from './blobs.ts';
+import { type ByteStream, type Descriptor, type Digest, type FileGrowth, hexOf, isDigest } from '../oci/index.ts';
+import { type BlobDirectories, DiskContentStore, type Ingesting } from './blobs.ts';
+import { ComingBlob } from './coming-blob.ts';
 import { readRecord, replaceFile, touch } from './state-file.ts';
 
 /** A repository that has a blob: `registry` and `repository` of a reference. */
@@ -35,7 +36,7 @@ const MOST_ORIGINS = 4;
  */
 export class RemoteBlobs extends DiskContentStore {
   readonly #options: RemoteBlobsOptions;
-  readonly #coming = new Map<Digest, Promise<void>>();
+  readonly #coming = new Map<Digest, ComingBlob>();
 
   constructor(options: RemoteBlobsOptions) {
     super(options);
@@ -69,21 +70,40 @@ export class RemoteBlobs extends DiskContentStore {
 
   /** Fetches the blob, if it is not here and somebody is known to have it. Throws what the registry says. */
   async bring(digest: Digest): Promise<void> {
-    if (await this.isHere(digest)) return;
-    const coming = this.#coming.get(digest) ?? this.#fetch(digest).finally(() => this.#coming.delete(digest));
-    this.#coming.set(digest, coming);
-    await coming;
+    await (await this.#come(digest))?.arrived;
   }
 
-  async #fetch(digest: Digest): Promise<void> {
-    const { fetchBlob } = this.#options;
+  /** The file that has the blob, or gets it from now on; undefined: nobody is known to have it. */
+  async file(digest: Digest): Promise<{ readonly path: string; readonly growth?: FileGrowth } | undefined> {
+    const coming = await this.#come(digest);
+    const growth = await coming?.growth();
+    if (growth) return { path: growth.path, growth };
+    await coming?.arrived;
+    const path = await this.fileOf(digest);
+    return path === undefined ? undefined : { path };
+  }
+
+  /** undefined: it is here, or cannot be had. */
+  async #come(digest: Digest): Promise<ComingBlob | undefined> {
+    const coming = this.#coming.get(digest);
+    if (coming || (await this.isHere(digest))) return coming;
     const record = await this.#lookup(digest);
-    if (!record) return; // whoever opens it says that it is missing
-    if (!fetchBlob) throw notAllowed(digest, record.origins);
+    if (!record) return undefined; // whoever opens it says that it is missing
+    const begun = this.#coming.get(digest) ?? new ComingBlob((onGrow) => this.#fetch(record, onGrow));
+    this.#coming.set(digest, begun);
+    const forget = () => void this.#coming.delete(digest);
+    begun.arrived.then(forget, forget);
+    return begun;
+  }
+
+  async #fetch({ descriptor, origins }: OriginRecord, onGrow: Ingesting['onGrow']): Promise<void> {
+    const { fetchBlob } = this.#options;
+    const { digest } = descriptor;
+    if (!fetchBlob) throw notAllowed(digest, origins);
     let failure: unknown;
-    for (const origin of record.origins) {
+    for (const origin of origins) {
       try {
-        await this.ingest(fetchBlob(record.descriptor, origin), record.descriptor);
+        await this.ingestShown(fetchBlob(descriptor, origin), { expected: descriptor, onGrow });
         return;
       } catch (error) {
         failure ??= stayedAway(digest, origin, error);

@@ -22,7 +22,12 @@ const isZero = (chunk: Uint8Array): boolean =>
  */
 export class SparseFile {
   readonly #file: FileHandle;
+  readonly #onGrow: ((size: number) => void) | undefined;
+  /** Where the writes under way begin. */
+  readonly #underWay = new Set<number>();
   #size = 0;
+  /** The end of the last byte that was written. */
+  #written = 0;
   #endsInHole = false;
   readonly #writes: Promise<void>[] = [];
   #syncing: Promise<void> | undefined;
@@ -30,8 +35,10 @@ export class SparseFile {
   /** Of a sync under way: the kernel tells each failure once, so the sync at the end would not know. */
   #failure: { readonly cause: unknown } | undefined;
 
-  constructor(file: FileHandle) {
+  /** `onGrow` is told how many bytes another reader finds in the file. */
+  constructor(file: FileHandle, onGrow?: (size: number) => void) {
     this.#file = file;
+    this.#onGrow = onGrow;
   }
 
   /** Throws what an earlier write failed with, too. */
@@ -61,10 +68,14 @@ export class SparseFile {
   }
 
   async #write(chunk: Uint8Array, at: number): Promise<void> {
+    this.#underWay.add(at);
     for (let done = 0; done < chunk.byteLength; ) {
       const { bytesWritten } = await this.#file.write(chunk, done, chunk.byteLength - done, at + done);
       done += bytesWritten;
     }
+    this.#underWay.delete(at);
+    this.#written = Math.max(this.#written, at + chunk.byteLength);
+    this.#onGrow?.(Math.min(this.#written, ...this.#underWay));
     this.#unsynced += chunk.byteLength;
     if (this.#unsynced < SYNC_BYTES || this.#syncing) return;
     this.#unsynced = 0;

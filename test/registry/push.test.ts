@@ -3,7 +3,12 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/events.ts';
 import { parseReference, readAll } from '../../src/oci/index.ts';
 import { fakeClock, imageOf, layerOf, testClient } from '../support/registry-images.ts';
-import { type RegistryServer, type RegistryServerOptions, startRegistry } from '../support/registry-server.ts';
+import {
+  type RecordedRequest,
+  type RegistryServer,
+  type RegistryServerOptions,
+  startRegistry,
+} from '../support/registry-server.ts';
 
 const content = randomBytes(200_000);
 
@@ -47,6 +52,23 @@ describe('pushing an image', () => {
     expect(states(again).filter((state) => state === 'exists')).toHaveLength(2);
     const methods = server.requests.slice(before).map(({ method }) => method);
     expect(methods.filter((method) => method === 'POST')).toEqual([]);
+  });
+
+  it('asks one question where the name stands for the image already', async () => {
+    const server = await start();
+    await push(server);
+    const before = server.requests.length;
+    await push(server);
+    expect(server.log().slice(before)).toEqual(['GET /v2/', 'HEAD /v2/me/app/manifests/1']);
+  });
+
+  it('pushes as ever where the registry does not answer that question', async () => {
+    const server = await start({
+      fault: ({ method, path }) => (method === 'HEAD' && path.includes('/manifests/') ? { status: 405 } : undefined),
+    });
+    await push(server);
+    await push(server);
+    expect(server.requests.filter(({ method }) => method === 'PUT').length).toBeGreaterThan(3);
   });
 
   it('declares the length and keeps the query of the Location as it is', async () => {
@@ -132,14 +154,15 @@ describe('pushing an image', () => {
   });
 
   it('gives up after five tries', async () => {
-    const server = await start({ fault: ({ method }) => (method === 'PUT' ? { status: 500 } : undefined) });
     const image = imageOf([layerOf(content)]);
+    const layer = image.layers[0]?.descriptor.digest;
+    const isOfLayer = ({ method, query }: RecordedRequest): boolean =>
+      method === 'PUT' && query.get('digest') === layer;
+    const server = await start({ fault: (request) => (isOfLayer(request) ? { status: 500 } : undefined) });
     await expect(testClient().write(image, parseReference(`${server.host}/me/app:1`))).rejects.toMatchObject({
       code: 'E_UNAVAILABLE',
     });
-    const layer = image.layers[0]?.descriptor.digest;
-    const puts = server.requests.filter(({ method, query }) => method === 'PUT' && query.get('digest') === layer);
-    expect(puts).toHaveLength(5);
+    expect(server.requests.filter(isOfLayer)).toHaveLength(5);
   });
 
   it('notices that the registry stored something else', async () => {

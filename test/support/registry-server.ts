@@ -67,6 +67,8 @@ export interface RegistryServer {
 
 const digestOf = (bytes: Buffer): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
+const sessionPath = (repository: string, id: string): string => `/v2/${repository}/blobs/uploads/${id}?_state=a%2Bb%3D`;
+
 interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
@@ -87,7 +89,8 @@ class RegistryState {
   readonly blobs = new Map<string, Buffer>();
   readonly manifests = new Map<string, { readonly type: string; readonly body: Buffer }>();
   readonly linked = new Set<string>();
-  readonly uploads = new Set<string>();
+  /** What each session got by PATCH. */
+  readonly uploads = new Map<string, Buffer>();
   readonly tokens = new Map<string, string>();
   readonly options: RegistryServerOptions;
   url = '';
@@ -136,10 +139,15 @@ class RegistryState {
 
   #upload(request: RecordedRequest, repository: string, id: string): Answer {
     if (request.method === 'POST') return this.#openUpload(request, repository);
+    const body = Buffer.concat([this.uploads.get(id) ?? Buffer.alloc(0), request.body]);
+    if (request.method === 'PATCH' && this.uploads.has(id)) {
+      this.uploads.set(id, body);
+      return { status: 202, headers: { location: sessionPath(repository, id) } };
+    }
     if (request.method !== 'PUT' || !this.uploads.delete(id)) return specError(404, 'BLOB_UPLOAD_UNKNOWN');
-    const digest = digestOf(request.body);
+    const digest = digestOf(body);
     if (request.query.get('digest') !== digest) return specError(400, 'DIGEST_INVALID');
-    this.blobs.set(digest, request.body);
+    this.blobs.set(digest, body);
     this.linked.add(`${repository}@${digest}`);
     return { status: 201, headers: { 'docker-content-digest': digest } };
   }
@@ -151,8 +159,8 @@ class RegistryState {
       return { status: 201, headers: { 'docker-content-digest': mount } };
     }
     const id = `session-${++this.#serial}`;
-    this.uploads.add(id);
-    return { status: 202, headers: { location: `/v2/${repository}/blobs/uploads/${id}?_state=a%2Bb%3D` } };
+    this.uploads.set(id, Buffer.alloc(0));
+    return { status: 202, headers: { location: sessionPath(repository, id) } };
   }
 
   #basic(request: RecordedRequest): boolean {

@@ -1,8 +1,8 @@
 import { BlockFeeder, type BlockParser, type Request } from './blocks.ts';
 import { damaged } from './damaged.ts';
 import type { TarEntry } from './entry.ts';
-import { BLOCK, hasValidChecksum, isZero, MAX_EXTENSION_BYTES } from './fields.ts';
-import { readEntry, storedSize, typeOf } from './header.ts';
+import { BLOCK, FIELDS, hasValidChecksum, isZero, MAX_EXTENSION_BYTES } from './fields.ts';
+import { type Overrides, readEntry, storedSize, typeOf } from './header.ts';
 import { decodeRecords, type PaxRecord } from './pax.ts';
 import * as sparse from './sparse.ts';
 
@@ -42,6 +42,12 @@ interface File {
 export class TarDecoder {
   readonly #handler: TarHandler;
   readonly #feeder: BlockFeeder;
+  readonly #header: Request = {
+    kind: 'read',
+    size: BLOCK,
+    mayEnd: true,
+    takeSimple: (block) => this.#takeSimple(block),
+  };
   /** PAX `g` records in force. */
   #globals: readonly PaxRecord[] = [];
 
@@ -60,6 +66,15 @@ export class TarDecoder {
     this.#handler.end();
   }
 
+  /** The header of a member that nothing else says anything about. What is odd about it is found out where all are read. */
+  #takeSimple(block: Buffer): number | undefined {
+    if (this.#globals.length > 0 || !isSimpleType(block) || !hasValidChecksum(block)) return undefined;
+    const entry = readEntry(block, NO_OVERRIDES);
+    const isFile = entry.type === 'file';
+    this.#handler.entry(entry, isFile ? this.#feeder.offset : undefined);
+    return isFile ? entry.size : 0;
+  }
+
   *#archive(): BlockParser {
     for (;;) {
       const block = yield* this.#firstHeader();
@@ -70,7 +85,7 @@ export class TarDecoder {
 
   /** undefined: the end of the archive. */
   *#firstHeader(): Generator<Request, Buffer | undefined, Buffer> {
-    const block = yield { kind: 'read', size: BLOCK, mayEnd: true };
+    const block = yield this.#header;
     if (!isZero(block)) return block;
     const second = yield { kind: 'read', size: BLOCK, mayEnd: true };
     if (!isZero(second)) throw damaged(`it goes on at byte ${this.#feeder.offset - BLOCK} after a block of zeros`);
@@ -154,6 +169,14 @@ export class TarDecoder {
     if (this.#handler.hole) this.#handler.hole(size);
     else for (const zeros of zerosOf(size)) this.#handler.data(zeros);
   }
+}
+
+const NO_OVERRIDES: Overrides = { records: [] };
+
+/** Files, links, directories: '0', NUL, '1', '2', '5'. A block of zeros has the wrong checksum. */
+function isSimpleType(block: Buffer): boolean {
+  const type = block[FIELDS.type.at];
+  return type === 0x30 || type === 0 || type === 0x31 || type === 0x32 || type === 0x35;
 }
 
 const ZEROS = Buffer.alloc(256 * 1024);

@@ -110,8 +110,11 @@ export function writeChecksum(block: Buffer): void {
 /** Whether the block is a header: its sum is right, over unsigned bytes (POSIX) or signed ones (old implementations). */
 export function hasValidChecksum(block: Buffer): boolean {
   const stored = readNumber(block, FIELDS.checksum);
-  const { unsigned, signed } = sumOf(block);
-  return stored === unsigned || stored === signed;
+  const { at, length } = FIELDS.checksum;
+  let sum = BLANK_CHECKSUM;
+  for (let i = 0; i < at; i++) sum += block[i] ?? 0;
+  for (let i = at + length; i < BLOCK; i++) sum += block[i] ?? 0;
+  return stored === sum || stored === sumOf(block).signed;
 }
 
 /** Whether a file that begins with `bytes` (512 of them are enough) is a tar that has at least one entry. */

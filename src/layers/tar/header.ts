@@ -17,15 +17,22 @@ export interface Overrides {
   readonly realSize?: number | undefined;
 }
 
-export const typeOf = (block: Buffer): string => block.toString('latin1', FIELDS.type.at, FIELDS.type.at + 1);
+/** One string for each byte: a header is asked several times. */
+const LATIN1 = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(byte));
+
+export const typeOf = (block: Buffer): string => LATIN1[block[FIELDS.type.at] ?? 0] ?? '';
 
 /** Linux ids have 32 bits; more would be cut by the system call. */
 const MAX_ID = 0xffff_ffff;
 const MAX_SIZE = Number.MAX_SAFE_INTEGER;
+const MODE = { what: 'mode', max: 0o7777_7777 };
+const UID = { what: 'uid', max: MAX_ID };
+const GID = { what: 'gid', max: MAX_ID };
+const SIZE = { what: 'size', max: MAX_SIZE };
 
 /** Bytes that lie in the archive after this header. Links, devices and directories have none, whatever they claim. */
 export function storedSize(block: Buffer, records: readonly PaxRecord[]): number {
-  return paxNumber(records, 'size', MAX_SIZE) ?? readCount(block, FIELDS.size, { what: 'size', max: MAX_SIZE });
+  return paxNumber(records, 'size', MAX_SIZE) ?? readCount(block, FIELDS.size, SIZE);
 }
 
 function last(records: readonly PaxRecord[], keyword: string): Buffer | undefined {
@@ -54,44 +61,46 @@ export function readEntry(block: Buffer, overrides: Overrides): TarEntry {
   try {
     // Type NUL with a last slash: a directory before POSIX.
     const flag = typeOf(block) === '\0' && rawPath.endsWith('/') ? '5' : typeOf(block);
-    const base = {
-      path,
-      mode: readMode(block),
-      ...readOwner(block, overrides.records),
-      ...readXattrs(overrides.records),
-    };
-    return typed(base, flag, { block, overrides });
+    const entry = typed(path, flag, { block, overrides });
+    const xattrs = readXattrs(overrides.records);
+    return xattrs === undefined ? entry : { ...entry, xattrs };
   } catch (cause) {
     if (!(cause instanceof BuildError)) throw cause;
     throw new BuildError(cause.code, `${cause.message} (entry ${JSON.stringify(path)})`, { hint: cause.hint, cause });
   }
 }
 
-type Base = Omit<TarEntry, 'type'>;
-
 interface Source {
   readonly block: Buffer;
   readonly overrides: Overrides;
 }
 
-function typed(base: Base, flag: string, { block, overrides }: Source): TarEntry {
+/** Objects are written out, here and below: copying members costs more than all the rest of an entry. */
+function typed(path: string, flag: string, { block, overrides }: Source): TarEntry {
+  const { records } = overrides;
+  const mode = readMode(block);
+  const uid = paxNumber(records, 'uid', MAX_ID) ?? readCount(block, FIELDS.uid, UID);
+  const gid = paxNumber(records, 'gid', MAX_ID) ?? readCount(block, FIELDS.gid, GID);
+  const mtime = readMtime(block, records);
   switch (flag) {
     case '0':
     case '\0':
     case '7': // contiguous: no system has it any more
     case 'S':
-      return { ...base, type: 'file', size: overrides.realSize ?? storedSize(block, overrides.records) };
+      return { path, mode, uid, gid, mtime, type: 'file', size: overrides.realSize ?? storedSize(block, records) };
     case '1':
-      return { ...base, type: 'hardlink', linkname: cleanPath(readLink(block, overrides)) };
+      return { path, mode, uid, gid, mtime, type: 'hardlink', linkname: cleanPath(readLink(block, overrides)) };
     case '2':
-      return { ...base, type: 'symlink', linkname: readLink(block, overrides) };
+      return { path, mode, uid, gid, mtime, type: 'symlink', linkname: readLink(block, overrides) };
     case '3':
-    case '4':
-      return { ...base, type: flag === '3' ? 'char' : 'block', ...readDevice(block, overrides.records) };
+    case '4': {
+      const device = readDevice(block, records);
+      return { path, mode, uid, gid, mtime, type: flag === '3' ? 'char' : 'block', ...device };
+    }
     case '5':
-      return { ...base, type: 'directory' };
+      return { path, mode, uid, gid, mtime, type: 'directory' };
     case '6':
-      return { ...base, type: 'fifo' };
+      return { path, mode, uid, gid, mtime, type: 'fifo' };
     default:
       throw damaged(`entries of type ${JSON.stringify(flag)} are not supported`);
   }
@@ -115,10 +124,15 @@ const GNU_TIMES = [
  * wrote GNU magic with a prefix: then what is there is no number.
  */
 function hasPrefix(block: Buffer): boolean {
-  const magic = block.toString('latin1', FIELDS.magic.at, FIELDS.magic.at + FIELDS.magic.length);
-  if (magic.startsWith('ustar\0')) return true;
-  return magic === 'ustar  \0' && GNU_TIMES.some((field) => readNumber(block, field) === undefined);
+  const { at } = FIELDS.magic;
+  for (let i = 0; i < USTAR.length; i++) if (block[at + i] !== USTAR[i]) return false;
+  if (block[at + USTAR.length] === 0) return true;
+  const isGnu = block[at + 5] === BLANK && block[at + 6] === BLANK && block[at + 7] === 0;
+  return isGnu && GNU_TIMES.some((field) => readNumber(block, field) === undefined);
 }
+
+const USTAR = Buffer.from('ustar');
+const BLANK = 0x20;
 
 function readLink(block: Buffer, { records, longLink }: Overrides): string {
   const bytes = longLink ?? last(records, 'linkpath') ?? textBytes(block, FIELDS.linkname);
@@ -127,13 +141,7 @@ function readLink(block: Buffer, { records, longLink }: Overrides): string {
 }
 
 /** Old writers put the file type above the permission bits. */
-const readMode = (block: Buffer): number => readCount(block, FIELDS.mode, { what: 'mode', max: 0o7777_7777 }) & 0o7777;
-
-function readOwner(block: Buffer, records: readonly PaxRecord[]) {
-  const uid = paxNumber(records, 'uid', MAX_ID) ?? readCount(block, FIELDS.uid, { what: 'uid', max: MAX_ID });
-  const gid = paxNumber(records, 'gid', MAX_ID) ?? readCount(block, FIELDS.gid, { what: 'gid', max: MAX_ID });
-  return { uid, gid, mtime: readMtime(block, records) };
-}
+const readMode = (block: Buffer): number => readCount(block, FIELDS.mode, MODE) & 0o7777;
 
 function readMtime(block: Buffer, records: readonly PaxRecord[]): number {
   const record = last(records, 'mtime');
@@ -149,7 +157,8 @@ function readDevice(block: Buffer, records: readonly PaxRecord[]) {
 }
 
 /** Unlike other records an attribute may be empty. Names are taken as they are, as Go and containerd do. */
-function readXattrs(records: readonly PaxRecord[]): { readonly xattrs?: ReadonlyMap<string, Uint8Array> } {
+function readXattrs(records: readonly PaxRecord[]): ReadonlyMap<string, Uint8Array> | undefined {
+  if (records.length === 0) return undefined;
   const xattrs = new Map<string, Uint8Array>();
   for (const [keyword, value] of records) {
     if (!keyword.startsWith(XATTR)) continue;
@@ -157,5 +166,5 @@ function readXattrs(records: readonly PaxRecord[]): { readonly xattrs?: Readonly
     if (name === '' || name.includes('\0')) throw damaged('an extended attribute has no name');
     xattrs.set(name, Uint8Array.from(value));
   }
-  return xattrs.size === 0 ? {} : { xattrs };
+  return xattrs.size === 0 ? undefined : xattrs;
 }

@@ -3,6 +3,8 @@ import { damaged } from './damaged.ts';
 // Without ignoreBOM a name that starts with U+FEFF would lose it.
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const ASCII = /^[\0-\x7f]*$/;
+/** ASCII without NUL. */
+const PLAIN = /^[\x01-\x7f]*$/;
 
 export const isAscii = (text: string): boolean => ASCII.test(text);
 
@@ -12,7 +14,7 @@ export const isAscii = (text: string): boolean => ASCII.test(text);
  */
 export function decodeText(bytes: Buffer, what: string): string {
   const ascii = bytes.toString('latin1');
-  if (isAscii(ascii) && !ascii.includes('\0')) return ascii;
+  if (PLAIN.test(ascii)) return ascii;
   try {
     const text = utf8.decode(bytes);
     if (text.includes('\0')) throw damaged(`${what} ${quoted(bytes)} contains a NUL byte`);

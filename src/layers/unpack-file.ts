@@ -1,0 +1,34 @@
+import { diffIdFrom, sha256 } from '../oci/index.ts';
+import { LayerWriter } from './apply.ts';
+import { decompress } from './compression.ts';
+import type { FileFeed } from './file-feed.ts';
+import { IdMap } from './id-map.ts';
+import type { JobOf, JobOutput } from './jobs.ts';
+import { TarDecoder } from './tar/index.ts';
+
+/** Decompresses (in the thread pool), hashes and writes in one pass. For a worker thread. */
+export async function unpackFile(
+  { directory, owners, file }: JobOf<'unpack'>,
+  feed: FileFeed,
+): Promise<JobOutput<'unpack'>> {
+  const writer = new LayerWriter(directory, IdMap.ofThisProcess(), owners);
+  try {
+    const decoder = new TarDecoder({
+      entry: (entry) => writer.entry(entry),
+      data: (bytes) => writer.data(bytes),
+      hole: (size) => writer.hole(size),
+      end: () => undefined,
+    });
+    const hash = sha256();
+    let tarSize = 0;
+    for await (const bytes of decompress(feed.bytes(), file.compression)) {
+      hash.update(bytes);
+      tarSize += bytes.byteLength;
+      decoder.push(bytes);
+    }
+    decoder.finish();
+    return { ...writer.end(), tarSize, diffId: diffIdFrom(hash) };
+  } finally {
+    writer.close();
+  }
+}

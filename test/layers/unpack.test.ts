@@ -1,0 +1,119 @@
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LayerDirectories, LayerWorkers } from '../../src/layers/index.ts';
+import type { FileGrowth, Layer, LayerFile } from '../../src/oci/index.ts';
+import { buildWorker, layerOf, scratch, tarBytes } from './support.ts';
+
+const BODY = Buffer.alloc(400_000, 'some bytes of a file ');
+const TAR = tarBytes([{ path: 'etc/' }, { path: 'etc/file', body: BODY }, { path: 'last', body: 'end' }]);
+const unused = (): never => {
+  throw new Error('the file has it');
+};
+
+/** The layer of TAR, but for what is in the file. */
+const fileLayer = (file: () => Promise<LayerFile | undefined>): Layer => ({
+  ...layerOf(TAR),
+  compressed: unused,
+  uncompressed: unused,
+  file,
+});
+
+const fine = async (): Promise<void> => undefined;
+
+describe('unpacking a layer from its file', () => {
+  const home = scratch();
+  beforeAll(buildWorker);
+  afterAll(home.remove);
+
+  const open = (name: string) => new LayerDirectories(join(home.path, name), new LayerWorkers({ limit: 2 }));
+  const path = (name: string) => join(home.path, name);
+
+  async function expectUnpacked(directories: LayerDirectories, layer: Layer): Promise<void> {
+    const [directory = ''] = await directories.materialize([layer]);
+    expect(readFileSync(join(directory, 'fs/etc/file'))).toEqual(BODY);
+    expect(readFileSync(join(directory, 'fs/last'), 'utf8')).toBe('end');
+    expect(directories.lookup(layer.diffId)?.meta).toMatchObject({ kind: 'applied', tarSize: TAR.length });
+  }
+
+  it.each([
+    ['none', TAR],
+    ['gzip', gzipSync(TAR)],
+  ] as const)('reads it as a stream of kind %s', async (compression, bytes) => {
+    writeFileSync(path(`whole-${compression}`), bytes);
+    const file: LayerFile = { path: path(`whole-${compression}`), compression, check: fine };
+    await expectUnpacked(
+      open(compression),
+      fileLayer(async () => file),
+    );
+  });
+
+  it('follows a file that grows, also when it moves meanwhile', async () => {
+    const bytes = gzipSync(TAR, { level: 0 });
+    const at = path('growing');
+    writeFileSync(at, bytes.subarray(0, 100_000));
+    const listeners: ((size: number) => void)[] = [];
+    let finish: (where: 'here') => void = () => undefined;
+    const whole = new Promise<'here'>((resolve) => {
+      finish = resolve;
+    });
+    const growth: FileGrowth = {
+      whole,
+      watch(listener) {
+        listeners.push(listener);
+        listener(100_000);
+      },
+    };
+    const unpacked = expectUnpacked(
+      open('growing-store'),
+      fileLayer(async () => ({ path: at, compression: 'gzip', growth, check: fine })),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    appendFileSync(at, bytes.subarray(100_000, 300_000));
+    for (const listener of listeners) listener(300_000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    appendFileSync(at, bytes.subarray(300_000));
+    finish('here');
+    await unpacked;
+  });
+
+  it('begins anew where the bytes come in another file', async () => {
+    writeFileSync(path('first'), TAR.subarray(0, 10_000));
+    writeFileSync(path('second'), TAR);
+    const growth: FileGrowth = { watch: (listener) => listener(10_000), whole: Promise.resolve('elsewhere') };
+    const files: LayerFile[] = [
+      { path: path('first'), compression: 'none', growth, check: fine },
+      { path: path('second'), compression: 'none', check: fine },
+    ];
+    await expectUnpacked(
+      open('elsewhere'),
+      fileLayer(async () => files.shift()),
+    );
+  });
+
+  it('keeps nothing of a file that cannot be had whole, and says why', async () => {
+    const directories = open('broken');
+    writeFileSync(path('part'), TAR.subarray(0, 10_000));
+    const whole = Promise.reject(new Error('the connection broke'));
+    whole.catch(() => undefined); // awaited later
+    const growth: FileGrowth = { watch: (listener) => listener(10_000), whole };
+    const layer = fileLayer(async () => ({ path: path('part'), compression: 'none', growth, check: fine }));
+    await expect(directories.materialize([layer])).rejects.toThrow('the connection broke');
+    expect(existsSync(directories.pathOf(layer.diffId))).toBe(false);
+    expect(readdirSync(join(home.path, 'broken/active'))).toEqual([]);
+  });
+
+  it('keeps nothing of a tar that is not the layer, and asks whether the file is damaged', async () => {
+    const directories = open('other');
+    writeFileSync(path('other-tar'), tarBytes([{ path: 'evil', body: 'x' }]));
+    const layer = (check: () => Promise<void>) =>
+      fileLayer(async () => ({ path: path('other-tar'), compression: 'none', check }));
+    await expect(directories.materialize([layer(fine)])).rejects.toMatchObject({ code: 'E_DIGEST_MISMATCH' });
+    const damaged = async (): Promise<void> => {
+      throw new Error('the blob is damaged');
+    };
+    await expect(directories.materialize([layer(damaged)])).rejects.toThrow('the blob is damaged');
+    expect(existsSync(directories.pathOf(layer(fine).diffId))).toBe(false);
+  });
+});
