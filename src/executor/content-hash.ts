@@ -14,23 +14,47 @@ export function hashSources(
   hasher: FileReader,
   prints: Fingerprint[] = [],
 ): string {
-  const hash = sha256();
+  const hash = new TextHash();
   const inodes = new Map<string, string>();
   for (const [position, source] of sources.entries()) {
     if (source.type === 'inline') {
-      hash.update(JSON.stringify(['inline', source.name, source.content]));
+      hash.add(JSON.stringify(['inline', source.name, source.content]));
       continue;
     }
-    hash.update(JSON.stringify([source.type, source.type === 'file' ? source.name : '']));
+    hash.add(JSON.stringify([source.type, source.type === 'file' ? source.name : '']));
     for (const entry of copiedEntries(source)) {
       try {
-        hash.update(JSON.stringify(describe(source.root, entry, { hasher, inodes, position, prints })));
+        hash.add(JSON.stringify(describe(source.root, entry, { hasher, inodes, position, prints })));
       } catch (error) {
         throw unreadable(source.root, entry.path, error);
       }
     }
   }
-  return `sha256:${hash.digest('hex')}`;
+  return `sha256:${hash.hex()}`;
+}
+
+/** Enough that the calls do not count beside the hashing. */
+const TEXT_CHARACTERS = 64 * 1024;
+
+/** sha256 of short texts, one after another. */
+class TextHash {
+  readonly #hash = sha256();
+  #text = '';
+
+  add(text: string): void {
+    this.#text += text;
+    if (this.#text.length > TEXT_CHARACTERS) this.#flush();
+  }
+
+  hex(): string {
+    this.#flush();
+    return this.#hash.digest('hex');
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#text);
+    this.#text = '';
+  }
 }
 
 interface Memory {
@@ -42,19 +66,21 @@ interface Memory {
   readonly prints: Fingerprint[];
 }
 
+const NONE: readonly (readonly [string, string])[] = [];
+
 function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown[] {
   const { stat } = entry;
-  const owner = root.keepsOwners ? [stat.uid, stat.gid] : [];
-  const xattrs = [...memory.hasher.xattrs({ root, path: entry.path }, stat)].map(([name, value]) => [
-    name,
-    Buffer.from(value).toString('hex'),
-  ]);
+  const found = memory.hasher.xattrs({ root, path: entry.path }, stat);
+  const xattrs =
+    found.size === 0 ? NONE : [...found].map(([name, value]) => [name, Buffer.from(value).toString('hex')]);
   const [kind, ...content] = contentOf(root, entry, memory);
   memory.prints.push({
     content: kind === 'file' ? shortened(`${content[0]}`) : content.length === 0 ? '' : shortHash(`${content[0]}`),
     attributes: xattrs.length === 0 ? '' : shortHash(JSON.stringify(xattrs)),
   });
-  return [kind, entry.relative, stat.mode, ...owner, xattrs, ...content];
+  return root.keepsOwners
+    ? [kind, entry.relative, stat.mode, stat.uid, stat.gid, xattrs, ...content]
+    : [kind, entry.relative, stat.mode, xattrs, ...content];
 }
 
 function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): [string, ...unknown[]] {
