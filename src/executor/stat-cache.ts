@@ -106,6 +106,8 @@ export class StatCache {
   readonly #texts: Buffer;
   readonly #count: number;
   readonly #isUsed: Uint8Array;
+  /** Records of which nothing, or not all, was known in the state that was asked for. */
+  readonly #mayChange = new Map<string, number>();
   #next = 0;
   #byPath: ReadonlyMap<string, number> | undefined;
 
@@ -124,28 +126,33 @@ export class StatCache {
 
   /** What is known of the file in the state that the stamp names. */
   lookup(path: string, stamp: string): KnownFacts {
-    const position = this.#next < this.#count && this.#pathAt(this.#next) === path ? this.#next : this.#find(path);
+    const isNext = this.#next < this.#count && this.#pathAt(this.#next) === path;
+    const position = isNext ? this.#next : this.#find(path);
     if (position === undefined) return {};
     this.#next = position + 1 < this.#count ? position + 1 : 0;
     const at = position * RECORD_BYTES;
-    if (this.#stampAt(at) !== stamp) return {};
-    this.#isUsed[position] = 1;
-    return this.#factsAt(at);
+    const facts = this.#stampAt(at) === stamp ? this.#factsAt(at) : undefined;
+    if (facts?.sha256 === undefined || facts.xattrs === undefined) this.#mayChange.set(path, position);
+    if (facts) this.#isUsed[position] = 1;
+    return facts ?? {};
   }
 
   /** The bytes of the records that were asked for, and of others instead of them or beside them. */
   with(learned: ReadonlyMap<string, LearnedFacts>): Buffer {
     const writer = new RecordWriter(this.#count + learned.size);
-    const rest = new Map(learned);
-    for (let position = 0; position < this.#count; position++) {
-      const path = this.#pathAt(position);
-      const facts = rest.get(path);
-      const at = position * RECORD_BYTES;
-      if (facts) writer.add(path, facts);
-      else if (this.#isUsed[position] === 1) writer.copy(this.#records, at, this.#texts);
-      rest.delete(path);
+    const instead = new Map<number, string>();
+    for (const path of learned.keys()) {
+      const position = this.#mayChange.get(path) ?? this.#find(path);
+      if (position !== undefined) instead.set(position, path);
     }
-    for (const [path, facts] of rest) writer.add(path, facts);
+    for (let position = 0; position < this.#count; position++) {
+      const path = instead.get(position);
+      const facts = path === undefined ? undefined : learned.get(path);
+      if (path !== undefined && facts) writer.add(path, facts);
+      else if (this.#isUsed[position] === 1) writer.copy(this.#records, position * RECORD_BYTES, this.#texts);
+    }
+    const known = new Set(instead.values());
+    for (const [path, facts] of learned) if (!known.has(path)) writer.add(path, facts);
     return writer.finish();
   }
 

@@ -1,5 +1,6 @@
 import { createReadStream, type Stats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import {
@@ -12,13 +13,18 @@ import {
   hexOf,
   type Ingested,
   MAX_JSON_BYTES,
+  type MadeBytes,
+  parseDigest,
   readAll,
   sha256,
   verify,
 } from '../oci/index.ts';
 import { abortable } from './abortable.ts';
+import { BlobThread } from './blob-thread.ts';
+import { Likeness } from './likeness.ts';
 import { temporaryName } from './process-identity.ts';
 import { SparseFile } from './sparse-file.ts';
+import { startStream } from './started-stream.ts';
 import { touch } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
@@ -37,6 +43,11 @@ export interface BlobDirectories {
 }
 
 type Expected = Pick<Descriptor, 'digest' | 'size'>;
+
+type OnFree = NonNullable<MadeBytes['onFree']>;
+
+/** Fewer chunks are hashed and written sooner than a thread starts. */
+const CHUNKS_FOR_THREAD = 4;
 
 /**
  * Blobs as files. A blob gets its name only after its bytes were compared with its digest and synced to the disk (one
@@ -90,9 +101,26 @@ export class DiskContentStore implements ContentStore {
       return { digest: expected.digest, size: expected.size };
     }
     const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
+    return this.#keep((temporary) => this.#write(temporary, source, expected));
+  }
+
+  async ingestMade(bytes: ByteStream, { likely, onFree }: MadeBytes = {}): Promise<Ingested> {
+    const file = likely && (await this.fileOf(likely));
+    await using likeness = file === undefined ? undefined : await Likeness.open(file);
+    const enough = onFree && availableParallelism() > 1 ? CHUNKS_FOR_THREAD : 1;
+    const { start, all } = await startStream(likeness?.differing(bytes, onFree) ?? bytes, enough);
+    if (likely && likeness?.isSame) return { digest: likely, size: likeness.size };
+    const isLong = start.length === CHUNKS_FOR_THREAD;
+    return await this.#keep((temporary) =>
+      onFree && isLong ? this.#writeInThread(temporary, all, onFree) : this.#write(temporary, all, undefined),
+    );
+  }
+
+  /** `write` makes the file and says what is in it. */
+  async #keep(write: (temporary: string) => Promise<Ingested>): Promise<Ingested> {
     const temporary = join(this.#directories.ingest, temporaryName());
     try {
-      const ingested = await this.#write(temporary, source, expected);
+      const ingested = await write(temporary);
       await rename(temporary, this.#path(ingested.digest)).catch(failing(temporary));
       return ingested;
     } catch (cause) {
@@ -106,11 +134,11 @@ export class DiskContentStore implements ContentStore {
    * not hashed again.
    */
   async #write(path: string, bytes: ByteStream, expected: Expected | undefined): Promise<Ingested> {
-    const { ingest, blobs, mode = 0o444 } = this.#directories;
+    const { mode = 0o444 } = this.#directories;
     const hash = expected ? undefined : sha256();
     let size = 0;
     const fail = (cause: unknown) => failing(path, expected && Math.max(0, expected.size - size))(cause);
-    for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true }).catch(fail);
+    await this.#makeDirectories().catch(fail);
     const file = await open(path, 'wx', 0o600).catch(fail);
     const sparse = new SparseFile(file);
     try {
@@ -126,6 +154,28 @@ export class DiskContentStore implements ContentStore {
       await file.close();
     }
     return hash || !expected ? { digest: digestFrom(hash ?? sha256()), size } : { digest: expected.digest, size };
+  }
+
+  /** The same beside whoever makes the bytes. */
+  async #writeInThread(path: string, bytes: ByteStream, onFree: OnFree): Promise<Ingested> {
+    const { mode = 0o444 } = this.#directories;
+    await this.#makeDirectories().catch(failing(path));
+    const thread = new BlobThread({ path, mode }, onFree);
+    let size = 0;
+    try {
+      for await (const chunk of bytes) {
+        size += chunk.byteLength;
+        await thread.add(chunk).catch(failing(path));
+      }
+      return { digest: parseDigest(`sha256:${await thread.finish().catch(failing(path))}`), size };
+    } finally {
+      await thread.stop();
+    }
+  }
+
+  async #makeDirectories(): Promise<void> {
+    const { ingest, blobs } = this.#directories;
+    for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true });
   }
 
   async delete(digest: Digest): Promise<void> {

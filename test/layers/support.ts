@@ -22,11 +22,13 @@ import {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+const LAYERS_WORKER = { 'layers-worker': 'src/layers/worker.ts' };
+
 /** The worker thread that the sources use, made as scripts/build.mjs makes it. */
-export async function buildWorker(): Promise<void> {
+export async function buildWorker(entryPoints: Readonly<Record<string, string>> = LAYERS_WORKER): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: { 'layers-worker': 'src/layers/worker.ts' },
+    entryPoints: { ...entryPoints },
     outdir: 'dist',
     bundle: true,
     format: 'cjs',
@@ -134,6 +136,10 @@ export class MemoryStore implements ContentStore {
 
   async read(digest: Digest): Promise<Uint8Array> {
     return this.blobs.get(digest) ?? Buffer.alloc(0);
+  }
+
+  ingestMade(bytes: ByteStream): Promise<{ readonly digest: Digest; readonly size: number }> {
+    return this.ingest(bytes);
   }
 
   async ingest(bytes: ByteStream): Promise<{ readonly digest: Digest; readonly size: number }> {
