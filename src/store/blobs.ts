@@ -106,13 +106,22 @@ export class DiskContentStore implements ContentStore {
 
   async ingestMade(bytes: ByteStream, { likely, onFree }: MadeBytes = {}): Promise<Ingested> {
     const file = likely && (await this.fileOf(likely));
-    await using likeness = file === undefined ? undefined : await Likeness.open(file);
-    const enough = onFree && availableParallelism() > 1 ? CHUNKS_FOR_THREAD : 1;
-    const { start, all } = await startStream(likeness?.differing(bytes, onFree) ?? bytes, enough);
-    if (likely && likeness?.isSame) return { digest: likely, size: likeness.size };
-    const isLong = start.length === CHUNKS_FOR_THREAD;
+    const likeness = file === undefined ? undefined : await Likeness.open(file);
+    if (!likely || !likeness) return await this.#keepMade(bytes, onFree);
+    try {
+      const { start, all } = await startStream(likeness.differing(bytes, onFree), 1);
+      if (start.length === 0 && likeness.isSame) return { digest: likely, size: likeness.size };
+      return await this.#keepMade(all, onFree);
+    } finally {
+      await likeness.close();
+    }
+  }
+
+  async #keepMade(bytes: ByteStream, onFree: MadeBytes['onFree']): Promise<Ingested> {
+    const { start, all } = await startStream(bytes, CHUNKS_FOR_THREAD);
+    const inThread = start.length === CHUNKS_FOR_THREAD && availableParallelism() > 1;
     return await this.#keep((temporary) =>
-      onFree && isLong ? this.#writeInThread(temporary, all, onFree) : this.#write(temporary, all, undefined),
+      onFree && inThread ? this.#writeInThread(temporary, all, onFree) : this.#write(temporary, all, undefined),
     );
   }
 

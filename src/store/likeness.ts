@@ -5,7 +5,7 @@ import type { ByteStream } from '../oci/index.ts';
 const CHUNK_BYTES = 1024 * 1024;
 
 /** A file that a stream is compared with, so that bytes that are there need not be written again. */
-export class Likeness implements AsyncDisposable {
+export class Likeness {
   readonly #file: FileHandle;
   #buffers = [Buffer.allocUnsafeSlow(CHUNK_BYTES), Buffer.allocUnsafeSlow(CHUNK_BYTES)] as const;
   /** Bytes of the stream that were compared. */
@@ -33,7 +33,7 @@ export class Likeness implements AsyncDisposable {
     return this.#size;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async close(): Promise<void> {
     await this.#ahead.catch(() => undefined);
     await this.#file.close();
   }

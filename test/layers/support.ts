@@ -22,13 +22,14 @@ import {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
-const LAYERS_WORKER = { 'layers-worker': 'src/layers/worker.ts' };
-
 /** The worker thread that the sources use, made as scripts/build.mjs makes it. */
-export async function buildWorker(entryPoints: Readonly<Record<string, string>> = LAYERS_WORKER): Promise<void> {
+export const buildWorker = (): Promise<void> => buildThread('layers-worker', 'src/layers/worker.ts');
+
+/** The same of another thread: what dist/NAME.cjs is made of. */
+export async function buildThread(name: string, source: string): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: { ...entryPoints },
+    entryPoints: { [name]: source },
     outdir: 'dist',
     bundle: true,
     format: 'cjs',

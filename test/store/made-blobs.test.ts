@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { digestOf, hexOf } from '../../src/oci/index.ts';
 import { DiskContentStore } from '../../src/store/blobs.ts';
-import { buildWorker } from '../layers/support.ts';
+import { buildThread } from '../layers/support.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const MIB = 1024 * 1024;
 
-beforeAll(() => buildWorker({ 'blob-worker': 'src/store/blob-worker.ts' }));
+beforeAll(() => buildThread('blob-worker', 'src/store/blob-worker.ts'));
 
 function open() {
   const root = tempDir();
