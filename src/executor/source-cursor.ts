@@ -97,10 +97,9 @@ function cursorOf(root: SourceRoot): SourceCursor {
 export const placeOf = (root: SourceRoot, path: string): PlaceInRoot => cursorOf(root).at(path);
 
 /** The same as a path. */
-export function placeIn(root: SourceRoot, path: string): string {
-  const { directory, name } = placeOf(root, path);
-  return `/proc/self/fd/${directory}/${name}`;
-}
+export const placeIn = (root: SourceRoot, path: string): string => pathOf(placeOf(root, path));
+
+export const pathOf = ({ directory, name }: PlaceInRoot): string => `/proc/self/fd/${directory}/${name}`;
 
 /** The same for a directory that is to be listed. */
 export const directoryIn = (root: SourceRoot, path: string): string => cursorOf(root).directory(path);
