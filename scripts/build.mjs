@@ -36,6 +36,7 @@ await build({
   entryPoints: {
     program: 'src/cli/main.ts',
     'layers-worker': 'src/layers/worker.ts',
+    'blob-worker': 'src/store/blob-worker.ts',
     'sandbox-worker': 'src/executor/sandbox/worker.ts',
     'container-worker': 'src/executor/sandbox/container-worker.ts',
   },

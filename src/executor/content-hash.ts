@@ -14,23 +14,48 @@ export function hashSources(
   hasher: FileReader,
   prints: Fingerprint[] = [],
 ): string {
-  const hash = sha256();
+  const hash = new TextHash();
   const inodes = new Map<string, string>();
   for (const [position, source] of sources.entries()) {
     if (source.type === 'inline') {
-      hash.update(JSON.stringify(['inline', source.name, source.content]));
+      hash.add(JSON.stringify(['inline', source.name, source.content]));
       continue;
     }
-    hash.update(JSON.stringify([source.type, source.type === 'file' ? source.name : '']));
+    hash.add(JSON.stringify([source.type, source.type === 'file' ? source.name : '']));
+    const memory = { hasher, inodes, position, prints };
     for (const entry of copiedEntries(source)) {
       try {
-        hash.update(JSON.stringify(describe(source.root, entry, { hasher, inodes, position, prints })));
+        hash.add(describe(source.root, entry, memory));
       } catch (error) {
         throw unreadable(source.root, entry.path, error);
       }
     }
   }
-  return `sha256:${hash.digest('hex')}`;
+  return `sha256:${hash.hex()}`;
+}
+
+/** Enough that the calls do not count beside the hashing. */
+const TEXT_CHARACTERS = 64 * 1024;
+
+/** sha256 of short texts, one after another. */
+class TextHash {
+  readonly #hash = sha256();
+  #text = '';
+
+  add(text: string): void {
+    this.#text += text;
+    if (this.#text.length > TEXT_CHARACTERS) this.#flush();
+  }
+
+  hex(): string {
+    this.#flush();
+    return this.#hash.digest('hex');
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#text);
+    this.#text = '';
+  }
 }
 
 interface Memory {
@@ -42,31 +67,45 @@ interface Memory {
   readonly prints: Fingerprint[];
 }
 
-function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): unknown[] {
+/** The JSON of an array: kind, name, mode, owner, attributes, content. */
+function describe(root: SourceRoot, entry: SourceEntry, memory: Memory): string {
   const { stat } = entry;
-  const owner = root.keepsOwners ? [stat.uid, stat.gid] : [];
-  const xattrs = [...memory.hasher.xattrs({ root, path: entry.path }, stat)].map(([name, value]) => [
-    name,
-    Buffer.from(value).toString('hex'),
-  ]);
-  const [kind, ...content] = contentOf(root, entry, memory);
-  memory.prints.push({
-    content: kind === 'file' ? shortened(`${content[0]}`) : content.length === 0 ? '' : shortHash(`${content[0]}`),
-    attributes: xattrs.length === 0 ? '' : shortHash(JSON.stringify(xattrs)),
-  });
-  return [kind, entry.relative, stat.mode, ...owner, xattrs, ...content];
+  const found = memory.hasher.xattrs({ root, path: entry.path }, stat);
+  const xattrs = found.size === 0 ? '[]' : xattrsText(found);
+  const { kind, content, print } = contentOf(root, entry, memory);
+  memory.prints.push({ content: print, attributes: found.size === 0 ? '' : shortHash(xattrs) });
+  const owner = root.keepsOwners ? `,${stat.uid},${stat.gid}` : '';
+  return `["${kind}",${JSON.stringify(entry.relative)},${stat.mode}${owner},${xattrs}${content}]`;
 }
 
-function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): [string, ...unknown[]] {
+const xattrsText = (xattrs: ReadonlyMap<string, Uint8Array>): string =>
+  JSON.stringify([...xattrs].map(([name, value]) => [name, Buffer.from(value).toString('hex')]));
+
+interface Content {
+  readonly kind: string;
+  /** JSON, after a comma; empty for what has none. */
+  readonly content: string;
+  /** See `Fingerprint`. */
+  readonly print: string;
+}
+
+const textual = (kind: string, text: string): Content => ({
+  kind,
+  content: `,${JSON.stringify(text)}`,
+  print: shortHash(text),
+});
+
+function contentOf(root: SourceRoot, entry: SourceEntry, { hasher, inodes, position }: Memory): Content {
   const { stat } = entry;
-  if (stat.isSymbolicLink()) return ['link', readSourceLink(root, entry.path)];
-  if (stat.isDirectory()) return [entry.isParent ? 'parent' : 'directory'];
-  if (!stat.isFile()) return ['special', stat.rdev];
+  if (stat.isSymbolicLink()) return textual('link', readSourceLink(root, entry.path));
+  if (stat.isDirectory()) return { kind: entry.isParent ? 'parent' : 'directory', content: '', print: '' };
+  if (!stat.isFile()) return { kind: 'special', content: `,${stat.rdev}`, print: shortHash(`${stat.rdev}`) };
   if (stat.nlink > 1) {
     const { inode } = stat;
     const first = inodes.get(inode);
-    if (first !== undefined) return ['hardlink', first];
+    if (first !== undefined) return textual('hardlink', first);
     inodes.set(inode, `${position}/${entry.relative}`);
   }
-  return ['file', hasher.hash({ root, path: entry.path }, stat)];
+  const hash = hasher.hash({ root, path: entry.path }, stat);
+  return { kind: 'file', content: `,"${hash}"`, print: shortened(hash) };
 }

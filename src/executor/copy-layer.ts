@@ -5,6 +5,7 @@ import type { RootEntry, RootView, TarEntry } from '../layers/index.ts';
 import type { MtimeRule } from '../oci/index.ts';
 import { hasWildcard } from '../parser/index.ts';
 import { stageArchive } from './archive-source.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import type { CopyReuse } from './copy-reuse.ts';
 import { hostEntry } from './host-entry.ts';
 import { resolveInRoot } from './rootfs-path.ts';
@@ -24,6 +25,7 @@ export interface CopyRequest {
   readonly inlineMtime: number;
   readonly mtimeRule?: MtimeRule | undefined;
   readonly reuse?: CopyReuse | undefined;
+  readonly chunks?: ChunkPool | undefined;
   /** Told of what the copy takes away. */
   readonly warn?: ((message: string, hint: string) => void) | undefined;
 }
@@ -45,7 +47,14 @@ export async function copyLayer(request: CopyRequest): Promise<AsyncIterable<Uin
   const state: CopyState = {
     request,
     staged,
-    plan: { staged, bodies: new Map(), archives: [], mtimeRule: request.mtimeRule, reuse: request.reuse },
+    plan: {
+      staged,
+      bodies: new Map(),
+      archives: [],
+      mtimeRule: request.mtimeRule,
+      reuse: request.reuse,
+      chunks: request.chunks,
+    },
     owner: op.chown === undefined ? undefined : await resolveOwner(view, op.chown),
     chmod: op.chmod === undefined ? undefined : parseChmod(op.chmod),
     freshMtime: Math.max(0, ...sources.map((source) => newestMtime(source, request.inlineMtime))),

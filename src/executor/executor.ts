@@ -19,6 +19,7 @@ import {
   type Layer,
   type MtimeRule,
 } from '../oci/index.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import { CopyReuse } from './copy-reuse.ts';
 import { type Selection, selectAll } from './copy-selection.ts';
@@ -271,7 +272,7 @@ class Run {
     const { node, selection } = step;
     const files = selection && listFiles(selection.sources, selection.prints);
     this.#options.emit({ type: 'step.miss', step: node.id, ...(await this.#cache.explain(node, keys[0], files)) });
-    const layer = await this.#timed(step);
+    const layer = await this.#timed(step, keys[0].key);
     const made: Result = {
       slot: node.slot,
       created: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
@@ -316,13 +317,13 @@ class Run {
     return { chain: [...parent, found], created, hasLayer: true, ...facts };
   }
 
-  async #timed(step: Step): Promise<CommittedLayer | undefined> {
+  async #timed(step: Step, key: CacheKey): Promise<CommittedLayer | undefined> {
     const { emit } = this.#options;
     const { id } = step.node;
     const start = performance.now();
     emit({ type: 'step.started', step: id });
     try {
-      const layer = await this.#perform(step);
+      const layer = await this.#perform(step, key);
       const result = layer ? { diffId: layer.diffId, sizeBytes: layer.sizeBytes } : {};
       emit({ type: 'step.finished', step: id, durationMs: performance.now() - start, ...result });
       return layer;
@@ -332,7 +333,7 @@ class Run {
     }
   }
 
-  async #perform(step: Step): Promise<CommittedLayer | undefined> {
+  async #perform(step: Step, key: CacheKey): Promise<CommittedLayer | undefined> {
     const { node, parent } = step;
     const { library, sandbox, mtimeRule, emit } = this.#options;
     const { op } = node;
@@ -363,18 +364,22 @@ class Run {
       return tar && library.commitTar(tar);
     }
     if (op.kind !== 'copy') throw new BuildError('E_INTERNAL', `A ${op.kind} node is not a step`);
-    return this.#copy(step, op);
+    return this.#copy(step, op, key);
   }
 
-  async #copy({ parent, selection, node }: Step, op: CopyOp): Promise<CommittedLayer> {
+  async #copy({ parent, selection, node }: Step, op: CopyOp, key: CacheKey): Promise<CommittedLayer> {
     const { library, mtimeRule, inlineMtime, emit, cache, hasher } = this.#options;
     const view = await library.view(op.link ? [] : parent);
     const sources = selection?.sources ?? [];
     const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
     const before = this.#cache.isOff(node) ? undefined : await cache.latest(node.slot);
     using reuse = await CopyReuse.open(node.slot, before, { hasher, library });
-    const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse });
-    const layer = await library.commitTar(untilAborted(tar, this.#signal));
+    const chunks = new ChunkPool();
+    const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse, chunks });
+    const onFree = (chunk: Uint8Array): void => chunks.give(chunk);
+    // with --no-cache a step mostly makes what is there
+    const likely = (await cache.lookup(key))?.layer?.diffId;
+    const layer = await library.commitTar(untilAborted(tar, this.#signal), { likely, onFree });
     reuse.keep(layer.diffId);
     return layer;
   }

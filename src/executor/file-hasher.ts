@@ -6,7 +6,7 @@ import type { FileStat } from './file-stat.ts';
 import { settledAfter } from './settled.ts';
 import { placeIn } from './source-cursor.ts';
 import { hostPath, type PlacedFile } from './source-root.ts';
-import { type KnownFacts, StatCache } from './stat-cache.ts';
+import { type KnownFacts, type LearnedFacts, StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -27,9 +27,6 @@ export const freshReader: FileReader = {
   xattrs: ({ root, path }) => readXattrs(placeIn(root, path)),
 };
 
-/** `stamp` names the state of the file. */
-type Facts = KnownFacts & { readonly stamp: string };
-
 /**
  * What reading a file gives (sha256 of its bytes, extended attributes), remembered across builds by (path, size, mtime ns,
  * ctime ns, inode, device, mode). A file that was changed a moment ago is read but not remembered (git's "racily clean"
@@ -38,7 +35,7 @@ type Facts = KnownFacts & { readonly stamp: string };
 export class FileHasher implements FileReader {
   readonly #file: string;
   readonly #stored: StatCache;
-  readonly #learned = new Map<string, Facts>();
+  readonly #learned = new Map<string, LearnedFacts>();
   #isDirty = false;
 
   /** By device: see `settledAfter`. */
@@ -95,8 +92,7 @@ export class FileHasher implements FileReader {
     this.#learned.set(path, { ...facts, stamp: stat.stamp });
   }
 
-  #windowOf(path: string, { stamp }: FileStat): number {
-    const device = stamp.split(' ', 5)[4] ?? '';
+  #windowOf(path: string, { device }: FileStat): number {
     const known = this.#windows.get(device) ?? this.#settledAfter(dirname(path));
     this.#windows.set(device, known);
     return known;
@@ -130,11 +126,11 @@ function decodeXattrs(text: string): Xattrs {
   return new Map(coded.map(([name, hex]) => [name, Buffer.from(hex, 'hex')]));
 }
 
-function readCache(file: string): string {
+function readCache(file: string): Buffer {
   try {
-    return readFileSync(file, 'utf8');
+    return readFileSync(file);
   } catch {
-    return ''; // absent
+    return Buffer.alloc(0); // absent
   }
 }
 

@@ -14,6 +14,13 @@ interface Level {
   readonly fd: number;
 }
 
+/** A name in an open directory. */
+export interface PlaceInRoot {
+  /** A descriptor. */
+  readonly directory: number;
+  readonly name: string;
+}
+
 /**
  * Walks the directories of a source root by descriptors: each level is opened in its parent, and no link is followed. Whoever
  * puts a link in the place of a directory while the build reads gets an error (ENOTDIR), and nothing outside of the root.
@@ -29,9 +36,9 @@ class SourceCursor {
   }
 
   /** For system calls, good until the next call; `path` is relative and clean, with the links in it followed. */
-  at(path: string): string {
+  at(path: string): PlaceInRoot {
     const slash = path.lastIndexOf('/');
-    return `/proc/self/fd/${this.#enter(path.slice(0, Math.max(0, slash)))}/${path.slice(slash + 1) || '.'}`;
+    return { directory: this.#enter(path.slice(0, Math.max(0, slash))), name: path.slice(slash + 1) || '.' };
   }
 
   directory(path: string): string {
@@ -70,8 +77,10 @@ class SourceCursor {
 
 /** By the root object: another build has others. The last used is the last. */
 const open = new Map<SourceRoot, SourceCursor>();
+let last: { readonly root: SourceRoot; readonly cursor: SourceCursor } | undefined;
 
 function cursorOf(root: SourceRoot): SourceCursor {
+  if (last?.root === root) return last.cursor;
   const known = open.get(root);
   open.delete(root);
   const cursor = known ?? new SourceCursor(root.directory);
@@ -80,17 +89,24 @@ function cursorOf(root: SourceRoot): SourceCursor {
     if (open.size <= MOST_CURSORS) break;
     closeSource(oldest);
   }
+  last = { root, cursor };
   return cursor;
 }
 
 /** Where to look for a path of a root: for one system call, which must not follow a link at its end. */
-export const placeIn = (root: SourceRoot, path: string): string => cursorOf(root).at(path);
+export const placeOf = (root: SourceRoot, path: string): PlaceInRoot => cursorOf(root).at(path);
+
+/** The same as a path. */
+export const placeIn = (root: SourceRoot, path: string): string => pathOf(placeOf(root, path));
+
+export const pathOf = ({ directory, name }: PlaceInRoot): string => `/proc/self/fd/${directory}/${name}`;
 
 /** The same for a directory that is to be listed. */
 export const directoryIn = (root: SourceRoot, path: string): string => cursorOf(root).directory(path);
 
 /** Closes what is open of a root that nobody reads any more. */
 export function closeSource(root: SourceRoot): void {
+  if (last?.root === root) last = undefined;
   open.get(root)?.close();
   open.delete(root);
 }

@@ -97,6 +97,15 @@ const kindOf = (lines: ReadonlyMap<string, string>): string => {
   return first && isDirectory(first[0]) ? (first[1].split(' ')[1] ?? '') : 'files';
 };
 
+/** Without the lines that both begin with, and those that both end with: mostly all but a few. */
+function withoutCommon(before: readonly string[], after: readonly string[]) {
+  let start = 0;
+  while (start < before.length && before[start] === after[start]) start++;
+  let [end, nowEnd] = [before.length, after.length];
+  for (; end > start && nowEnd > start && before[end - 1] === after[nowEnd - 1]; end--) nowEnd--;
+  return { old: before.slice(start, end), now: after.slice(start, nowEnd) };
+}
+
 export interface FileChange {
   readonly path: string;
   /** `added`, `removed`, or what of it differs; of a directory that stands for its files: `changed`. */
@@ -111,7 +120,8 @@ export function changedFiles(
   if (before === undefined) return undefined;
   const byPath = (lines: readonly string[]): Map<string, string> =>
     new Map(lines.map(parseLine).map(({ path, facts }) => [path, facts]));
-  const [old, now] = [byPath(before), byPath(after)];
+  const { old: oldRest, now: nowRest } = withoutCommon(before, after);
+  const [old, now] = [byPath(oldRest), byPath(nowRest)];
   const changed = [...new Set([...old.keys(), ...now.keys()])].filter((path) => old.get(path) !== now.get(path)).sort();
   if (changed.length === 0 || (old.size > 0 && now.size > 0 && kindOf(old) !== kindOf(now))) return undefined;
   return changed.map((path) => ({

@@ -1,11 +1,12 @@
 import { isUtf8 } from 'node:buffer';
-import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import { type Owners, ownerOf } from '../layers/index.ts';
 import type { IgnoreFile } from '../parser/index.ts';
-import { FileStat } from './file-stat.ts';
+import type { FileStat } from './file-stat.ts';
+import { lstatOf } from './file-status.ts';
 import { followLinks } from './follow-links.ts';
-import { directoryIn, placeIn } from './source-cursor.ts';
+import { directoryIn, type PlaceInRoot, pathOf, placeIn, placeOf } from './source-cursor.ts';
 
 /** Where COPY reads from: the context, or a stage or image that is mounted read-only. */
 export interface SourceRoot {
@@ -33,19 +34,46 @@ export interface PlacedFile {
 export const hostPath = ({ root, path }: PlacedFile): string =>
   path === '' ? root.directory : `${root.directory}/${path}`;
 
+const ROOT = { uid: 0, gid: 0 };
+
 /** `path` is relative and clean, its directories resolved. undefined: nothing there. */
 export function statSource(root: SourceRoot, path: string): FileStat | undefined {
   try {
-    const file = placeIn(root, path);
-    const stat = lstatSync(file, { bigint: true });
-    if (root.owners !== 'recorded') return new FileStat(stat);
-    const { uid, gid } = ownerOf(file, { uid: Number(stat.uid), gid: Number(stat.gid) }, root.owners);
-    return new FileStat(Object.assign(stat, { uid: BigInt(uid), gid: BigInt(gid) }));
+    return statPlace(root, placeOf(root, path));
   } catch (error) {
-    const code = systemErrorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw unreadable(root, path, error);
+    return unlessGone(root, path, error);
   }
+}
+
+/** The same for names in a directory, one after another. */
+export function statNames(root: SourceRoot, path: string, names: readonly { readonly name: string }[]) {
+  const at = path === '' ? '' : `${path}/`;
+  const [first] = names;
+  if (first === undefined) return [];
+  let directory: number;
+  try {
+    ({ directory } = placeOf(root, `${at}${first.name}`));
+  } catch (error) {
+    return [unlessGone(root, path, error)];
+  }
+  return names.map(({ name }) => {
+    try {
+      return statPlace(root, { directory, name });
+    } catch (error) {
+      return unlessGone(root, `${at}${name}`, error);
+    }
+  });
+}
+
+function statPlace(root: SourceRoot, place: PlaceInRoot): FileStat {
+  const owner = root.owners === 'recorded' ? ownerOf(pathOf(place), ROOT, root.owners) : undefined;
+  return lstatOf(place, owner);
+}
+
+function unlessGone(root: SourceRoot, path: string, error: unknown): undefined {
+  const code = systemErrorCode(error);
+  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  throw unreadable(root, path, error);
 }
 
 /** Names in a directory, sorted by code unit. Throws `E_CONTEXT` where it cannot be read or a name is not UTF-8. */

@@ -1,6 +1,6 @@
 import type { IgnoreFile } from '../parser/index.ts';
 import type { FileStat } from './file-stat.ts';
-import { listSource, type SourceRoot, statSource } from './source-root.ts';
+import { listSource, type SourceRoot, statNames } from './source-root.ts';
 
 /** One file, directory, link, ... of the source tree. */
 export interface SourceEntry {
@@ -19,8 +19,6 @@ export type SourceFilter = Pick<IgnoreFile, 'match' | 'canSkipDirectory'>;
 export const isIgnored = (root: SourceRoot, path: string): boolean =>
   path !== '' && root.ignore !== undefined && root.ignore.match(path).ignored;
 
-const NONE: readonly SourceFilter[] = [];
-
 interface Place {
   readonly directory: string;
   /** Of the directory, relative to the source. */
@@ -29,34 +27,60 @@ interface Place {
 
 const below = (parent: string, name: string): string => (parent === '' ? name : `${parent}/${name}`);
 
+interface Walk {
+  readonly root: SourceRoot;
+  readonly filters: readonly SourceFilter[];
+  readonly entries: SourceEntry[];
+}
+
 /**
  * Everything below a directory that the context's ignore file and the filters leave, parents before children, sorted; a
  * directory that is left out counts where something in it is kept.
  */
-export function walkSource(
-  root: SourceRoot,
-  { directory, relative: prefix }: Place,
-  filters: readonly SourceFilter[],
-): SourceEntry[] {
+export function walkSource(root: SourceRoot, place: Place, filters: readonly SourceFilter[]): SourceEntry[] {
   const entries: SourceEntry[] = [];
-  for (const name of listSource(root, directory)) {
-    const path = below(directory, name);
-    const relative = below(prefix, name);
-    const ignored = isIgnored(root, path);
-    const closed = filters.length === 0 ? NONE : filters.filter((filter) => filter.match(relative).ignored);
-    if (ignored && root.ignore?.canSkipDirectory(path)) continue;
-    if (closed.some((filter) => filter.canSkipDirectory(relative))) continue;
-    const stat = statSource(root, path);
+  addBelow({ root, filters, entries }, place);
+  return entries;
+}
+
+function addBelow(walk: Walk, place: Place): void {
+  const { root, entries } = walk;
+  const names = namesIn(walk, place);
+  // all of a directory before what is below it: it is entered once
+  const stats = statNames(root, place.directory, names);
+  for (const [index, { name, isIgnored, isClosed }] of names.entries()) {
+    const stat = stats[index];
     if (stat === undefined || stat.isSocket()) continue;
-    const isOut = ignored || closed.length > 0;
+    const path = below(place.directory, name);
+    const relative = below(place.relative, name);
+    const isOut = isIgnored || isClosed;
     if (!stat.isDirectory()) {
       if (!isOut) entries.push({ relative, path, stat });
       continue;
     }
-    const inside = walkSource(root, { directory: path, relative }, filters);
-    if (isOut && inside.length === 0) continue;
-    entries.push({ relative, path, stat, ...(closed.length > 0 ? { isParent: true } : {}) });
-    for (const entry of inside) entries.push(entry);
+    const before = entries.push({ relative, path, stat, ...(isClosed ? { isParent: true } : {}) });
+    addBelow(walk, { directory: path, relative });
+    if (isOut && entries.length === before) entries.pop();
   }
-  return entries;
+}
+
+interface Name {
+  readonly name: string;
+  readonly isIgnored: boolean;
+  /** By a filter. */
+  readonly isClosed: boolean;
+}
+
+/** Without those of which nothing can be left. */
+function namesIn({ root, filters }: Walk, { directory, relative: prefix }: Place): readonly Name[] {
+  return listSource(root, directory).flatMap((name) => {
+    const path = below(directory, name);
+    const ignored = isIgnored(root, path);
+    if (ignored && root.ignore?.canSkipDirectory(path)) return [];
+    if (filters.length === 0) return { name, isIgnored: ignored, isClosed: false };
+    const relative = below(prefix, name);
+    const closed = filters.filter((filter) => filter.match(relative).ignored);
+    if (closed.some((filter) => filter.canSkipDirectory(relative))) return [];
+    return { name, isIgnored: ignored, isClosed: closed.length > 0 };
+  });
 }

@@ -1,7 +1,5 @@
-const FORMAT = 'tsbuild-stat-cache 2';
-const TAB = 9;
-/** Hex digits of a sha256. */
-const DIGITS = 64;
+import { crc32 } from 'node:zlib';
+import { STAMP_BYTES } from './file-stat.ts';
 
 export interface KnownFacts {
   /** Hex. */
@@ -10,82 +8,174 @@ export interface KnownFacts {
   readonly xattrs?: string | undefined;
 }
 
+/** What was found out about a file in one state. */
+export type LearnedFacts = KnownFacts & { readonly stamp: string };
+
+const MAGIC = 'tsbuild-stat-cache 3\n';
+/** CRC-32 of what follows it, number of records. */
+const HEAD_BYTES = MAGIC.length + 8;
+
+const SHA_BYTES = 32;
+/** In a record, behind the stamp; the attributes follow the path among the texts. */
+const AT = {
+  sha: STAMP_BYTES,
+  path: STAMP_BYTES + SHA_BYTES,
+  pathBytes: STAMP_BYTES + SHA_BYTES + 4,
+  xattrBytes: STAMP_BYTES + SHA_BYTES + 8,
+  flags: STAMP_BYTES + SHA_BYTES + 12,
+} as const;
+const RECORD_BYTES = AT.flags + 4;
+const HAS_SHA = 1;
+const HAS_XATTRS = 2;
+
+interface TextPlace {
+  readonly path: number;
+  readonly pathEnd: number;
+  readonly end: number;
+}
+
+/** Where the texts of the record at `at` are. */
+function textOf(records: Buffer, at: number): TextPlace {
+  const path = records.readUInt32LE(at + AT.path);
+  const pathEnd = path + records.readUInt32LE(at + AT.pathBytes);
+  return { path, pathEnd, end: pathEnd + records.readUInt32LE(at + AT.xattrBytes) };
+}
+
+/** Writes a stat cache. */
+class RecordWriter {
+  readonly #records: Buffer;
+  #texts = Buffer.alloc(0);
+  #count = 0;
+  #textBytes = 0;
+
+  constructor(most: number) {
+    this.#records = Buffer.alloc(most * RECORD_BYTES);
+  }
+
+  add(path: string, { stamp, sha256, xattrs }: LearnedFacts): void {
+    const at = this.#count++ * RECORD_BYTES;
+    this.#records.write(stamp, at, STAMP_BYTES, 'latin1');
+    if (sha256 !== undefined) this.#records.write(sha256, at + AT.sha, SHA_BYTES, 'hex');
+    this.#records.writeUInt32LE(this.#textBytes, at + AT.path);
+    this.#records.writeUInt32LE(this.#text(path), at + AT.pathBytes);
+    this.#records.writeUInt32LE(this.#text(xattrs ?? ''), at + AT.xattrBytes);
+    const flags = (sha256 === undefined ? 0 : HAS_SHA) | (xattrs === undefined ? 0 : HAS_XATTRS);
+    this.#records.writeUInt32LE(flags, at + AT.flags);
+  }
+
+  /** A record of another cache, with its texts. */
+  copy(records: Buffer, from: number, texts: Buffer): void {
+    const at = this.#count++ * RECORD_BYTES;
+    const { path, end } = textOf(records, from);
+    records.copy(this.#records, at, from, from + RECORD_BYTES);
+    this.#records.writeUInt32LE(this.#textBytes, at + AT.path);
+    this.#reserve(end - path);
+    this.#textBytes += texts.copy(this.#texts, this.#textBytes, path, end);
+  }
+
+  finish(): Buffer {
+    const head = Buffer.alloc(HEAD_BYTES);
+    head.write(MAGIC, 'latin1');
+    head.writeUInt32LE(this.#count, MAGIC.length + 4);
+    const records = this.#records.subarray(0, this.#count * RECORD_BYTES);
+    const whole = Buffer.concat([head, records, this.#texts.subarray(0, this.#textBytes)]);
+    whole.writeUInt32LE(crc32(whole.subarray(MAGIC.length + 4)), MAGIC.length);
+    return whole;
+  }
+
+  /** Returns its length in bytes. */
+  #text(text: string): number {
+    const bytes = Buffer.byteLength(text);
+    this.#reserve(bytes);
+    this.#textBytes += this.#texts.write(text, this.#textBytes);
+    return bytes;
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#textBytes + bytes;
+    if (needed > this.#texts.length) this.#texts = Buffer.concat([this.#texts], needed * 2);
+  }
+}
+
 /**
- * The text of a stat cache: records that end with a NUL, which no path has; their fields (stamp, sha256, attributes, path)
- * end with a tab, which only the path, the last one, may have. A tree is walked in the same order each time, so the next
- * record is mostly the one that is wanted, and none is taken apart before.
+ * A stat cache: records of one length, and behind them the texts. A tree is walked in the same order each time, so the
+ * next record is mostly the one that is wanted, and none becomes an object before.
  */
 export class StatCache {
-  readonly #records: readonly string[];
+  readonly #records: Buffer;
+  readonly #texts: Buffer;
+  readonly #count: number;
   readonly #isUsed: Uint8Array;
+  /** Records of which nothing, or not all, was known in the state that was asked for. */
+  readonly #mayChange = new Map<string, number>();
   #next = 0;
   #byPath: ReadonlyMap<string, number> | undefined;
 
-  /** A damaged text is as good as none. */
-  constructor(text: string) {
-    const [format, ...records] = text.split('\0');
-    this.#records = format === FORMAT ? records : [];
-    this.#isUsed = new Uint8Array(this.#records.length);
+  /** Damaged bytes are as good as none. */
+  constructor(bytes: Buffer) {
+    const isWhole =
+      bytes.length >= HEAD_BYTES &&
+      bytes.toString('latin1', 0, MAGIC.length) === MAGIC &&
+      bytes.readUInt32LE(MAGIC.length) === crc32(bytes.subarray(MAGIC.length + 4));
+    this.#count = isWhole ? bytes.readUInt32LE(MAGIC.length + 4) : 0;
+    const end = HEAD_BYTES + this.#count * RECORD_BYTES;
+    this.#records = bytes.subarray(HEAD_BYTES, end);
+    this.#texts = bytes.subarray(end);
+    this.#isUsed = new Uint8Array(this.#count);
   }
 
   /** What is known of the file in the state that the stamp names. */
   lookup(path: string, stamp: string): KnownFacts {
-    const position = isRecordOf(this.#records[this.#next] ?? '', path) ? this.#next : this.#find(path);
-    const record = position === undefined ? undefined : this.#records[position];
-    if (position === undefined || record === undefined) return {};
-    this.#next = position + 1 < this.#records.length ? position + 1 : 0;
-    if (!record.startsWith(stamp) || record.charCodeAt(stamp.length) !== TAB) return {};
-    const facts = parseFacts(record, stamp.length + 1);
-    if (facts === undefined) return {};
-    this.#isUsed[position] = 1;
-    return facts;
+    const isNext = this.#next < this.#count && this.#pathAt(this.#next) === path;
+    const position = isNext ? this.#next : this.#find(path);
+    if (position === undefined) return {};
+    this.#next = position + 1 < this.#count ? position + 1 : 0;
+    const at = position * RECORD_BYTES;
+    const facts = this.#stampAt(at) === stamp ? this.#factsAt(at) : undefined;
+    if (facts?.sha256 === undefined || facts.xattrs === undefined) this.#mayChange.set(path, position);
+    if (facts) this.#isUsed[position] = 1;
+    return facts ?? {};
   }
 
-  /** The text of the records that were asked for, and of others instead of them or beside them. */
-  with(learned: ReadonlyMap<string, KnownFacts & { readonly stamp: string }>): string {
-    const rest = new Map(learned);
-    const kept: string[] = [FORMAT];
-    for (const [at, record] of this.#records.entries()) {
-      const path = pathOf(record);
-      const facts = rest.get(path);
-      if (facts) kept.push(formatRecord([path, facts]));
-      else if (this.#isUsed[at] === 1) kept.push(record);
-      rest.delete(path);
+  /** The bytes of the records that were asked for, and of others instead of them or beside them. */
+  with(learned: ReadonlyMap<string, LearnedFacts>): Buffer {
+    const writer = new RecordWriter(this.#count + learned.size);
+    const instead = new Map<number, string>();
+    for (const path of learned.keys()) {
+      const position = this.#mayChange.get(path) ?? this.#find(path);
+      if (position !== undefined) instead.set(position, path);
     }
-    return [...kept, ...[...rest].map(formatRecord)].join('\0');
+    for (let position = 0; position < this.#count; position++) {
+      const path = instead.get(position);
+      const facts = path === undefined ? undefined : learned.get(path);
+      if (path !== undefined && facts) writer.add(path, facts);
+      else if (this.#isUsed[position] === 1) writer.copy(this.#records, position * RECORD_BYTES, this.#texts);
+    }
+    const known = new Set(instead.values());
+    for (const [path, facts] of learned) if (!known.has(path)) writer.add(path, facts);
+    return writer.finish();
+  }
+
+  #pathAt(position: number): string {
+    const { path, pathEnd } = textOf(this.#records, position * RECORD_BYTES);
+    return this.#texts.toString('utf8', path, pathEnd);
+  }
+
+  #stampAt(at: number): string {
+    return this.#records.toString('latin1', at, at + STAMP_BYTES);
+  }
+
+  #factsAt(at: number): KnownFacts {
+    const { pathEnd, end } = textOf(this.#records, at);
+    const flags = this.#records.readUInt32LE(at + AT.flags);
+    return {
+      sha256: flags & HAS_SHA ? this.#records.toString('hex', at + AT.sha, at + AT.path) : undefined,
+      xattrs: flags & HAS_XATTRS ? this.#texts.toString('utf8', pathEnd, end) : undefined,
+    };
   }
 
   #find(path: string): number | undefined {
-    this.#byPath ??= new Map(this.#records.map((record, at) => [pathOf(record), at]));
+    this.#byPath ??= new Map(Array.from({ length: this.#count }, (_, position) => [this.#pathAt(position), position]));
     return this.#byPath.get(path);
   }
 }
-
-/** Where the path begins: after the third tab. */
-function pathStart(record: string): number {
-  const stampEnd = record.indexOf('\t');
-  const hashEnd = record.indexOf('\t', stampEnd + 1);
-  return stampEnd < 0 || hashEnd < 0 ? 0 : record.indexOf('\t', hashEnd + 1) + 1;
-}
-
-const isRecordOf = (record: string, path: string): boolean =>
-  record.endsWith(path) && pathStart(record) === record.length - path.length;
-
-/** undefined: damaged. */
-function parseFacts(record: string, at: number): KnownFacts | undefined {
-  const hashEnd = record.indexOf('\t', at);
-  const xattrsEnd = record.indexOf('\t', hashEnd + 1);
-  if (hashEnd < 0 || xattrsEnd < 0 || (hashEnd !== at && hashEnd !== at + DIGITS)) return undefined;
-  const xattrs = record.slice(hashEnd + 1, xattrsEnd);
-  return {
-    sha256: hashEnd === at ? undefined : record.slice(at, hashEnd),
-    xattrs: xattrs === '' ? undefined : xattrs,
-  };
-}
-
-const pathOf = (record: string): string => record.slice(pathStart(record));
-
-const formatRecord = ([path, { stamp, sha256 = '', xattrs = '' }]: readonly [
-  string,
-  KnownFacts & { readonly stamp: string },
-]): string => `${stamp}\t${sha256}\t${xattrs}\t${path}`;

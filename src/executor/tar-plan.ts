@@ -5,6 +5,7 @@ import { encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '.
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import type { StagedArchive, StagedMember } from './archive-source.ts';
 import { type BodyRecorder, TAR_CHUNK_BYTES } from './body-record.ts';
+import { ChunkPool } from './chunk-pool.ts';
 import type { CopyReuse } from './copy-reuse.ts';
 import type { StagedView } from './staged-view.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
@@ -21,6 +22,8 @@ export interface TarPlan {
   readonly archives: StagedArchive[];
   readonly mtimeRule: MtimeRule | undefined;
   readonly reuse?: CopyReuse | undefined;
+  /** Where chunks come from; whoever takes the tar gives them back. */
+  readonly chunks?: ChunkPool | undefined;
 }
 
 /** Keeps memory low and the event loop awake. */
@@ -28,14 +31,17 @@ const CHUNK_BYTES = TAR_CHUNK_BYTES;
 
 /** Collects bytes into chunks of one size; files are read straight into them. */
 class Batch {
-  #chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  readonly #pool: ChunkPool;
+  #chunk: Buffer;
   #used = 0;
   #full: Uint8Array[] = [];
   #closedBytes = 0;
   readonly #recorder: BodyRecorder | undefined;
 
-  constructor(recorder: BodyRecorder | undefined) {
+  constructor(recorder: BodyRecorder | undefined, pool = new ChunkPool()) {
     this.#recorder = recorder;
+    this.#pool = pool;
+    this.#chunk = pool.take();
   }
 
   /** In the tar, of the next byte. */
@@ -85,7 +91,7 @@ class Batch {
       this.#recorder?.addChunk(crc32(chunk));
       this.#full.push(chunk);
     }
-    this.#chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.#chunk = this.#pool.take();
     this.#used = 0;
   }
 }
@@ -93,7 +99,7 @@ class Batch {
 /** Sorted by path, then the archives' entries; deterministic. */
 export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
   const { reuse } = plan;
-  const batch = new Batch(reuse?.recorder);
+  const batch = new Batch(reuse?.recorder, plan.chunks);
   const fromArchives = new Set<TarEntry>(
     plan.archives.flatMap(({ members }) => [...members.values()].map(({ entry }) => entry)),
   );

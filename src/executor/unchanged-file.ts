@@ -1,6 +1,7 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
-import { FileStat } from './file-stat.ts';
+import type { FileStat } from './file-stat.ts';
+import { fstatOf } from './file-status.ts';
 import { placeIn } from './source-cursor.ts';
 import { hostPath, type PlacedFile } from './source-root.ts';
 
@@ -24,8 +25,7 @@ export function openUnchanged(seen: SeenFile): number {
 
 /** To be asked again after the last byte was read. Throws `E_CONTEXT`. */
 export function requireUnchanged(fd: number, { file, stat }: SeenFile): void {
-  const now = new FileStat(fstatSync(fd, { bigint: true }));
-  if (now.stamp !== stat.stamp) throw changedMeanwhile(file);
+  if (fstatOf(fd).stamp !== stat.stamp) throw changedMeanwhile(file);
 }
 
 /** Also for a file that ends before its size says so. */

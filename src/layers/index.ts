@@ -46,7 +46,9 @@ export {
   mknod,
   openat2,
   RESOLVE_IN_ROOT,
+  STATX_BYTES,
   SystemCallError,
+  statx,
 } from './syscalls.ts';
 export * from './tar/index.ts';
 export { type UnpackOptions, unpackTree } from './unpack-tree.ts';

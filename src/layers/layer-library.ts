@@ -22,7 +22,7 @@ import { gzip } from './compression-gzip.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import type { LayerDirectories } from './layer-directories.ts';
 import type { LayerTree } from './layer-tree.ts';
-import type { LayerLibrary, WatchBytes } from './library.ts';
+import type { LayerLibrary, MadeTar, WatchBytes } from './library.ts';
 import { MergedTree } from './merged-tree.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
@@ -93,8 +93,8 @@ export class DiskLayerLibrary implements LayerLibrary {
     return path === undefined ? undefined : { path, compression: blob.compression, check };
   }
 
-  async commitTar(tar: ByteStream): Promise<CommittedLayer> {
-    const { digest, size } = await this.#parts.store.ingest(tar);
+  async commitTar(tar: ByteStream, { likely, onFree }: MadeTar = {}): Promise<CommittedLayer> {
+    const { digest, size } = await this.#parts.store.ingestMade(tar, { likely: likely && asDigest(likely), onFree });
     const diffId = digest as string as DiffId; // The blob is the tar: the same bytes' hash.
     await this.#parts.index.add({ diffId, tarSize: size, blobs: [{ compression: 'none', digest, size }] });
     return { diffId, sizeBytes: size, isEmpty: size === TAR_END.byteLength };

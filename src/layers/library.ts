@@ -5,6 +5,14 @@ import type { CommittedLayer, Snapshotter } from './snapshot.ts';
 /** Passes bytes on as they are. */
 export type WatchBytes = (bytes: ByteStream) => ByteStream;
 
+/** What is known of a tar that is made here. */
+export interface MadeTar {
+  /** The layer that it will most likely be. */
+  readonly likely?: DiffId | undefined;
+  /** Chunks are given away, with their buffers; their memory comes back here, to be filled again. */
+  readonly onFree?: ((chunk: Uint8Array) => void) | undefined;
+}
+
 /**
  * All layers that this store holds, by diffId, in whatever form they have: a blob as it came, a tar written by COPY, or
  * the frozen directory that RUN left. Other forms are made only when somebody asks.
@@ -14,7 +22,7 @@ export interface LayerLibrary {
   /** undefined: no form of it is here. Its descriptor is that of the uncompressed tar. */
   find(diffId: DiffId): Promise<Layer | undefined>;
   /** Keeps a tar of our own making as a new layer. It is indexed when somebody looks into it. */
-  commitTar(tar: ByteStream): Promise<CommittedLayer>;
+  commitTar(tar: ByteStream, made?: MadeTar): Promise<CommittedLayer>;
   /** The same for a tar from elsewhere. Throws `E_BAD_LAYER`. */
   importTar(tar: ByteStream): Promise<CommittedLayer>;
   /** The file that is the layer's tar, where there is one. Its bytes are not verified. */

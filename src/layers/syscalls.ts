@@ -58,7 +58,8 @@ export function checked(syscall: string, result: number, subject: string): numbe
 }
 
 /** Numbers of linux/include/uapi/asm-generic/unistd.h (arm64, riscv64) and arch/x86/entry/syscalls/syscall_64.tbl. */
-const NUMBERS = process.arch === 'x64' ? { mknodat: 259, openat2: 437 } : { mknodat: 33, openat2: 437 };
+const NUMBERS =
+  process.arch === 'x64' ? { mknodat: 259, openat2: 437, statx: 332 } : { mknodat: 33, openat2: 437, statx: 291 };
 const AT_FDCWD = -100;
 
 interface Calls {
@@ -70,13 +71,16 @@ interface Calls {
   readonly sync_file_range: (fd: number, offset: number, count: number, flags: number) => number;
   readonly mknodat: (call: number, dirfd: number, path: string, mode: number, dev: number) => number;
   readonly openat2: (call: number, dirfd: number, path: string, how: Uint8Array, size: number) => number;
+  readonly statx: StatxCall;
 }
+
+type StatxCall = (call: number, dirfd: number, path: string, flags: number, mask: number, into: Uint8Array) => number;
 
 let declared: Calls | undefined;
 
 function calls(): Calls {
   if (declared) return declared;
-  const { library } = libc();
+  const { koffi, library } = libc();
   declared = {
     llistxattr: library.func('long llistxattr(const char *path, _Out_ uint8_t *list, size_t size)'),
     lgetxattr: library.func('long lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)'),
@@ -89,6 +93,8 @@ function calls(): Calls {
     // By number: glibc before 2.33 has no mknod symbol, and openat2 has none at all.
     mknodat: library.func('syscall', 'long', ['long', 'long', 'const char *', 'unsigned long', 'unsigned long']),
     openat2: library.func('syscall', 'long', ['long', 'long', 'const char *', 'const uint8_t *', 'size_t']),
+    // glibc before 2.28 has no statx
+    statx: library.func('syscall', 'long', ['long', 'long', 'const char *', 'long', 'long', koffi.out('uint8_t *')]),
   };
   return declared;
 }
@@ -168,6 +174,23 @@ const SYNC_FILE_RANGE_WRITE = 2;
 /** Has the disk begin with a file's bytes, and does not wait: what is left to the sync at the end waits for the disk alone. */
 export function startWriting(fd: number): void {
   calls().sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); // where it cannot, the kernel begins by itself
+}
+
+/** linux/stat.h: `struct statx`. */
+export const STATX_BYTES = 256;
+/** linux/stat.h */
+const STATX_BASIC_STATS = 0x7ff;
+/** linux/fcntl.h */
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_EMPTY_PATH = 0x1000;
+
+/**
+ * A `struct statx` of `name` in an open directory, never of what a link there leads to; `''`: of the open file itself.
+ * A quarter of the cost of `lstatSync` by a path, and no object. ENOSYS before Linux 4.11; some containers answer EPERM.
+ */
+export function statx(directoryFd: number, name: string, into: Uint8Array): void {
+  const flags = AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH;
+  checked('statx', calls().statx(NUMBERS.statx, directoryFd, name, flags, STATX_BASIC_STATS, into), name);
 }
 
 const SEEK_DATA = 3;

@@ -94,7 +94,17 @@ export interface ContentStore {
   read(digest: Digest): Promise<Uint8Array>;
   /** Temporary file, hash, compare with `expected`, rename. Success means the content is there, not that this call put it there. */
   ingest(bytes: ByteStream, expected?: Pick<Descriptor, 'digest' | 'size'>, signal?: AbortSignal): Promise<Ingested>;
+  /** `ingest` for many bytes that are made here. */
+  ingestMade(bytes: ByteStream, how?: MadeBytes): Promise<Ingested>;
   delete(digest: Digest): Promise<void>;
+}
+
+/** What is known of bytes that are made here. */
+export interface MadeBytes {
+  /** Where this blob has the same bytes, nothing is written. */
+  readonly likely?: Digest | undefined;
+  /** Chunks are given away, with their buffers; their memory comes back here, to be filled again. */
+  readonly onFree?: ((chunk: Uint8Array) => void) | undefined;
 }
 
 /** What a step left behind. Never the config: it is computed anew. */

@@ -1,5 +1,6 @@
 import { createReadStream, readFileSync, type Stats, statSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import {
@@ -12,12 +13,17 @@ import {
   hexOf,
   type Ingested,
   MAX_JSON_BYTES,
+  type MadeBytes,
+  parseDigest,
   sha256,
   verify,
 } from '../oci/index.ts';
 import { abortable } from './abortable.ts';
+import { BlobThread } from './blob-thread.ts';
+import { Likeness } from './likeness.ts';
 import { temporaryName } from './process-identity.ts';
 import { SparseFile } from './sparse-file.ts';
+import { startStream } from './started-stream.ts';
 import { touch } from './state-file.ts';
 import { storeError } from './store-error.ts';
 
@@ -43,6 +49,11 @@ export interface Ingesting {
   /** Gets the file that will be the blob, and how many bytes can be read in it. */
   readonly onGrow?: ((path: string, size: number) => void) | undefined;
 }
+
+type OnFree = NonNullable<MadeBytes['onFree']>;
+
+/** Fewer chunks are hashed and written sooner than a thread starts. */
+const CHUNKS_FOR_THREAD = 4;
 
 /**
  * Blobs as files. A blob gets its name only after its bytes were compared with its digest and synced to the disk (one
@@ -101,9 +112,35 @@ export class DiskContentStore implements ContentStore {
   /** The same, and others may read the file while it grows. */
   protected async ingestShown(bytes: ByteStream, { expected, signal, onGrow }: Ingesting): Promise<Ingested> {
     const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
+    return this.#keep((temporary) => this.#write(temporary, source, { expected, onGrow }));
+  }
+
+  async ingestMade(bytes: ByteStream, { likely, onFree }: MadeBytes = {}): Promise<Ingested> {
+    const file = likely && (await this.fileOf(likely));
+    const likeness = file === undefined ? undefined : await Likeness.open(file);
+    if (!likely || !likeness) return await this.#keepMade(bytes, onFree);
+    try {
+      const { start, all } = await startStream(likeness.differing(bytes, onFree), 1);
+      if (start.length === 0 && likeness.isSame) return { digest: likely, size: likeness.size };
+      return await this.#keepMade(all, onFree);
+    } finally {
+      await likeness.close();
+    }
+  }
+
+  async #keepMade(bytes: ByteStream, onFree: MadeBytes['onFree']): Promise<Ingested> {
+    const { start, all } = await startStream(bytes, CHUNKS_FOR_THREAD);
+    const inThread = start.length === CHUNKS_FOR_THREAD && availableParallelism() > 1;
+    return await this.#keep((temporary) =>
+      onFree && inThread ? this.#writeInThread(temporary, all, onFree) : this.#write(temporary, all),
+    );
+  }
+
+  /** `write` makes the file and says what is in it. */
+  async #keep(write: (temporary: string) => Promise<Ingested>): Promise<Ingested> {
     const temporary = join(this.#directories.ingest, temporaryName());
     try {
-      const ingested = await this.#write(temporary, source, { expected, onGrow });
+      const ingested = await write(temporary);
       await rename(temporary, this.#path(ingested.digest)).catch(failing(temporary));
       return ingested;
     } catch (cause) {
@@ -116,12 +153,12 @@ export class DiskContentStore implements ContentStore {
    * Errors of the source pass unchanged; those of the file are the store's. What is expected was verified on its way and is
    * not hashed again.
    */
-  async #write(path: string, bytes: ByteStream, { expected, onGrow }: Ingesting): Promise<Ingested> {
-    const { ingest, blobs, mode = 0o444 } = this.#directories;
+  async #write(path: string, bytes: ByteStream, { expected, onGrow }: Ingesting = {}): Promise<Ingested> {
+    const { mode = 0o444 } = this.#directories;
     const hash = expected ? undefined : sha256();
     let size = 0;
     const fail = (cause: unknown) => failing(path, expected && Math.max(0, expected.size - size))(cause);
-    for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true }).catch(fail);
+    await this.#makeDirectories().catch(fail);
     const file = await open(path, 'wx', 0o600).catch(fail);
     const sparse = new SparseFile(file, onGrow && ((written) => onGrow(path, written)));
     try {
@@ -137,6 +174,28 @@ export class DiskContentStore implements ContentStore {
       await file.close();
     }
     return hash || !expected ? { digest: digestFrom(hash ?? sha256()), size } : { digest: expected.digest, size };
+  }
+
+  /** The same beside whoever makes the bytes. */
+  async #writeInThread(path: string, bytes: ByteStream, onFree: OnFree): Promise<Ingested> {
+    const { mode = 0o444 } = this.#directories;
+    await this.#makeDirectories().catch(failing(path));
+    const thread = new BlobThread({ path, mode }, onFree);
+    let size = 0;
+    try {
+      for await (const chunk of bytes) {
+        size += chunk.byteLength;
+        await thread.add(chunk).catch(failing(path));
+      }
+      return { digest: parseDigest(`sha256:${await thread.finish().catch(failing(path))}`), size };
+    } finally {
+      await thread.stop();
+    }
+  }
+
+  async #makeDirectories(): Promise<void> {
+    const { ingest, blobs } = this.#directories;
+    for (const directory of [ingest, blobs]) await mkdir(directory, { recursive: true });
   }
 
   async delete(digest: Digest): Promise<void> {

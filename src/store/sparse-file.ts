@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 const SHORTEST_HOLE = 64 * 1024;
 const ZEROS = Buffer.alloc(1024 * 1024);
 /** Writes under way at once: whoever makes the bytes goes on meanwhile. */
-const MOST_WRITES = 3;
+const MOST_WRITES = 6;
 /**
  * Bytes after which the disk is told to begin: otherwise all of them wait for the sync at the end, and the kernel slows
  * down a writer of many (512 MiB: 1.9 s without this, 0.6 s with it).
@@ -18,7 +18,7 @@ const isZero = (chunk: Uint8Array): boolean =>
 
 /**
  * Writes chunks one after another into a new file; chunks of zeros become holes, which take no space. Writes go on behind
- * the caller's back: a chunk must not change after it was given, and `settle` comes before the file is closed.
+ * the caller's back: a chunk must not change before `onWritten`, and `settle` comes before the file is closed.
  */
 export class SparseFile {
   readonly #file: FileHandle;
@@ -41,13 +41,13 @@ export class SparseFile {
     this.#onGrow = onGrow;
   }
 
-  /** Throws what an earlier write failed with, too. */
-  async add(chunk: Uint8Array): Promise<void> {
+  /** Throws what an earlier write failed with, too. `onWritten`: the chunk may change now. */
+  async add(chunk: Uint8Array, onWritten?: () => void): Promise<void> {
     this.#endsInHole = isZero(chunk);
     const at = this.#size;
     this.#size += chunk.byteLength;
-    if (this.#endsInHole) return;
-    const write = this.#write(chunk, at);
+    if (this.#endsInHole) return onWritten?.();
+    const write = this.#write(chunk, at).then(onWritten);
     write.catch(() => {}); // whoever awaits it is told
     this.#writes.push(write);
     while (this.#writes.length >= MOST_WRITES) await this.#writes.shift();

@@ -1,14 +1,17 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { STAMP_BYTES } from '../../src/executor/file-stat.ts';
 import { StatCache } from '../../src/executor/stat-cache.ts';
 
 const HASH = 'a'.repeat(64);
 const none = new Map<string, never>();
+const empty = Buffer.alloc(0);
+const stampOf = (text: string): string => text.padEnd(STAMP_BYTES, '\0');
 
 const cacheOf = (...paths: readonly string[]): StatCache =>
   new StatCache(
-    new StatCache('').with(
-      new Map(paths.map((path) => [path, { stamp: `1 ${path.length}`, sha256: HASH, xattrs: '[]' }])),
+    new StatCache(empty).with(
+      new Map(paths.map((path) => [path, { stamp: stampOf(`1 ${path.length}`), sha256: HASH, xattrs: '[]' }])),
     ),
   );
 
@@ -20,40 +23,49 @@ it('finds files in any order, in the state that they were seen in', () => {
       for (const at of order) {
         const asked = paths[at % Math.max(1, paths.length)];
         if (asked === undefined) continue;
-        expect(cache.lookup(asked, `1 ${asked.length}`)).toEqual({ sha256: HASH, xattrs: '[]' });
-        expect(cache.lookup(asked, `2 ${asked.length}`)).toEqual({});
-        expect(cache.lookup(asked, '1')).toEqual({});
+        expect(cache.lookup(asked, stampOf(`1 ${asked.length}`))).toEqual({ sha256: HASH, xattrs: '[]' });
+        expect(cache.lookup(asked, stampOf(`2 ${asked.length}`))).toEqual({});
+        expect(cache.lookup(asked, stampOf('1'))).toEqual({});
       }
-      expect(cache.lookup('absent', '1 6')).toEqual({});
+      expect(cache.lookup('absent', stampOf('1 6'))).toEqual({});
     }),
   );
 });
 
 it('keeps what was asked for, in its order, with what was learned in its place', () => {
   const cache = cacheOf('one', 'two', 'four', 'three');
-  for (const path of ['one', 'four', 'three']) cache.lookup(path, `1 ${path.length}`);
-  const kept = cache.with(
+  for (const path of ['one', 'four', 'three']) cache.lookup(path, stampOf(`1 ${path.length}`));
+  const bytes = cache.with(
     new Map([
-      ['four', { stamp: '7 4', xattrs: '[]' }],
-      ['new', { stamp: '1 3' }],
+      ['four', { stamp: stampOf('7 4'), xattrs: '[]' }],
+      ['new', { stamp: stampOf('1 3') }],
     ]),
   );
-  expect(kept.split('\0').slice(1)).toEqual([
-    `1 3\t${HASH}\t[]\tone`,
-    '7 4\t\t[]\tfour',
-    `1 5\t${HASH}\t[]\tthree`,
-    '1 3\t\t\tnew',
-  ]);
+  const kept = new StatCache(bytes);
+  const all = { sha256: HASH, xattrs: '[]' };
+  expect(kept.lookup('one', stampOf('1 3'))).toEqual(all);
+  expect(kept.lookup('four', stampOf('7 4'))).toEqual({ xattrs: '[]' });
+  expect(kept.lookup('three', stampOf('1 5'))).toEqual(all);
+  expect(kept.lookup('new', stampOf('1 3'))).toEqual({});
+  expect(kept.lookup('two', stampOf('1 3'))).toEqual({});
+  expect(bytes.toString('latin1').match(/one|two|four|three|new/g)).toEqual(['one', 'four', 'three', 'new']);
 });
 
-it.each([
-  '',
-  'tsbuild-stat-cache 1\0' + '1 1\t\t\ta',
-  'tsbuild-stat-cache 2\0' + '1 1\tshort\t\ta',
-  'tsbuild-stat-cache 2\0' + 'a',
-  'tsbuild-stat-cache 2\0' + '1 1\ta',
-])('takes nothing from a damaged text: %j', (text) => {
-  const cache = new StatCache(text);
-  expect(cache.lookup('a', '1 1')).toEqual({});
-  expect(cache.with(none).split('\0')).toHaveLength(1);
+const whole = new StatCache(empty).with(new Map([['a', { stamp: stampOf('1 1'), sha256: HASH }]]));
+const changed = Buffer.from(whole).fill(0xbb, whole.indexOf('\xaa', 'latin1'), whole.indexOf('\xaa', 'latin1') + 1);
+
+it.each<[string, Buffer]>([
+  ['nothing', empty],
+  ['another format', Buffer.from('tsbuild-stat-cache 2\0' + '1 1\t\t\ta')],
+  ['a part of it', whole.subarray(0, whole.length - 1)],
+  ['only the head', whole.subarray(0, 29)],
+  ['another byte', changed],
+])('takes nothing from damaged bytes: %s', (_what, bytes) => {
+  const cache = new StatCache(bytes);
+  expect(cache.lookup('a', stampOf('1 1'))).toEqual({});
+  expect(cache.with(none)).toEqual(new StatCache(empty).with(none));
+});
+
+it('takes what is whole', () => {
+  expect(new StatCache(whole).lookup('a', stampOf('1 1'))).toEqual({ sha256: HASH });
 });

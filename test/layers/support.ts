@@ -23,10 +23,13 @@ import {
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The worker thread that the sources use, made as scripts/build.mjs makes it. */
-export async function buildWorker(): Promise<void> {
+export const buildWorker = (): Promise<void> => buildThread('layers-worker', 'src/layers/worker.ts');
+
+/** The same of another thread: what dist/NAME.cjs is made of. */
+export async function buildThread(name: string, source: string): Promise<void> {
   await build({
     absWorkingDir: ROOT,
-    entryPoints: { 'layers-worker': 'src/layers/worker.ts' },
+    entryPoints: { [name]: source },
     outdir: 'dist',
     bundle: true,
     format: 'cjs',
@@ -134,6 +137,10 @@ export class MemoryStore implements ContentStore {
 
   async read(digest: Digest): Promise<Uint8Array> {
     return this.blobs.get(digest) ?? Buffer.alloc(0);
+  }
+
+  ingestMade(bytes: ByteStream): Promise<{ readonly digest: Digest; readonly size: number }> {
+    return this.ingest(bytes);
   }
 
   async ingest(bytes: ByteStream): Promise<{ readonly digest: Digest; readonly size: number }> {

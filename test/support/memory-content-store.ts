@@ -47,6 +47,10 @@ export class MemoryContentStore implements ContentStore {
     return { digest, size: whole.byteLength };
   }
 
+  ingestMade(bytes: ByteStream): Promise<Ingested> {
+    return this.ingest(bytes);
+  }
+
   async delete(digest: Digest): Promise<void> {
     this.#blobs.delete(digest);
   }

@@ -13,18 +13,25 @@ const PADDING = Buffer.alloc(BLOCK);
 /** The zeros between a file's last byte and the next header. */
 export const paddingAfter = (size: number): Uint8Array => PADDING.subarray(0, (BLOCK - (size % BLOCK)) % BLOCK);
 
-const TYPE_FLAGS: Readonly<Record<TarEntry['type'], string>> = {
-  file: '0',
-  hardlink: '1',
-  symlink: '2',
-  char: '3',
-  block: '4',
-  directory: '5',
-  fifo: '6',
+/** The digits `0` to `6`. */
+const TYPE_FLAGS: Readonly<Record<TarEntry['type'], number>> = {
+  file: 0x30,
+  hardlink: 0x31,
+  symlink: 0x32,
+  char: 0x33,
+  block: 0x34,
+  directory: 0x35,
+  fifo: 0x36,
 };
 
 /** Linux ids have 32 bits. */
 const MAX_ID = 0xffff_ffff;
+
+/** What all headers have. */
+const EMPTY = Buffer.alloc(BLOCK);
+EMPTY.write('ustar\x0000', FIELDS.magic.at, 'latin1');
+writeOctal(EMPTY, FIELDS.devMajor, 0);
+writeOctal(EMPTY, FIELDS.devMinor, 0);
 
 /** PAX records to be, by keyword. */
 type Records = Map<string, string | Uint8Array>;
@@ -37,7 +44,7 @@ type Records = Map<string, string | Uint8Array>;
  */
 export function encodeHeader(entry: TarEntry): Uint8Array {
   const records: Records = new Map();
-  const block = Buffer.allocUnsafe(BLOCK).fill(0); // from the pool: an allocation of its own costs more than all the rest
+  const block = Buffer.from(EMPTY); // from the pool: an allocation of its own costs more than all the rest
   const number = (what: NumberField, value: number, keyword: string) =>
     writeNumber(block, entry, { what, value, keyword, records });
   writePath(block, entry, records);
@@ -46,11 +53,11 @@ export function encodeHeader(entry: TarEntry): Uint8Array {
   number('gid', entry.gid, 'gid');
   number('size', entry.type === 'file' ? entry.size : 0, 'size');
   number('mtime', Math.floor(entry.mtime), 'mtime');
-  block.write(TYPE_FLAGS[entry.type], FIELDS.type.at, 'latin1');
-  block.write('ustar\x0000', FIELDS.magic.at, 'latin1');
-  const isDevice = entry.type === 'char' || entry.type === 'block';
-  number('devMajor', isDevice ? entry.devMajor : 0, 'SCHILY.devmajor');
-  number('devMinor', isDevice ? entry.devMinor : 0, 'SCHILY.devminor');
+  block[FIELDS.type.at] = TYPE_FLAGS[entry.type];
+  if (entry.type === 'char' || entry.type === 'block') {
+    number('devMajor', entry.devMajor, 'SCHILY.devmajor');
+    number('devMinor', entry.devMinor, 'SCHILY.devminor');
+  }
   if (entry.type === 'symlink' || entry.type === 'hardlink') writeLinkname(block, entry, records);
   for (const [name, value] of entry.xattrs ?? []) records.set(checkedXattr(entry, name), value);
   writeChecksum(block);
@@ -132,14 +139,12 @@ const byKeyword = ([a]: readonly [string, unknown], [b]: readonly [string, unkno
 function encodePax(path: string, records: Records): Buffer {
   const body = Buffer.concat([...records].sort(byKeyword).map(([keyword, value]) => encodeRecord(keyword, value)));
   if (body.length > MAX_EXTENSION_BYTES) throw unwritable(path, 'its extended attributes are larger than 1 MiB');
-  const block = Buffer.alloc(BLOCK);
+  const block = Buffer.from(EMPTY);
   block.write(stand(`PaxHeaders/${path.slice(path.lastIndexOf('/') + 1)}`), FIELDS.name.at, 'latin1');
   writeOctal(block, FIELDS.mode, 0o644);
-  for (const field of [FIELDS.uid, FIELDS.gid, FIELDS.mtime, FIELDS.devMajor, FIELDS.devMinor])
-    writeOctal(block, field, 0);
+  for (const field of [FIELDS.uid, FIELDS.gid, FIELDS.mtime]) writeOctal(block, field, 0);
   writeOctal(block, FIELDS.size, body.length);
   block.write('x', FIELDS.type.at, 'latin1');
-  block.write('ustar\x0000', FIELDS.magic.at, 'latin1');
   writeChecksum(block);
   return Buffer.concat([block, body, paddingAfter(body.length)]);
 }

@@ -29,14 +29,23 @@ export const FIELDS = {
   prefix: { at: 345, length: 155 },
 } as const satisfies Readonly<Record<string, Field>>;
 
-/** The largest number that `field` holds as octal digits and a NUL. */
-export const octalMax = (field: Field): number => 8 ** (field.length - 1) - 1;
+/** By the length of a field: the largest number that it holds as octal digits and a NUL. */
+const OCTAL_MAX = Array.from({ length: 13 }, (_, length) => 8 ** (length - 1) - 1);
+export const octalMax = ({ length }: Field): number => OCTAL_MAX[length] ?? 0;
+
+/** Shifts work on 31 bits: ten octal digits. */
+const MAX_SHIFTED = 0x7fff_ffff;
 
 export function writeOctal(block: Buffer, field: Field, value: number): void {
   let rest = value;
-  for (let at = field.at + field.length - 2; at >= field.at; at--) {
+  let at = field.at + field.length - 2;
+  for (; rest > MAX_SHIFTED; at--) {
     block[at] = 0x30 + (rest % 8);
     rest = Math.floor(rest / 8);
+  }
+  for (; at >= field.at; at--) {
+    block[at] = 0x30 + (rest & 7);
+    rest >>= 3;
   }
 }
 
@@ -101,10 +110,15 @@ function sumOf(block: Buffer): { readonly unsigned: number; readonly signed: num
   return { unsigned, signed: unsigned - 256 * high };
 }
 
-/** Six octal digits, NUL, blank: the last thing written into a header. */
+/** Six octal digits, NUL, blank: the last thing written into a header, whose checksum is still zeros. */
 export function writeChecksum(block: Buffer): void {
-  const { at } = FIELDS.checksum;
-  block.write(`${sumOf(block).unsigned.toString(8).padStart(6, '0')}\0 `, at, 8, 'latin1');
+  const { at, length } = FIELDS.checksum;
+  const { prefix } = FIELDS;
+  let sum = BLANK_CHECKSUM;
+  const end = block[prefix.at] === 0 ? prefix.at : BLOCK;
+  for (let i = 0; i < end; i++) sum += block[i] ?? 0;
+  writeOctal(block, { at, length: length - 1 }, sum);
+  block[at + length - 1] = 0x20;
 }
 
 /** Whether the block is a header: its sum is right, over unsigned bytes (POSIX) or signed ones (old implementations). */
