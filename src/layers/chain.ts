@@ -16,7 +16,7 @@ export class DirectoryChain {
   constructor(layers: readonly string[]) {
     this.#layers = layers.map((layer) => {
       const meta = readMeta(layer);
-      return { meta, tree: new DirectoryTree(joinPath(layer, 'fs'), meta) };
+      return { meta, tree: treeOf(layer, meta) };
     });
     this.tree = new MergedTree(this.#layers.map(({ tree }) => tree));
   }
@@ -65,6 +65,15 @@ export class DirectoryChain {
     }
     return wanted;
   }
+}
+
+const trees = new WeakMap<LayerMeta, DirectoryTree>();
+
+/** A tree remembers its root's attributes, which every step on top of the layer asks for. */
+function treeOf(layer: string, meta: LayerMeta): DirectoryTree {
+  const known = trees.get(meta) ?? new DirectoryTree(joinPath(layer, 'fs'), meta);
+  trees.set(meta, known);
+  return known;
 }
 
 const differ = (shown: RootEntry, real: RootEntry): boolean =>

@@ -3,7 +3,8 @@ import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import type { ByteStream } from '../oci/index.ts';
 
-const deflateRaw = promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.deflateRaw);
+const deflateRaw = (bytes: Uint8Array, options: zlib.ZlibOptions): Promise<Buffer> =>
+  promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.deflateRaw)(bytes, options);
 
 export interface GzipOptions {
   /** 1 to 9; default 2: zlib's own 6 takes 2 to 4 times as long to save 4 to 9 % (bench/gzip-levels.mjs). */

@@ -14,6 +14,7 @@ export class DirectoryTree implements LayerTree {
   readonly #implicit: ReadonlySet<string>;
   readonly #links: ReadonlyMap<string, string>;
   readonly #owners: Owners;
+  #rootNode: LayerNode | undefined;
 
   constructor(root: string, meta: Pick<LayerMeta, 'implicit' | 'links' | 'opaqueRoot' | 'owners'>) {
     this.#root = root;
@@ -29,6 +30,12 @@ export class DirectoryTree implements LayerTree {
   }
 
   lookup(path: string): LayerNode | undefined {
+    if (path !== '') return this.#look(path);
+    this.#rootNode ??= this.#look('');
+    return this.#rootNode;
+  }
+
+  #look(path: string): LayerNode | undefined {
     const linkname = this.#links.get(path);
     if (linkname !== undefined) return { kind: 'link', linkname };
     const at = this.pathOf(path);

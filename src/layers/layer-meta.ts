@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Owners } from './ownership.ts';
 
@@ -35,7 +35,25 @@ const fileOf = (layerDirectory: string): string => join(layerDirectory, 'meta.js
 export const writeMeta = (layerDirectory: string, meta: LayerMeta): void =>
   writeFileSync(fileOf(layerDirectory), JSON.stringify(meta), { mode: 0o600 });
 
+interface Known {
+  readonly ino: number;
+  readonly ctimeMs: number;
+  readonly meta: LayerMeta;
+}
+
+/** What was read before; a step reads it of every layer below, several times. */
+const known = new Map<string, Known>();
+const MOST_KNOWN = 1024;
+
+/** The same object as long as it is the same file. */
 export function readMeta(layerDirectory: string): LayerMeta {
+  const path = fileOf(layerDirectory);
+  const { ino, ctimeMs } = statSync(path);
+  const before = known.get(path);
+  if (before?.ino === ino && before.ctimeMs === ctimeMs) return before.meta;
   // Our own file, written before the directory got its name.
-  return JSON.parse(readFileSync(fileOf(layerDirectory), 'utf8')) as LayerMeta; // see above
+  const meta = JSON.parse(readFileSync(path, 'utf8')) as LayerMeta; // see above
+  if (known.size >= MOST_KNOWN) known.clear();
+  known.set(path, { ino, ctimeMs, meta });
+  return meta;
 }

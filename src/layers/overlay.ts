@@ -1,5 +1,5 @@
-import { mkdir, rename, symlink } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Layer, LayerIndex } from '../oci/index.ts';
 import type { LayerDirectories } from './layer-directories.ts';
 import type { ActiveSnapshot, CommitOptions, CommittedLayer, Mount, Snapshotter, ViewSnapshot } from './snapshot.ts';
@@ -28,16 +28,8 @@ export class OverlaySnapshotter implements Snapshotter {
         directory: active,
         owners: this.#directories.owners,
       });
-      const lowerdir = await linkAll(active, lower);
-      const mount: Mount = {
-        type: 'overlay',
-        source: 'overlay',
-        lower,
-        upper: join(active, 'upper'),
-        work: join(active, 'work'),
-        cwd: active,
-        options: `${lowerdir},upperdir=upper,workdir=work`,
-      };
+      const [upper, work] = [join(active, 'upper'), join(active, 'work')];
+      const mount: Mount = { type: 'overlay', source: 'overlay', lower, upper, work };
       return new OverlayActive(this.#directories, this.#index, { active, layers, mount });
     } catch (error) {
       await this.#directories.remove([active]);
@@ -51,8 +43,7 @@ export class OverlaySnapshotter implements Snapshotter {
     // Overlay wants an upper or two lower directories: the empty one below makes two of one.
     const [only] = lower;
     if (lower.length === 1 && only) return { mount: readOnlyBind(only), [Symbol.asyncDispose]: dispose };
-    const options = await linkAll(active, lower);
-    const mount: Mount = { type: 'overlay', source: 'overlay', readOnly: true, lower, cwd: active, options };
+    const mount: Mount = { type: 'overlay', source: 'overlay', readOnly: true, lower };
     return { mount, [Symbol.asyncDispose]: dispose };
   }
 
@@ -69,15 +60,6 @@ export class OverlaySnapshotter implements Snapshotter {
 }
 
 const readOnlyBind = (source: string): Mount => ({ type: 'bind', source, readOnly: true });
-
-/** Gives each directory a name of one or two letters in `directory`. */
-async function linkAll(directory: string, lower: readonly string[]): Promise<string> {
-  const names = lower.map((_, index) => index.toString(36));
-  await Promise.all(
-    names.map((name, index) => symlink(relative(directory, lower[index] ?? ''), join(directory, name))),
-  );
-  return `lowerdir=${names.join(':')}`;
-}
 
 interface Prepared {
   readonly active: string;

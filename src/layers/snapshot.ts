@@ -11,13 +11,6 @@ export interface Mount {
   readonly lower?: readonly string[];
   readonly upper?: string;
   readonly work?: string;
-  /**
-   * overlay only: `lowerdir=...` and the rest of the option string, relative to `cwd`, which must be the working directory of the
-   * thread that calls mount(2) (it may unshare CLONE_FS for that). Short names keep 500 layers below the one page that
-   * the kernel allows, and colons and commas in the state directory's path out of it. Lacks `userxattr`: the mounter adds it.
-   */
-  readonly options?: string;
-  readonly cwd?: string;
 }
 
 export interface CommittedLayer {

@@ -1,7 +1,7 @@
 import { mkdirSync, type Stats, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
-import { lgetxattr, lremovexattr, lsetxattr, mknod } from './syscalls.ts';
+import { lgetxattr, llistxattr, lremovexattr, lsetxattr, mknod } from './syscalls.ts';
 
 /**
  * Deletions, in the two forms that they have; no other file knows either.
@@ -61,13 +61,20 @@ export function refuseLiteralMarker(path: string, name: string): void {
 export function isWhiteout(path: string, stats: Stats): boolean {
   if (stats.isCharacterDevice()) return stats.rdev === 0;
   if (!stats.isFile() || stats.size !== 0) return false;
-  return (lgetxattr(path, WHITEOUT_XATTR) ?? lgetxattr(path, 'trusted.overlay.whiteout')) !== undefined;
+  return overlayNote(path, 'whiteout') !== undefined;
 }
 
 /** Whether a directory of a layer hides what lies below it. (The value "x" only says that it has whiteouts in attribute form.) */
 export function isOpaque(directory: string): boolean {
-  const value = lgetxattr(directory, OPAQUE_XATTR) ?? lgetxattr(directory, 'trusted.overlay.opaque');
+  const value = overlayNote(directory, 'opaque');
   return value !== undefined && Y.equals(value);
+}
+
+/** Most files have no attributes at all: one look tells. */
+function overlayNote(path: string, kind: 'whiteout' | 'opaque'): Uint8Array | undefined {
+  const names = llistxattr(path);
+  const name = [`user.overlay.${kind}`, `trusted.overlay.${kind}`].find((wanted) => names.includes(wanted));
+  return name === undefined ? undefined : lgetxattr(path, name);
 }
 
 /** Overlay refuses the device on itself (a container's own root): there it is the empty file. */

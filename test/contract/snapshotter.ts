@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { lstatSync, mkdtempSync, rmSync } from 'node:fs';
+import { lstatSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -18,12 +18,24 @@ import { buildWorker, MemoryIndex, scratch, type TestEntry, tarLayer } from '../
 
 export type MakeSnapshotter = (directories: LayerDirectories, index: LayerIndex) => Snapshotter;
 
+/** Short relative names in `links`: of 500 layers, the paths would not fit into the page that mount(2) takes. */
+function linkAll({ lower = [], upper, work }: Mount, links: string): string {
+  const link = (target: string, name: string): string => {
+    symlinkSync(target, join(links, name));
+    return name;
+  };
+  const layers = `lowerdir=${lower.map((path, index) => link(path, index.toString(36))).join(':')}`;
+  if (upper === undefined || work === undefined) return layers;
+  return `${layers},upperdir=${link(upper, 'upper')},workdir=${link(work, 'work')}`;
+}
+
 /** Runs a shell script in a mounted root: cwd is the root, `$1` too. Returns what it printed. */
 export function runIn(mount: Mount, script: string): string {
   const root = mkdtempSync(join(tmpdir(), 'tsbuild-root-'));
+  const links = mkdtempSync(join(tmpdir(), 'tsbuild-links-'));
   const mounting =
     mount.type === 'overlay'
-      ? `cd '${mount.cwd}' && mount -t overlay overlay -o '${mount.options},userxattr' ${root}`
+      ? `cd ${links} && mount -t overlay overlay -o '${linkAll(mount, links)},userxattr' ${root}`
       : `mount --bind '${mount.source}' ${root}`;
   const readOnly = mount.readOnly ? ` && mount -o remount,bind,ro ${root}` : '';
   const all = `set -e; ${mounting}${readOnly}; cd ${root}; umask 022; ${script}`;
@@ -31,6 +43,7 @@ export function runIn(mount: Mount, script: string): string {
     return execFileSync('unshare', ['-m', 'sh', '-c', all], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   } finally {
     rmSync(root, { recursive: true });
+    rmSync(links, { recursive: true });
   }
 }
 

@@ -231,7 +231,8 @@ const COMMAND_NAMES =
 
 /** `tsbuild imags` would be a build of the context "imags"; where there is no such directory, a command was meant. */
 function rejectMistypedCommand(directory: string): void {
+  if (statSync(directory, { throwIfNoEntry: false }) !== undefined) return;
   const name = nearest(directory, COMMAND_NAMES);
-  if (name === undefined || statSync(directory, { throwIfNoEntry: false }) !== undefined) return;
+  if (name === undefined) return;
   throw usageError(`"${directory}" is neither a command nor a directory`, `did you mean "tsbuild ${name}"?`);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { DEFAULT_CAPABILITIES, numberOfCapability } from './capability-names.ts';
-import { keepCapabilities } from './process-calls.ts';
+import { setCapabilities } from './process-calls.ts';
 import { dropFromBoundingSet } from './syscalls.ts';
 
 /** The last capability that the running kernel knows; read before the root is changed. */
@@ -10,10 +10,15 @@ export function lastCapability(): number {
 
 /** Lowers the bounding set of the calling thread: what it starts can never get more than `kept`, by default Docker's set. */
 export function limitCapabilities(last: number, kept: readonly string[] = DEFAULT_CAPABILITIES): void {
+  for (const capability of droppedCapabilities(last, kept)) dropFromBoundingSet(capability);
+}
+
+/** The numbers of all others that this kernel knows. */
+export function droppedCapabilities(last: number, kept: readonly string[] = DEFAULT_CAPABILITIES): readonly number[] {
   const numbers = new Set(kept.map(numberOfCapability));
-  for (let capability = 0; capability <= last; capability++) {
-    if (!numbers.has(capability)) dropFromBoundingSet(capability);
-  }
+  return Array.from({ length: last + 1 }, (_, capability) => capability).filter(
+    (capability) => !numbers.has(capability),
+  );
 }
 
 /**
@@ -21,6 +26,13 @@ export function limitCapabilities(last: number, kept: readonly string[] = DEFAUL
  * opened: with all capabilities `WORKDIR /proc/1/cwd` and `RUN ["/proc/1/exe"]` would lead into PID 1, which is of the host.
  */
 export function dropCapabilities(last: number, kept: readonly string[] = DEFAULT_CAPABILITIES): void {
-  const known = kept.map(numberOfCapability).filter((capability) => capability <= last);
-  keepCapabilities(known.reduce((bits, capability) => bits | (1n << BigInt(capability)), 0n));
+  const bits = capabilityBits(last, kept);
+  setCapabilities({ effective: bits, permitted: bits });
 }
+
+/** One bit each, of those that this kernel knows. */
+export const capabilityBits = (last: number, kept: readonly string[] = DEFAULT_CAPABILITIES): bigint =>
+  kept
+    .map(numberOfCapability)
+    .filter((capability) => capability <= last)
+    .reduce((bits, capability) => bits | (1n << BigInt(capability)), 0n);

@@ -22,7 +22,7 @@ export function becomeReaper(): void {
 /** See `becomeReaper`. */
 export const hideFromTracers = (): void => void prctl(PR_SET_DUMPABLE, 0, 'PR_SET_DUMPABLE');
 
-/** Of the whole process. */
+/** Of the whole process, or of a thread that shares its root with no other. */
 export function chroot(path: string): void {
   call('int chroot(const char *path)', [path], { name: 'chroot', subject: path });
 }

@@ -32,16 +32,15 @@ export async function startInit(proc: 'own' | 'container' = 'own'): Promise<Init
     });
     child.stdout.once('data', () => resolve());
     child.once('error', (cause) => reject(new BuildError('E_SANDBOX', 'Cannot start "sh" for the sandbox', { cause })));
-    child.once('close', () =>
-      reject(
-        new BuildError('E_MOUNT_DENIED', `Cannot mount /proc in the sandbox: ${complaint.trim()}`, {
-          hint: 'In a container, start it with --security-opt systempaths=unconfined, or without masked /proc paths',
-        }),
-      ),
-    );
+    child.once('close', () => reject(procRefused(complaint.trim())));
   });
   ready.catch(() => {}); // whoever awaits it is told
   child.stdin.on('error', () => {}); // the pipe breaks when PID 1 is killed
   if (child.pid === undefined) await ready;
   return { pid: child.pid ?? 0, ready, gone, release: () => child.stdin.destroy() };
 }
+
+export const procRefused = (reason: string): BuildError =>
+  new BuildError('E_MOUNT_DENIED', `Cannot mount /proc in the sandbox: ${reason}`, {
+    hint: 'In a container, start it with --security-opt systempaths=unconfined, or without masked /proc paths',
+  });

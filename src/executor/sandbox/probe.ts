@@ -21,7 +21,6 @@ export interface HostFinding {
   readonly hint?: string;
 }
 
-const run = promisify(execFile);
 const total = (ranges: readonly IdRange[]): number => ranges.reduce((sum, { count }) => sum + count, 0);
 
 /** For `tsbuild info`: what this machine allows, each with the way to make it better. Outside of the namespace. */
@@ -100,7 +99,7 @@ function probeIds(asked: Parameters<typeof chooseIdMaps>[0]): HostFinding {
 
 async function probeProgram(program: string): Promise<HostFinding> {
   try {
-    const { stdout } = await run('sh', ['-c', `command -v ${program}`]);
+    const { stdout } = await promisify(execFile)('sh', ['-c', `command -v ${program}`]);
     return { name: program, value: stdout.trim() };
   } catch {
     // Whatever failed, the sandbox would fail in the same way.

@@ -150,15 +150,40 @@ export function lookupEnd(pid: number): WaitStatus | undefined {
 
 const CAPABILITY_VERSION_3 = 0x20080522;
 
-/** Leaves the calling thread these capabilities and no others (capset(2)); one bit each. */
-export function keepCapabilities(bits: bigint): void {
-  const header = Buffer.alloc(8); // struct __user_cap_header_struct: version, pid (0: this thread)
+export interface CapabilitySets {
+  /** One bit each. */
+  readonly effective: bigint;
+  readonly permitted: bigint;
+}
+
+/** struct __user_cap_header_struct: version, pid (0: this thread) */
+function capabilityHeader(): Buffer {
+  const header = Buffer.alloc(8);
   header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
+  return header;
+}
+
+/** The two structures of capset(2). Nothing is inheritable. */
+export function capsetArguments({ effective, permitted }: CapabilitySets): [Buffer, Buffer] {
   const data = Buffer.alloc(24); // two struct __user_cap_data_struct: effective, permitted, inheritable
   for (const half of [0, 1]) {
-    const word = Number((bits >> BigInt(32 * half)) & 0xffffffffn);
-    data.writeUInt32LE(word, 12 * half);
-    data.writeUInt32LE(word, 12 * half + 4);
+    const wordOf = (bits: bigint): number => Number((bits >> BigInt(32 * half)) & 0xffffffffn);
+    data.writeUInt32LE(wordOf(effective), 12 * half);
+    data.writeUInt32LE(wordOf(permitted), 12 * half + 4);
   }
-  call('int capset(uint8_t *header, const uint8_t *data)', [header, data], { name: 'capset', subject: 'this thread' });
+  return [capabilityHeader(), data];
+}
+
+/** Leaves the calling thread these capabilities and no others. What is permitted only may be taken back. */
+export function setCapabilities(sets: CapabilitySets): void {
+  const label = { name: 'capset', subject: 'this thread' };
+  call('int capset(uint8_t *header, const uint8_t *data)', capsetArguments(sets), label);
+}
+
+/** What the calling thread may have at most (capget(2)). */
+export function permittedCapabilities(): bigint {
+  const data = Buffer.alloc(24);
+  const label = { name: 'capget', subject: 'this thread' };
+  call('int capget(uint8_t *header, _Out_ uint8_t *data)', [capabilityHeader(), data], label);
+  return BigInt(data.readUInt32LE(4)) | (BigInt(data.readUInt32LE(16)) << 32n);
 }

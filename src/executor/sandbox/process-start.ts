@@ -73,8 +73,11 @@ async function runOnTerminal({ path, argv, env, onStarted }: ProgramStart, size:
   // the thread may have more to do, so it must not block
   let status = lookupEnd(pid);
   for (; status === undefined; status = lookupEnd(pid)) await sleep(POLL_MS);
-  return 'code' in status ? { kind: 'exited', code: status.code } : { kind: 'signaled', signal: nameOf(status.signal) };
+  return 'code' in status
+    ? { kind: 'exited', code: status.code }
+    : { kind: 'signaled', signal: nameOfSignal(status.signal) };
 }
 
-const nameOf = (signal: number): string =>
+/** `SIGKILL`, ... */
+export const nameOfSignal = (signal: number): string =>
   Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ?? `signal ${signal}`;

@@ -26,3 +26,17 @@ export type StepReport =
     >)
   /** PID 1 has been reaped, and with it everything else. */
   | { readonly kind: 'gone' };
+
+/** The role of a thread that runs many steps. */
+export const SERVER = 'server';
+
+/** What that is told and reports: as above, with the number of the step. */
+export interface ServedOrder {
+  readonly id: number;
+  readonly order: StepOrder;
+}
+
+export interface ServedReport {
+  readonly id: number;
+  readonly report: StepReport;
+}

@@ -36,6 +36,7 @@ export async function runStep(order: StepOrder, report: Report, recorder?: Recor
   let init: Init | undefined;
   try {
     await recorder?.ready;
+    unshare(CLONE.fs | CLONE.pid);
     isolate(order);
     init = await startInit(order.proc);
     report({ kind: 'init', pid: init.pid });
@@ -75,8 +76,9 @@ async function runHere(order: StepOrder, { last, init, recorder, report }: StepR
   return status;
 }
 
-function isolate({ spec, bundle, hasOwnNetwork, networkNamespace }: StepOrder): void {
-  const own = CLONE.fs | CLONE.mount | CLONE.pid | CLONE.ipc | CLONE.uts;
+/** Gives the calling thread namespaces of its own, but for the one of process ids. */
+export function isolate({ spec, bundle, hasOwnNetwork, networkNamespace }: StepOrder): void {
+  const own = CLONE.mount | CLONE.ipc | CLONE.uts;
   if (networkNamespace !== undefined) joinNetwork(networkNamespace);
   unshare(hasOwnNetwork && networkNamespace === undefined ? own | CLONE.net : own);
   if (!bundle) unshareCgroups(); // a runtime looks for its own group in the host's tree
@@ -96,7 +98,7 @@ function unshareCgroups(): void {
 }
 
 /** Keys of the user's session are not for the step. With a filter, it can reach no key anyway. */
-function ownKeyring({ filter }: StepOrder): void {
+export function ownKeyring({ filter }: Pick<StepOrder, 'filter'>): void {
   try {
     joinSessionKeyring();
   } catch (error) {

@@ -185,11 +185,27 @@ export interface Identity {
 
 /** Raw calls: those of glibc would change every thread of the process. Final: a thread that leaves uid 0 loses its capabilities. */
 export function becomeUser({ uid, gid, groups }: Identity): void {
+  setGroups(groups);
+  call(numbers, [NUMBERS.setresgid, gid, gid, gid], { name: 'setresgid', subject: String(gid) });
+  call(numbers, [NUMBERS.setresuid, uid, uid, uid], { name: 'setresuid', subject: String(uid) });
+}
+
+function setGroups(groups: readonly number[]): void {
   const list = Uint32Array.from(groups);
   const prototype = 'long syscall(long number, size_t length, const uint32_t *list)';
   call(prototype, [NUMBERS.setgroups, list.length, list], { name: 'setgroups', subject: groups.join() });
-  call(numbers, [NUMBERS.setresgid, gid, gid, gid], { name: 'setresgid', subject: String(gid) });
-  call(numbers, [NUMBERS.setresuid, uid, uid, uid], { name: 'setresuid', subject: String(uid) });
+}
+
+/** As `becomeUser`, but a saved uid of 0 stays, with which `becomeRoot` leads back. No capability is effective meanwhile, unless uid is 0. */
+export function actAs({ uid, gid, groups }: Identity): void {
+  setGroups(groups);
+  call(numbers, [NUMBERS.setresgid, gid, gid, 0], { name: 'setresgid', subject: String(gid) });
+  call(numbers, [NUMBERS.setresuid, uid, uid, 0], { name: 'setresuid', subject: String(uid) });
+}
+
+/** Back from `actAs`; capabilities that are permitted become effective where the uid changes (capabilities(7)). Groups stay. */
+export function becomeRoot(): void {
+  call(numbers, [NUMBERS.setresuid, 0, 0, 0], { name: 'setresuid', subject: '0' });
 }
 
 /** asm-generic/fcntl.h; the two that differ on arm64 are not used. */

@@ -10,8 +10,9 @@ import { ProcessStreams } from './process-streams.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
 import { HOST_GATEWAY, type SandboxSettings } from './settings.ts';
 import { stepFilter } from './step-filter.ts';
-import { type StepHost, StepProcess, StepThread } from './step-host.ts';
-import type { StepOrder, StepReport } from './step-order.ts';
+import { type StepHost, StepProcess, StepServerThread, StepThread } from './step-host.ts';
+import { SERVER, type StepOrder, type StepReport } from './step-order.ts';
+import { canLaunchSteps } from './step-processes.ts';
 import { removeStubs, type Stubs } from './stubs.ts';
 import { closeAllOnExec, dieWithParent, forbidCores, limitOpenFiles } from './syscalls.ts';
 
@@ -41,7 +42,8 @@ export interface ExpectedNetwork {
 
 /**
  * Runs steps in namespaces of their own, without any other program than the host's `sh` and `mount`. To be used inside
- * `enterNamespace` only. Each step has a thread for itself; one spare is kept ready, because starting it takes 40 ms.
+ * `enterNamespace` only. One thread starts all steps where it can leave them again; otherwise each has a thread for itself. A spare
+ * one is kept ready, because starting it takes 40 ms.
  */
 export class BuiltinSandbox implements Sandbox, Disposable {
   readonly name: string;
@@ -50,6 +52,10 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   readonly #proc: 'own' | 'container';
   readonly #owners: Owners;
   readonly #networks: NetworkPool;
+  /** Whether one thread may run many steps: it would have to record owners by itself, and an OCI runtime looks at its own process. */
+  readonly #hasServers: boolean;
+  /** With a network of their own, and with the host's. */
+  readonly #servers = new Map<boolean, StepServerThread>();
   #spare: Worker | undefined;
   /** Steps that are still to come; undefined: nobody said. */
   #expected: number | undefined;
@@ -61,6 +67,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     this.#runtime = options.runtime;
     this.name = options.runtime === undefined ? 'builtin' : 'oci';
     this.#owners = options.owners ?? 'real';
+    this.#hasServers = this.#owners === 'real' && this.#runtime === undefined && canLaunchSteps();
   }
 
   /** Says how many steps will be run, most of them in which network, and makes ready what the first one needs. */
@@ -112,7 +119,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
       ...streams.order,
       ...place,
     };
-    const host = this.#hostFor(order);
+    const host = this.#hostFor(order, io);
     const step = new StepControl(host, streams, signal);
     try {
       if (host instanceof StepProcess) group?.add(host.pid);
@@ -136,33 +143,51 @@ export class BuiltinSandbox implements Sandbox, Disposable {
     void this.#networks.close();
     void this.#spare?.terminate();
     this.#spare = undefined;
+    for (const server of this.#servers.values()) server.terminate();
+    this.#servers.clear();
   }
 
-  #hostFor(order: StepOrder): StepHost {
+  #hostFor(order: StepOrder, { interaction }: SandboxIo): StepHost {
+    if (this.#expected !== undefined) this.#expected--;
     const { ulimits = [], seccomp, limits = {} } = order.spec.settings ?? {};
     // Somebody's own profile may kill whatever calls what Node calls: then it is not this process that dies.
     const isForeign = seccomp !== undefined && seccomp !== 'unconfined';
     const isLimited = ulimits.length > 0 || limitOption(limits) !== undefined;
-    return isForeign || isLimited ? new StepProcess(this.#entry, order) : new StepThread(this.#takeWorker());
+    if (isForeign || isLimited) return new StepProcess(this.#entry, order);
+    if (this.#hasServers && interaction === undefined) return this.#serverFor(order.hasOwnNetwork).createHost();
+    const host = new StepThread(this.#hasServers ? this.#startWorker() : this.#takeSpare());
+    if (!this.#hasServers) this.#keepSpare();
+    return host;
   }
 
-  #takeWorker(): Worker {
-    const worker = this.#spare ?? this.#startWorker();
+  #serverFor(hasOwnNetwork: boolean): StepServerThread {
+    const known = this.#servers.get(hasOwnNetwork);
+    if (known !== undefined && !known.hasEnded) return known;
+    const server = new StepServerThread(this.#takeSpare());
+    this.#servers.set(hasOwnNetwork, server);
+    return server;
+  }
+
+  #takeSpare(): Worker {
+    const worker = this.#spare ?? this.#startWorker(this.#role);
     worker.ref();
     this.#spare = undefined;
-    if (this.#expected !== undefined) this.#expected--;
-    this.#keepSpare();
     return worker;
   }
 
   #keepSpare(): void {
     if (this.#expected !== undefined && this.#expected < 1) return;
-    this.#spare ??= this.#startWorker();
+    this.#spare ??= this.#startWorker(this.#role);
     this.#spare.unref();
   }
 
-  #startWorker(): Worker {
-    return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false });
+  /** What the spare thread is for. */
+  get #role(): string | undefined {
+    return this.#hasServers ? SERVER : undefined;
+  }
+
+  #startWorker(role?: string): Worker {
+    return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false, workerData: { role } });
   }
 }
 

@@ -1,14 +1,16 @@
-// Entry of the thread that runs one step: the thread changes its own namespaces, so it serves once. A step with limits has
-// a process for itself, which begins here, too: its main thread starts that thread and passes the messages on.
+// Entry of the threads that run steps: one serves many (`step-server.ts`), or changes itself for good and serves once. A step
+// with limits has a process for itself, which begins here, too: its main thread starts that thread and passes the messages on.
 import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
 import { type ChrootOrder, runChrootStep, superviseStep } from './chroot-step.ts';
 import { Recorder, SUPERVISOR, serveSupervisor } from './recorded/index.ts';
-import type { StepOrder, StepReport } from './step-order.ts';
+import { SERVER, type ServedOrder, type ServedReport, type StepOrder, type StepReport } from './step-order.ts';
+import { StepServer } from './step-server.ts';
 import { runStep } from './step-thread.ts';
 import { closeAllOnExec, dieWithParent } from './syscalls.ts';
 
 if (isMainThread) relay();
 else if (workerData?.role === SUPERVISOR) serveSupervisor();
+else if (workerData?.role === SERVER && parentPort !== null) serveSteps(parentPort);
 else if (parentPort !== null) serve(parentPort);
 
 const recorderOf = ({ owners }: StepOrder): Recorder | undefined =>
@@ -19,6 +21,18 @@ function serve(port: MessagePort): void {
     const report = (message: StepReport) => port.postMessage(message);
     const step = 'isolation' in order ? runChrootStep(order, report) : runStep(order, report, recorderOf(order));
     step.finally(() => port.close());
+  });
+}
+
+function serveSteps(port: MessagePort): void {
+  const server = new StepServer();
+  port.on('message', ({ id, order }: ServedOrder) => {
+    const step = server.run(order, (report) => port.postMessage({ id, report } satisfies ServedReport));
+    // as for a thread that ends without a word: the steps of it fail
+    step.catch((error: unknown) => {
+      port.close();
+      throw error;
+    });
   });
 }
 

@@ -190,6 +190,38 @@ describe.each(users)('a step of %s', (user) => {
     expect(viewed.filter((name) => name.startsWith('from-'))).toHaveLength(200);
   });
 
+  it('has its own rights and namespaces whatever steps ran before it, and with whatever rights', async () => {
+    const show =
+      'busybox grep -E "^(Uid|Gid|Groups|CapPrm|CapEff|CapBnd|NoNewPrivs|Seccomp):" /proc/self/status; busybox hostname; ' +
+      'busybox readlink /proc/self/ns/ipc; busybox readlink /proc/self/ns/uts; busybox readlink /proc/self/ns/net; busybox pwd';
+    const common = { script: show };
+    const { steps } = await drive(directory, user, {
+      steps: [
+        common,
+        { ...common, uid: 1000, gid: 1001, groups: [7, 8], cwd: '/bin', hostname: 'other' },
+        { ...common, network: 'none', settings: { capabilities: [], noNewPrivileges: true } },
+        { argv: ['/missing'], uid: 1000, gid: 1000 },
+        common,
+        { ...common, network: 'none' },
+      ],
+    });
+    const lines = steps.map(({ stdout }) => stdout.trim().split(/\n/));
+    const [first = [], , weak = [], missing, again = [], alone = []] = lines;
+    expect(missing).toEqual(['']);
+    const isSpace = (line: string): boolean => /^(ipc|uts):/.test(line);
+    expect(again.filter((line) => !isSpace(line))).toEqual(first.filter((line) => !isSpace(line)));
+    expect(first).toContain('CapEff:\t00000000a80425fb');
+    expect(weak).toContain('CapBnd:\t0000000000000000');
+    expect(weak).toContain('NoNewPrivs:\t1');
+    expect(again).toContain('NoNewPrivs:\t0');
+    const spaces = lines.flatMap((found) => found.filter(isSpace));
+    expect(new Set(spaces).size).toBeGreaterThan(2); // numbers of namespaces that are gone are given again
+    const networks = [first, weak, again, alone].map((found) => found.find((line) => line.startsWith('net:')));
+    expect(networks[0]).toBe(networks[2]);
+    expect(networks[1]).not.toBe(networks[0]);
+    expect(networks[3]).not.toBe(networks[0]);
+  });
+
   it('runs beside another one', async () => {
     const script = 'busybox hostname; cat /proc/uptime; sleep 1; cat /proc/uptime';
     const { steps } = await drive(directory, user, {
