@@ -11,6 +11,9 @@ export interface KnownFacts {
 /** What was found out about a file in one state. */
 export type LearnedFacts = KnownFacts & { readonly stamp: string };
 
+/** The JSON of none, and no other is as short. */
+const NO_XATTRS = '[]';
+
 const MAGIC = 'tsbuild-stat-cache 3\n';
 /** CRC-32 of what follows it, number of records. */
 const HEAD_BYTES = MAGIC.length + 8;
@@ -170,8 +173,12 @@ export class StatCache {
     const flags = this.#records.readUInt32LE(at + AT.flags);
     return {
       sha256: flags & HAS_SHA ? this.#records.toString('hex', at + AT.sha, at + AT.path) : undefined,
-      xattrs: flags & HAS_XATTRS ? this.#texts.toString('utf8', pathEnd, end) : undefined,
+      xattrs: flags & HAS_XATTRS ? this.#xattrs(pathEnd, end) : undefined,
     };
+  }
+
+  #xattrs(start: number, end: number): string {
+    return end - start === NO_XATTRS.length ? NO_XATTRS : this.#texts.toString('utf8', start, end);
   }
 
   #find(path: string): number | undefined {
