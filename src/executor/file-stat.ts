@@ -18,8 +18,6 @@ export class FileStat {
   readonly rdev: number;
   /** Seconds, rounded down. */
   readonly mtime: number;
-  /** Milliseconds: the later one of mtime and ctime. */
-  readonly newestMs: number;
   /**
    * Differs as soon as the file may have: size, mtime and ctime in ns, inode, device, mode; `STAMP_BYTES` bytes, one a
    * character.
@@ -28,28 +26,33 @@ export class FileStat {
   /** What reading the file gave, where that is remembered; `FileHasher` keeps it here between two questions. */
   known: KnownFacts | undefined;
 
-  /** `status`: a `struct statx`. `owner`: whose the file is said to be. */
-  constructor(status: Buffer, owner?: FileOwnerIds) {
-    this.mode = status.readUInt16LE(AT.mode);
-    this.size = longAt(status, AT.size);
-    this.uid = owner?.uid ?? status.readUInt32LE(AT.uid);
-    this.gid = owner?.gid ?? status.readUInt32LE(AT.gid);
-    this.nlink = status.readUInt32LE(AT.nlink);
-    this.rdev = deviceOf(status.readUInt32LE(AT.rdevMajor), status.readUInt32LE(AT.rdevMinor));
-    this.mtime = longAt(status, AT.mtime);
-    this.newestMs = Math.max(msAt(status, AT.mtime), msAt(status, AT.ctime));
-    this.stamp = stampOf(status);
+  /** `owner`: whose the file is said to be. */
+  constructor({ words }: Status, owner?: FileOwnerIds) {
+    this.mode = (words[AT.mode] ?? 0) & 0xffff;
+    this.size = longAt(words, AT.size);
+    this.uid = owner?.uid ?? words[AT.uid] ?? 0;
+    this.gid = owner?.gid ?? words[AT.gid] ?? 0;
+    this.nlink = words[AT.nlink] ?? 0;
+    this.rdev = deviceOf(words[AT.rdev] ?? 0, words[AT.rdev + 1] ?? 0);
+    this.mtime = longAt(words, AT.mtime);
+    this.stamp = stampOf(words);
     this.known = undefined;
+  }
+
+  /** Milliseconds: the later one of mtime and ctime. */
+  get newestMs(): number {
+    const stamp = Buffer.from(this.stamp, 'latin1');
+    return Math.max(msAt(stamp, STAMP.ctime), msAt(stamp, STAMP.mtime));
   }
 
   /** Names of one inode have it in common. */
   get inode(): string {
-    return this.stamp.slice(INODE.at, INODE.end) + this.device;
+    return this.stamp.slice(STAMP.inode, STAMP.size) + this.device;
   }
 
   /** Of the file system, in the form of the stamp. */
   get device(): string {
-    return this.stamp.slice(DEVICE.at);
+    return this.stamp.slice(STAMP.device);
   }
 
   isFile(): boolean {
@@ -81,43 +84,41 @@ export class FileStat {
   }
 }
 
-/** linux/stat.h, `struct statx`. A time is 64 bits of seconds, 32 of nanoseconds and 32 of nothing. */
-const AT = {
-  nlink: 16,
-  uid: 20,
-  gid: 24,
-  mode: 28,
-  ino: 32,
-  size: 40,
-  ctime: 96,
-  mtime: 112,
-  rdevMajor: 128,
-  rdevMinor: 132,
-  devMajor: 136,
-  devMinor: 140,
-} as const;
-const WORD = 2 ** 32;
+/** A `struct statx`, as bytes and as words of 32 bits. */
+export interface Status {
+  readonly bytes: Buffer;
+  readonly words: Uint32Array;
+}
 
-/** What a stamp has of the struct: mode, inode and size; ctime, mtime and devices. */
-const FIRST = { at: AT.mode, end: AT.size + 8 } as const;
-const SECOND = { at: AT.ctime, end: AT.devMinor + 4 } as const;
-const FIRST_BYTES = FIRST.end - FIRST.at;
-const INODE = { at: AT.ino - FIRST.at, end: AT.size - FIRST.at } as const;
-const DEVICE = { at: FIRST_BYTES + AT.devMajor - SECOND.at } as const;
+export function newStatus(): Status {
+  const bytes = Buffer.alloc(STATX_BYTES);
+  return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, STATX_BYTES / WORD_BYTES) };
+}
+
+const WORD_BYTES = 4;
+/** Words of linux/stat.h, `struct statx`. A time is two of seconds, one of nanoseconds and one of nothing. */
+const AT = { nlink: 4, uid: 5, gid: 6, mode: 7, ino: 8, size: 10, ctime: 24, mtime: 28, rdev: 32, dev: 34 } as const;
+
+/** What a stamp has of the struct, by its bytes: mode, inode and size; ctime, mtime and devices. */
+const STAMP = { inode: 4, size: 12, ctime: 20, mtime: 36, device: 60 } as const;
 /** Of `FileStat.stamp`. */
-export const STAMP_BYTES = FIRST_BYTES + SECOND.end - SECOND.at;
+export const STAMP_BYTES = 68;
 const stampBytes = Buffer.alloc(STAMP_BYTES);
+const stampWords = new Uint32Array(stampBytes.buffer, stampBytes.byteOffset, STAMP_BYTES / WORD_BYTES);
 
-function stampOf(status: Buffer): string {
-  status.copy(stampBytes, 0, FIRST.at, FIRST.end);
-  status.copy(stampBytes, FIRST_BYTES, SECOND.at, SECOND.end);
+function stampOf(words: Uint32Array): string {
+  let to = 0;
+  for (let from = AT.mode; from < AT.size + 2; from++) stampWords[to++] = words[from] ?? 0;
+  for (let from = AT.ctime; from < AT.dev + 2; from++) stampWords[to++] = words[from] ?? 0;
   return stampBytes.toString('latin1');
 }
 
-const longAt = (bytes: Buffer, at: number): number => bytes.readInt32LE(at + 4) * WORD + bytes.readUInt32LE(at);
+const HIGH = 2 ** 32;
 
-const msAt = (bytes: Buffer, at: number): number =>
-  longAt(bytes, at) * 1000 + Math.floor(bytes.readUInt32LE(at + 8) / 1_000_000);
+const longAt = (words: Uint32Array, at: number): number => ((words[at + 1] ?? 0) | 0) * HIGH + (words[at] ?? 0);
+
+const msAt = (stamp: Buffer, at: number): number =>
+  Number(stamp.readBigInt64LE(at)) * 1000 + Math.floor(stamp.readUInt32LE(at + 8) / 1_000_000);
 
 /** As Node gives it (linux/kdev_t.h, new_encode_dev); what does not fit into 32 bits is cut off. */
 const deviceOf = (major: number, minor: number): number =>
@@ -126,31 +127,31 @@ const deviceOf = (major: number, minor: number): number =>
 const NS = 1_000_000_000n;
 
 /** What Node gives as a `struct statx`. */
-export function statusOf(stat: BigIntStats): Buffer {
-  const status = Buffer.alloc(STATX_BYTES);
-  status.writeUInt32LE(Number(stat.nlink), AT.nlink);
-  status.writeUInt32LE(Number(stat.uid), AT.uid);
-  status.writeUInt32LE(Number(stat.gid), AT.gid);
-  status.writeUInt16LE(Number(stat.mode), AT.mode);
-  status.writeBigUInt64LE(BigInt.asUintN(64, stat.ino), AT.ino);
-  status.writeBigInt64LE(stat.size, AT.size);
-  writeTime(status, AT.ctime, stat.ctimeNs);
-  writeTime(status, AT.mtime, stat.mtimeNs);
-  writeDevice(status, AT.rdevMajor, stat.rdev);
-  writeDevice(status, AT.devMajor, stat.dev);
+export function statusOf(stat: BigIntStats): Status {
+  const status = newStatus();
+  const write = (word: number, value: bigint): void => {
+    status.bytes.writeBigUInt64LE(BigInt.asUintN(64, value), word * WORD_BYTES);
+  };
+  write(AT.nlink, stat.nlink | (stat.uid << 32n));
+  write(AT.gid, stat.gid | (stat.mode << 32n));
+  write(AT.ino, stat.ino);
+  write(AT.size, stat.size);
+  for (const [at, ns] of [
+    [AT.ctime, stat.ctimeNs],
+    [AT.mtime, stat.mtimeNs],
+  ] as const) {
+    const rest = ((ns % NS) + NS) % NS;
+    write(at, (ns - rest) / NS);
+    write(at + 2, rest);
+  }
+  write(AT.rdev, deviceWords(stat.rdev));
+  write(AT.dev, deviceWords(stat.dev));
   return status;
 }
 
-function writeTime(status: Buffer, at: number, ns: bigint): void {
-  const rest = ((ns % NS) + NS) % NS;
-  status.writeBigInt64LE((ns - rest) / NS, at);
-  status.writeUInt32LE(Number(rest), at + 8);
-}
-
 /** sysmacros.h, gnu_dev_major and gnu_dev_minor. */
-function writeDevice(status: Buffer, at: number, device: bigint): void {
+function deviceWords(device: bigint): bigint {
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xffff_f000n);
   const minor = (device & 0xffn) | ((device >> 12n) & 0xffff_ff00n);
-  status.writeUInt32LE(Number(major), at);
-  status.writeUInt32LE(Number(minor), at + 4);
+  return major | (minor << 32n);
 }

@@ -7,8 +7,10 @@ const OPEN_DIRECTORY = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 /** A build reads a few roots at a time, each by one open descriptor a level. */
 const MOST_CURSORS = 8;
 
+const isWithin = (path: string, directory: string): boolean =>
+  directory === '' || path === directory || (path.startsWith(directory) && path[directory.length] === '/');
+
 interface Level {
-  readonly name: string;
   /** In the root. */
   readonly path: string;
   readonly fd: number;
@@ -52,13 +54,13 @@ class SourceCursor {
 
   #enter(directory: string): number {
     if (directory === (this.#levels.at(-1)?.path ?? '')) return this.#deepest();
-    const names = directory === '' ? [] : directory.split('/');
-    const different = names.findIndex((name, index) => this.#levels[index]?.name !== name);
-    this.#shorten(different < 0 ? names.length : different);
-    for (let depth = this.#levels.length; depth < names.length; depth++) {
-      const name = names[depth] ?? '';
+    while (!isWithin(directory, this.#levels.at(-1)?.path ?? '')) this.#shorten(this.#levels.length - 1);
+    const start = this.#levels.at(-1)?.path ?? '';
+    const missing = directory.slice(start === '' ? 0 : start.length + 1);
+    for (const name of missing === '' ? [] : missing.split('/')) {
+      const parent = this.#levels.at(-1)?.path ?? '';
       const fd = openSync(`/proc/self/fd/${this.#deepest()}/${name}`, OPEN_DIRECTORY);
-      this.#levels.push({ name, path: names.slice(0, depth + 1).join('/'), fd });
+      this.#levels.push({ path: parent === '' ? name : `${parent}/${name}`, fd });
     }
     return this.#deepest();
   }

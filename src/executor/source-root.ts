@@ -46,17 +46,17 @@ export function statSource(root: SourceRoot, path: string): FileStat | undefined
 }
 
 /** The same for names in a directory, one after another. */
-export function statNames(root: SourceRoot, path: string, names: readonly { readonly name: string }[]) {
+export function statNames(root: SourceRoot, path: string, names: readonly string[]) {
   const at = path === '' ? '' : `${path}/`;
   const [first] = names;
   if (first === undefined) return [];
   let directory: number;
   try {
-    ({ directory } = placeOf(root, `${at}${first.name}`));
+    ({ directory } = placeOf(root, `${at}${first}`));
   } catch (error) {
     return [unlessGone(root, path, error)];
   }
-  return names.map(({ name }) => {
+  return names.map((name) => {
     try {
       return statPlace(root, { directory, name });
     } catch (error) {

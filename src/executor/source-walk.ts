@@ -45,42 +45,46 @@ export function walkSource(root: SourceRoot, place: Place, filters: readonly Sou
 
 function addBelow(walk: Walk, place: Place): void {
   const { root, entries } = walk;
-  const names = namesIn(walk, place);
+  const { names, left } = namesIn(walk, place);
   // all of a directory before what is below it: it is entered once
   const stats = statNames(root, place.directory, names);
-  for (const [index, { name, isIgnored, isClosed }] of names.entries()) {
-    const stat = stats[index];
+  for (let index = 0; index < names.length; index++) {
+    const [name, stat] = [names[index] ?? '', stats[index]];
     if (stat === undefined || stat.isSocket()) continue;
     const path = below(place.directory, name);
     const relative = below(place.relative, name);
-    const isOut = isIgnored || isClosed;
+    const by = left?.get(name);
     if (!stat.isDirectory()) {
-      if (!isOut) entries.push({ relative, path, stat });
+      if (by === undefined) entries.push({ relative, path, stat });
       continue;
     }
-    const before = entries.push({ relative, path, stat, ...(isClosed ? { isParent: true } : {}) });
+    const length = entries.push({ relative, path, stat, ...(by === 'filter' ? { isParent: true } : {}) });
     addBelow(walk, { directory: path, relative });
-    if (isOut && entries.length === before) entries.pop();
+    if (by !== undefined && entries.length === length) entries.pop();
   }
 }
 
-interface Name {
-  readonly name: string;
-  readonly isIgnored: boolean;
-  /** By a filter. */
-  readonly isClosed: boolean;
+interface Names {
+  /** Without those of which nothing can be left. */
+  readonly names: readonly string[];
+  /** What the ignore file or a filter leaves out, but maybe not all of what is in it. */
+  readonly left?: ReadonlyMap<string, 'ignored' | 'filter'>;
 }
 
-/** Without those of which nothing can be left. */
-function namesIn({ root, filters }: Walk, { directory, relative: prefix }: Place): readonly Name[] {
-  return listSource(root, directory).flatMap((name) => {
+function namesIn({ root, filters }: Walk, { directory, relative: prefix }: Place): Names {
+  const listed = listSource(root, directory);
+  if (root.ignore === undefined && filters.length === 0) return { names: listed };
+  const left = new Map<string, 'ignored' | 'filter'>();
+  const names = listed.filter((name) => {
     const path = below(directory, name);
-    const ignored = isIgnored(root, path);
-    if (ignored && root.ignore?.canSkipDirectory(path)) return [];
-    if (filters.length === 0) return { name, isIgnored: ignored, isClosed: false };
     const relative = below(prefix, name);
     const closed = filters.filter((filter) => filter.match(relative).ignored);
-    if (closed.some((filter) => filter.canSkipDirectory(relative))) return [];
-    return { name, isIgnored: ignored, isClosed: closed.length > 0 };
+    const ignored = isIgnored(root, path);
+    if (ignored && root.ignore?.canSkipDirectory(path)) return false;
+    if (closed.some((filter) => filter.canSkipDirectory(relative))) return false;
+    if (closed.length > 0) left.set(name, 'filter');
+    else if (ignored) left.set(name, 'ignored');
+    return true;
   });
+  return { names, left };
 }

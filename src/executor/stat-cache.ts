@@ -11,6 +11,9 @@ export interface KnownFacts {
 /** What was found out about a file in one state. */
 export type LearnedFacts = KnownFacts & { readonly stamp: string };
 
+/** The JSON of none, and no other is as short. */
+const NO_XATTRS = '[]';
+
 const MAGIC = 'tsbuild-stat-cache 3\n';
 /** CRC-32 of what follows it, number of records. */
 const HEAD_BYTES = MAGIC.length + 8;
@@ -41,6 +44,12 @@ function textOf(records: Buffer, at: number): TextPlace {
   return { path, pathEnd, end: pathEnd + records.readUInt32LE(at + AT.xattrBytes) };
 }
 
+interface Bytes {
+  readonly records: Buffer;
+  /** In the order of the records. */
+  readonly texts: Buffer;
+}
+
 /** Writes a stat cache. */
 class RecordWriter {
   readonly #records: Buffer;
@@ -63,14 +72,19 @@ class RecordWriter {
     this.#records.writeUInt32LE(flags, at + AT.flags);
   }
 
-  /** A record of another cache, with its texts. */
-  copy(records: Buffer, from: number, texts: Buffer): void {
-    const at = this.#count++ * RECORD_BYTES;
-    const { path, end } = textOf(records, from);
-    records.copy(this.#records, at, from, from + RECORD_BYTES);
-    this.#records.writeUInt32LE(this.#textBytes, at + AT.path);
-    this.#reserve(end - path);
-    this.#textBytes += texts.copy(this.#texts, this.#textBytes, path, end);
+  /** Records of another cache that follow one another there, as their texts do. */
+  copy({ records, texts }: Bytes, start: number, end: number): void {
+    const at = this.#count * RECORD_BYTES;
+    const first = textOf(records, start * RECORD_BYTES).path;
+    const last = textOf(records, (end - 1) * RECORD_BYTES).end;
+    const moved = this.#textBytes - first;
+    records.copy(this.#records, at, start * RECORD_BYTES, end * RECORD_BYTES);
+    this.#count += end - start;
+    this.#reserve(last - first);
+    this.#textBytes += texts.copy(this.#texts, this.#textBytes, first, last);
+    if (moved === 0) return;
+    for (let record = at; record < this.#count * RECORD_BYTES; record += RECORD_BYTES)
+      this.#records.writeUInt32LE(this.#records.readUInt32LE(record + AT.path) + moved, record + AT.path);
   }
 
   finish(): Buffer {
@@ -149,7 +163,11 @@ export class StatCache {
       const path = instead.get(position);
       const facts = path === undefined ? undefined : learned.get(path);
       if (path !== undefined && facts) writer.add(path, facts);
-      else if (this.#isUsed[position] === 1) writer.copy(this.#records, position * RECORD_BYTES, this.#texts);
+      else if (this.#isUsed[position] === 1) {
+        const start = position;
+        while (this.#isUsed[position + 1] === 1 && !instead.has(position + 1)) position++;
+        writer.copy({ records: this.#records, texts: this.#texts }, start, position + 1);
+      }
     }
     const known = new Set(instead.values());
     for (const [path, facts] of learned) if (!known.has(path)) writer.add(path, facts);
@@ -170,8 +188,12 @@ export class StatCache {
     const flags = this.#records.readUInt32LE(at + AT.flags);
     return {
       sha256: flags & HAS_SHA ? this.#records.toString('hex', at + AT.sha, at + AT.path) : undefined,
-      xattrs: flags & HAS_XATTRS ? this.#texts.toString('utf8', pathEnd, end) : undefined,
+      xattrs: flags & HAS_XATTRS ? this.#xattrs(pathEnd, end) : undefined,
     };
+  }
+
+  #xattrs(start: number, end: number): string {
+    return end - start === NO_XATTRS.length ? NO_XATTRS : this.#texts.toString('utf8', start, end);
   }
 
   #find(path: string): number | undefined {

@@ -34,7 +34,7 @@ function files(): { readonly directory: string; readonly fd: number } {
   return { directory, fd };
 }
 
-const facts = (stat: FileStat) => ({ ...stat, inode: stat.inode, device: stat.device });
+const facts = (stat: FileStat) => ({ ...stat, inode: stat.inode, device: stat.device, newestMs: stat.newestMs });
 
 it.each(['file', 'linked', 'directory', 'link', 'fifo', 'large', '.', '/dev/null', '/dev'])(
   'is the same by the system call as by Node: %s',

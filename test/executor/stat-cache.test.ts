@@ -51,6 +51,35 @@ it('keeps what was asked for, in its order, with what was learned in its place',
   expect(bytes.toString('latin1').match(/one|two|four|three|new/g)).toEqual(['one', 'four', 'three', 'new']);
 });
 
+it('keeps just what was asked for or learned, whatever that is', () => {
+  const path = fc.string({ minLength: 1, unit: fc.constantFrom('a', 'b', '/', 'é') });
+  const use = fc.constantFrom('asked for', 'changed', 'learned', 'left');
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.tuple(path, use), { selector: ([name]) => name }), (files) => {
+      const cache = cacheOf(...files.map(([name]) => name));
+      for (const [name, how] of files) {
+        if (how === 'asked for') cache.lookup(name, stampOf(`1 ${name.length}`));
+        if (how === 'changed') cache.lookup(name, stampOf('2'));
+      }
+      const learned = files.filter(([, how]) => how === 'changed' || how === 'learned');
+      const kept = new StatCache(cache.with(new Map(learned.map(([name]) => [name, { stamp: stampOf('2') }]))));
+      const again = new StatCache(kept.with(none));
+      for (const [name, how] of files) {
+        const isOld = how === 'asked for';
+        expect(kept.lookup(name, stampOf(`1 ${name.length}`))).toEqual(isOld ? { sha256: HASH, xattrs: '[]' } : {});
+        expect(again.lookup(name, stampOf(`1 ${name.length}`))).toEqual({});
+      }
+      expect(kept.with(none).length).toBe(cacheOf().with(none).length + sizeOf(files));
+    }),
+  );
+});
+
+/** Of the records that the test above asks for a second time: stamp, sha256, four numbers, path and attributes. */
+const sizeOf = (files: readonly (readonly [string, string])[]): number =>
+  files
+    .filter(([, how]) => how === 'asked for')
+    .reduce((sum, [name]) => sum + STAMP_BYTES + 32 + 16 + Buffer.byteLength(name) + 2, 0);
+
 const whole = new StatCache(empty).with(new Map([['a', { stamp: stampOf('1 1'), sha256: HASH }]]));
 const changed = Buffer.from(whole).fill(0xbb, whole.indexOf('\xaa', 'latin1'), whole.indexOf('\xaa', 'latin1') + 1);
 
