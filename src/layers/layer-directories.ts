@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemErrorCode } from '../errors.ts';
 import { chainIdOf, type DiffId, hexOf, type Layer } from '../oci/index.ts';
@@ -134,14 +134,16 @@ export class LayerDirectories {
 
   /** All unpacked layers, as hex digits of their diffIDs. */
   async list(): Promise<readonly string[]> {
-    const names = await Promise.all(KINDS.map((owners) => namesIn(join(this.#root, LAYERS[owners]))));
+    const names = KINDS.map((owners) => namesIn(join(this.#root, LAYERS[owners])));
     return [...new Set(names.flat())].sort();
   }
 
   /** Removes what processes that are gone have left behind. Returns how many. Only inside the namespace. */
   async removeStale(): Promise<number> {
     const active = join(this.#root, 'active');
-    const stale = (await namesIn(active)).filter(isOwnerGone).map((name) => join(active, name));
+    const stale = namesIn(active)
+      .filter(isOwnerGone)
+      .map((name) => join(active, name));
     await this.remove(stale);
     return stale.length;
   }
@@ -189,9 +191,9 @@ export class LayerDirectories {
   }
 }
 
-async function namesIn(directory: string): Promise<readonly string[]> {
+function namesIn(directory: string): readonly string[] {
   try {
-    return (await readdir(directory)).sort();
+    return readdirSync(directory).sort();
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;

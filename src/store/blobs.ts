@@ -1,5 +1,5 @@
-import { createReadStream, type Stats } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { closeSync, createReadStream, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
 import {
@@ -12,7 +12,6 @@ import {
   hexOf,
   type Ingested,
   MAX_JSON_BYTES,
-  readAll,
   sha256,
   verify,
 } from '../oci/index.ts';
@@ -78,7 +77,7 @@ export class DiskContentStore implements ContentStore {
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
-    const bytes = await readAll(this.#bytes(digest), MAX_JSON_BYTES);
+    const bytes = this.#readSmall(digest);
     const actual = digestFrom(sha256().update(bytes));
     if (actual === digest) return bytes;
     throw await this.#damaged(digest, digestMismatch('stored blob', digest, actual));
@@ -160,25 +159,47 @@ export class DiskContentStore implements ContentStore {
 
   /** Size and times of a blob's file; undefined: not here. */
   async stat(digest: Digest): Promise<Stats | undefined> {
-    return stat(this.#path(digest)).catch(() => undefined);
+    try {
+      return statSync(this.#path(digest));
+    } catch {
+      return undefined;
+    }
   }
 
   async #holds({ digest, size }: Expected): Promise<boolean> {
     return (await this.isHere(digest)) && (await this.stat(digest))?.size === size;
   }
 
-  async *#bytes(digest: Digest): ByteStream {
-    const path = this.#path(digest);
+  /** At once: a stream costs more than what is read of it. */
+  #readSmall(digest: Digest): Uint8Array {
+    let file: number | undefined;
     try {
-      yield* createReadStream(path, { highWaterMark: READ_BYTES });
+      file = openSync(this.#path(digest), 'r');
+      if (fstatSync(file).size <= MAX_JSON_BYTES) return readFileSync(file);
     } catch (cause) {
-      if (systemErrorCode(cause) !== 'ENOENT') throw storeError({ doing: 'read a blob', path }, cause);
-      throw new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
-        hint: 'Pull, build or write the image again',
-        cause,
-        fields: { path },
-      });
+      throw this.#unreadable(digest, cause);
+    } finally {
+      if (file !== undefined) closeSync(file);
     }
+    throw new BuildError('E_SIZE_MISMATCH', `Refusing to read more than ${MAX_JSON_BYTES} bytes into memory`);
+  }
+
+  async *#bytes(digest: Digest): ByteStream {
+    try {
+      yield* createReadStream(this.#path(digest), { highWaterMark: READ_BYTES });
+    } catch (cause) {
+      throw this.#unreadable(digest, cause);
+    }
+  }
+
+  #unreadable(digest: Digest, cause: unknown): BuildError {
+    const path = this.#path(digest);
+    if (systemErrorCode(cause) !== 'ENOENT') return storeError({ doing: 'read a blob', path }, cause);
+    return new BuildError('E_CORRUPT_STORE', `Missing blob ${digest} in "${this.#directories.blobs}"`, {
+      hint: 'Pull, build or write the image again',
+      cause,
+      fields: { path },
+    });
   }
 
   /** A blob whose bytes are wrong is removed, so that the next pull or build brings it again. */
