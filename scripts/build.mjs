@@ -54,7 +54,7 @@ keepCompiled();
 
 /** Lets parts of Node that few runs need be loaded when something of them is used: together they take a start 7 ms. */
 function loadLate(file) {
-  const late = 'child_process|net|readline|timers/promises|v8|worker_threads|zlib';
+  const late = 'child_process|fs/promises|net|readline|timers/promises|v8|worker_threads|zlib';
   const lazy =
     'const __late = (name) => { let loaded; return new Proxy({}, { get: (_, key) => (loaded ??= require(name))[key] }); };';
   const text = readFileSync(file, 'utf8');

@@ -1,5 +1,5 @@
-import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, readdir, rename } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readdirSync } from 'node:fs';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError, type ErrorCode, systemErrorCode } from '../errors.ts';
 import {
@@ -156,14 +156,16 @@ export class LayerDirectories {
 
   /** All unpacked layers, as hex digits of their diffIDs. */
   async list(): Promise<readonly string[]> {
-    const names = await Promise.all(KINDS.map((owners) => namesIn(join(this.#root, LAYERS[owners]))));
+    const names = KINDS.map((owners) => namesIn(join(this.#root, LAYERS[owners])));
     return [...new Set(names.flat())].sort();
   }
 
   /** Removes what processes that are gone have left behind. Returns how many. Only inside the namespace. */
   async removeStale(): Promise<number> {
     const active = join(this.#root, 'active');
-    const stale = (await namesIn(active)).filter(isOwnerGone).map((name) => join(active, name));
+    const stale = namesIn(active)
+      .filter(isOwnerGone)
+      .map((name) => join(active, name));
     await this.remove(stale);
     return stale.length;
   }
@@ -264,9 +266,9 @@ function* smallTar(layer: string): Generator<Uint8Array> {
   }
 }
 
-async function namesIn(directory: string): Promise<readonly string[]> {
+function namesIn(directory: string): readonly string[] {
   try {
-    return (await readdir(directory)).sort();
+    return readdirSync(directory).sort();
   } catch (error) {
     if (systemErrorCode(error) === 'ENOENT') return [];
     throw error;

@@ -1,5 +1,5 @@
-import { createReadStream, readFileSync, type Stats, statSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { closeSync, createReadStream, fstatSync, openSync, readFileSync, type Stats, statSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
@@ -95,7 +95,7 @@ export class DiskContentStore implements ContentStore {
   }
 
   async read(digest: Digest): Promise<Uint8Array> {
-    const bytes = this.#small(digest);
+    const bytes = this.#readSmall(digest);
     const actual = digestFrom(sha256().update(bytes));
     if (actual === digest) return bytes;
     throw await this.#damaged(digest, digestMismatch('stored blob', digest, actual));
@@ -230,11 +230,29 @@ export class DiskContentStore implements ContentStore {
 
   /** Size and times of a blob's file; undefined: not here. */
   async stat(digest: Digest): Promise<Stats | undefined> {
-    return stat(this.#path(digest)).catch(() => undefined);
+    try {
+      return statSync(this.#path(digest));
+    } catch {
+      return undefined;
+    }
   }
 
   async #holds({ digest, size }: Expected): Promise<boolean> {
     return (await this.isHere(digest)) && (await this.stat(digest))?.size === size;
+  }
+
+  /** At once: a stream costs more than what is read of it. */
+  #readSmall(digest: Digest): Uint8Array {
+    let file: number | undefined;
+    try {
+      file = openSync(this.#path(digest), 'r');
+      if (fstatSync(file).size <= MAX_JSON_BYTES) return readFileSync(file);
+    } catch (cause) {
+      throw this.#unreadable(digest, cause);
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+    throw new BuildError('E_SIZE_MISMATCH', `Refusing to read more than ${MAX_JSON_BYTES} bytes into memory`);
   }
 
   async *#bytes(digest: Digest): ByteStream {
@@ -243,17 +261,6 @@ export class DiskContentStore implements ContentStore {
     } catch (cause) {
       throw this.#unreadable(digest, cause);
     }
-  }
-
-  /** At once: a stream takes a dozen trips through the thread pool. */
-  #small(digest: Digest): Uint8Array {
-    const path = this.#path(digest);
-    try {
-      if (statSync(path).size <= MAX_JSON_BYTES) return readFileSync(path);
-    } catch (cause) {
-      throw this.#unreadable(digest, cause);
-    }
-    throw new BuildError('E_SIZE_MISMATCH', `Refusing to read more than ${MAX_JSON_BYTES} bytes into memory`);
   }
 
   #unreadable(digest: Digest, cause: unknown): BuildError {

@@ -3,7 +3,7 @@ import { utimesSync } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf, isOrphaned, type ProcessIdentity } from './process-identity.ts';
-import { namesIn, readRecord, replaceFile } from './state-file.ts';
+import { namesIn, readRecord, removeFile, replaceFile } from './state-file.ts';
 
 const HEARTBEAT_MS = 10_000;
 /** Six heartbeats: a process that is seen only by its heartbeats (another pid namespace) and shows none is gone. */
@@ -52,7 +52,7 @@ export class Leases {
       startedMs,
       [Symbol.asyncDispose]: async () => {
         clearInterval(heartbeat);
-        await rm(path, { force: true });
+        removeFile(path);
       },
     };
   }

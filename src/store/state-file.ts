@@ -3,13 +3,15 @@ import {
   fdatasync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -60,10 +62,19 @@ export async function readStateFile(path: string): Promise<string | undefined> {
   }
 }
 
+/** Nothing where it is not there. */
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (cause) {
+    if (systemErrorCode(cause) !== 'ENOENT') throw storeError({ doing: 'remove a state file', path }, cause);
+  }
+}
+
 /** What a directory of the store holds, in no order; nothing where it was not made yet. */
 export async function namesIn(directory: string): Promise<readonly string[]> {
   try {
-    return await readdir(directory);
+    return readdirSync(directory);
   } catch (cause) {
     if (systemErrorCode(cause) === 'ENOENT') return [];
     throw storeError({ doing: 'list a directory of the store', path: directory }, cause);
