@@ -64,7 +64,7 @@ function checkTerminal({ isDetached, hasTerminal, hasInput, streams }: RunOption
 
 async function imageOf(options: RunOptions, workspace: Workspace): Promise<Image> {
   try {
-    return await workspace.store.images.find(options.image);
+    return await workspace.store.images.find(options.image, hostPlatform());
   } catch (error) {
     if (!(error instanceof BuildError) || error.code !== 'E_NO_IMAGE') throw error;
   }

@@ -132,7 +132,15 @@ class Lowering {
   #source(op: Node['op'], { platform, range, index, label: given }: SourcePlace): Node {
     const stage = this.table.name(index);
     const label = given ?? (op.kind === 'image' ? op.reference : op.kind);
-    return this.#nodes.add({ op, inputs: [], range, label, stage, slot: `${this.#place(index)}/source/${label}`, platform });
+    return this.#nodes.add({
+      op,
+      inputs: [],
+      range,
+      label,
+      stage,
+      slot: `${this.#place(index)}/source/${label}`,
+      platform,
+    });
   }
 
   #copyInput(from: Word | undefined, range: SourceRange, index: number): Node {

@@ -5,7 +5,10 @@ import {
   type Digest,
   formatReference,
   type Image,
+  type ImageOrIndex,
+  imagesOf,
   isForeignLayer,
+  isImageIndex,
 } from '../oci/index.ts';
 import { pushScope } from './authenticator.ts';
 import type { RegistryCall } from './host.ts';
@@ -16,13 +19,15 @@ import { checkStored, type Push, type PushedBlob, pushBlob } from './upload.ts';
 const UPLOADS_AT_ONCE = 4;
 
 /** Each digest once; layers that nobody may redistribute stay where they are (their manifest entry has URLs). */
-function layerBlobs(image: Image): readonly PushedBlob[] {
+function blobsOf(images: readonly Image[]): readonly PushedBlob[] {
   const blobs = new Map<Digest, PushedBlob>();
-  for (const layer of image.layers) {
+  for (const layer of images.flatMap(({ layers }) => layers)) {
     const { descriptor } = layer;
     if (isForeignLayer(descriptor.mediaType) && (descriptor.urls?.length ?? 0) > 0) continue;
     blobs.set(descriptor.digest, { descriptor, open: (signal) => layer.compressed(signal) });
   }
+  for (const { configDescriptor: descriptor, rawConfig } of images)
+    blobs.set(descriptor.digest, { descriptor, open: () => once(rawConfig) });
   return [...blobs.values()];
 }
 
@@ -30,35 +35,56 @@ async function* once(bytes: Uint8Array): ByteStream {
   yield bytes;
 }
 
+type Common = Pick<RegistryCall, 'onRetry' | 'onWarning'>;
+
+const aboutManifest = ({ host: _, ref, signal }: Push, reference: string) => ({
+  target: `/v2/${ref.repository}/manifests/${reference}`,
+  access: { repository: ref.repository, scopes: [pushScope(ref.repository)] },
+  signal,
+});
+
 async function putManifest(
   push: Push,
-  image: Image,
-  common: Pick<RegistryCall, 'onRetry' | 'onWarning'>,
+  { descriptor, rawManifest }: ImageOrIndex,
+  { reference, ...common }: Common & { readonly reference: string },
 ): Promise<void> {
-  const { host, ref, signal } = push;
-  const { descriptor, rawManifest } = image;
-  const response = await host.send({
+  const response = await push.host.send({
     ...common,
+    ...aboutManifest(push, reference),
     method: 'PUT',
-    target: `/v2/${ref.repository}/manifests/${ref.tag ?? descriptor.digest}`,
-    action: `write the manifest of "${formatReference(ref)}"`,
-    access: { repository: ref.repository, scopes: [pushScope(ref.repository)] },
+    action: `write the manifest of "${formatReference(push.ref)}"`,
     headers: { 'content-type': descriptor.mediaType },
     body: rawManifest,
     expected: [200, 201, 202],
-    signal,
   });
   checkStored(response, descriptor.digest, 'the manifest');
   await response.discard();
 }
 
-/** Layers and config in parallel, then the manifest: whoever can see the name can fetch all of it. */
-export async function pushImage(image: Image, push: Push): Promise<Descriptor> {
+/** What a registry has the manifest of, it has whole. */
+async function hasManifest(push: Push, { descriptor }: Image, common: Common): Promise<boolean> {
+  const response = await push.host.send({
+    ...common,
+    ...aboutManifest(push, descriptor.digest),
+    method: 'HEAD',
+    action: `look for a manifest of "${formatReference(push.ref)}"`,
+    headers: { accept: descriptor.mediaType },
+    expected: [200, 404],
+  });
+  await response.discard();
+  return response.status === 200;
+}
+
+/**
+ * Layers and configs in parallel, then the manifest: whoever can see the name can fetch all of it. Of an index, the manifests
+ * of the images that the registry does not have, then that of the index.
+ */
+export async function pushImage(content: ImageOrIndex, push: Push): Promise<Descriptor> {
   const { ref, emit, signal } = push;
-  if (ref.digest !== undefined && ref.digest !== image.descriptor.digest) {
+  if (ref.digest !== undefined && ref.digest !== content.descriptor.digest) {
     throw new BuildError(
       'E_USAGE',
-      `Cannot push as "${formatReference(ref)}": the image is ${image.descriptor.digest}`,
+      `Cannot push as "${formatReference(ref)}": the image is ${content.descriptor.digest}`,
       {
         hint: 'Push to a tag, or leave the digest out',
       },
@@ -72,10 +98,16 @@ export async function pushImage(image: Image, push: Push): Promise<Descriptor> {
       warned.add(text);
     },
   };
-  const config = { descriptor: image.configDescriptor, open: () => once(image.rawConfig) };
-  await forEachLimited([...layerBlobs(image), config], { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
+  const isKnown = isImageIndex(content)
+    ? await Promise.all(content.images.map((image) => hasManifest(push, image, common)))
+    : [];
+  const images = imagesOf(content).filter((_, position) => isKnown[position] !== true);
+  await forEachLimited(blobsOf(images), { atOnce: UPLOADS_AT_ONCE, signal }, (blob, stop) =>
     pushBlob({ ...push, signal: stop, onWarning: common.onWarning }, blob),
   );
-  await putManifest(push, image, common);
-  return image.descriptor;
+  if (isImageIndex(content)) {
+    for (const image of images) await putManifest(push, image, { ...common, reference: image.descriptor.digest });
+  }
+  await putManifest(push, content, { ...common, reference: ref.tag ?? content.descriptor.digest });
+  return content.descriptor;
 }

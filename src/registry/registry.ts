@@ -11,6 +11,7 @@ import type {
   ByteStream,
   Descriptor,
   Image,
+  ImageOrIndex,
   ImageSink,
   ImageSource,
   Platform,
@@ -75,9 +76,9 @@ export class Registry implements ImageSource, ImageSink {
     return download(source, descriptor, options.signal);
   }
 
-  write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
+  write(content: ImageOrIndex, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
     const host = this.host(ref.registry);
-    return pushImage(image, { ...options, host, ref, sources: this.#options.distributionSources });
+    return pushImage(content, { ...options, host, ref, sources: this.#options.distributionSources });
   }
 
   /** Ends idle connections. They do not keep the process alive, so this is for tests and servers. */
