@@ -97,6 +97,9 @@ export async function lookupStored(
   try {
     return stored && (await images.resolve(stored, platform));
   } catch (error) {
+    // a registry asked for this text would give another image
+    const isOurs = stored !== undefined && formatReference(stored) !== formatReference(parseReference(name));
+    if (isOurs && error instanceof BuildError && error.code === 'E_NO_PLATFORM') throw error;
     // What is damaged or lost can be had again where it came from.
     if (error instanceof BuildError && RECOVERABLE.has(error.code)) return undefined;
     throw error;
