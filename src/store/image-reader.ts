@@ -49,6 +49,9 @@ export async function readImage(root: Descriptor, parts: ImageParts, platform?: 
   throw new BuildError('E_BAD_MANIFEST', `Cannot read the index ${root.digest}: indexes within indexes`);
 }
 
+/** Each is in memory with its manifest and config; no index that anybody uses has as many. */
+const MOST_IMAGES = 100;
+
 /**
  * All that `root` names: an image, or an index with its images. An index of one image, with or without attestations, is that
  * image. Throws as `readImage` does.
@@ -59,7 +62,16 @@ export async function readContent(root: Descriptor, parts: ImageParts): Promise<
   if (!isIndexDocument(document)) return assembleImage(rawManifest, root, parts, undefined);
   const { mediaType, manifests } = document;
   if (manifests.filter(isImageEntry).length === 1) return readImage(root, parts);
-  const images = await Promise.all(manifests.map((entry) => readImage(entry, parts)));
+  if (manifests.length > MOST_IMAGES) {
+    throw new BuildError('E_BAD_MANIFEST', `Cannot read the index ${root.digest}: more than ${MOST_IMAGES} images`);
+  }
+  const known = new Map<Digest, Image>();
+  const images: Image[] = [];
+  for (const entry of manifests) {
+    const image = known.get(entry.digest) ?? (await readImage(entry, parts));
+    known.set(entry.digest, image);
+    images.push(image);
+  }
   return { descriptor: { mediaType, digest: root.digest, size: rawManifest.byteLength }, rawManifest, images };
 }
 

@@ -151,22 +151,22 @@ function foreignPlatform({ platform }: RunRequest['node']): string | undefined {
 function failure({ node, op }: RunRequest, status: ExitStatus, outputTail: readonly string[]): BuildError {
   const shown = commandText(op);
   const common = { range: node.range, outputTail };
+  const platform = foreignPlatform(node);
+  const place = platform === undefined ? '' : ` for ${platform}`;
   if (status.kind === 'not-started') {
-    const platform = foreignPlatform(node);
-    const place = platform === undefined ? '' : ` for ${platform}`;
     return new BuildError('E_RUN_NOT_STARTED', `Cannot start "${op.argv[0] ?? ''}"${place}: ${status.reason}`, {
       ...common,
       hint: platform !== undefined && status.reason.includes('exec format') ? emulationHint(platform) : NOT_THERE,
     });
   }
   if (status.kind === 'signaled') {
-    return new BuildError('E_RUN_SIGNALED', `RUN was ended by ${status.signal}: ${shown}`, {
+    return new BuildError('E_RUN_SIGNALED', `RUN${place} was ended by ${status.signal}: ${shown}`, {
       ...common,
       hint: status.signal === 'SIGKILL' ? (ADVICE[137] ?? '') : 'Look at the output above for the cause',
       fields: { signal: status.signal },
     });
   }
-  return new BuildError('E_RUN_FAILED', `RUN failed with exit status ${status.code}: ${shown}`, {
+  return new BuildError('E_RUN_FAILED', `RUN${place} failed with exit status ${status.code}: ${shown}`, {
     ...common,
     hint: ADVICE[status.code] ?? 'Fix the command; the steps before it are cached and will not run again',
     fields: { exitStatus: status.code },
