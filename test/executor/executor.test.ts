@@ -108,11 +108,11 @@ function machine(run: Run = async () => 0) {
   return { options, cache, ran, used, directory, recorder, controller };
 }
 
-function graphOf(text: string): BuildGraph {
+function graphOf(text: string, target?: string): BuildGraph {
   const platform = { os: 'linux', architecture: 'amd64' } as const;
   const file = parseContainerfile({ name: 'Containerfile', text });
   const lowering = {
-    target: undefined,
+    target,
     buildArgs: {},
     labels: {},
     platform,
@@ -131,6 +131,23 @@ const THREE = [
 ].join('\n');
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+it('runs what several targets need once, and bounds them together', async () => {
+  let now = 0;
+  let most = 0;
+  const { options, ran } = machine(async () => {
+    most = Math.max(most, ++now);
+    await sleep(10);
+    now--;
+    return 0;
+  });
+  const text = 'FROM scratch AS base\nRUN shared\nFROM base AS a\nRUN one\nFROM base AS b\nRUN two';
+  const targets = ['a', 'b'].map((target) => graphOf(text, target).target);
+  const { results } = await executeSteps(targets, options({ jobs: 1 }));
+  expect(ran.toSorted()).toEqual(['one', 'shared', 'two']);
+  expect(most).toBe(1);
+  expect(targets.map(({ id }) => results.get(id)?.chain.length)).toEqual([2, 2]);
+});
 
 it.each([1, 2, 3])('runs independent steps side by side, %i at most', async (jobs) => {
   let now = 0;

@@ -45,8 +45,8 @@ export function addImageOptions(command: Command): Command {
     .option('--created-annotation <bool>', 'add the annotation org.opencontainers.image.created', 'false')
     .option('--from <image>', 'take this image in the first FROM')
     .option(
-      '--platform <os/arch[/variant],...>',
-      "platform to build for; several make an index of an image for each (default: this machine's; repeatable)",
+      '--platform <os/arch[/variant]>',
+      "platform to build for (default: this machine's); several, with commas, make an index (repeatable)",
       collect,
     )
     .option('--os <name>', 'the same by its parts; not together with --platform')
