@@ -299,6 +299,14 @@ describe.runIf(hasBase()).each(people())('several platforms in the store of $nam
     expect(succeeded(await space.tsbuild(['store', 'verify'])).stderr).not.toContain('error');
   });
 
+  it('without that of this machine do not run', async () => {
+    const space = workspace(person, { containerfile: 'FROM scratch\nCMD ["/x"]\n' });
+    await space.build(['--platform', 'linux/s390x,linux/riscv64', '-t', 'app']);
+    const { status, stderr } = await space.tsbuild(['run', '--rm', 'app']);
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(/error\[E_NO_PLATFORM\]: Cannot run "app": it has no image for linux\/\w+\n/);
+  });
+
   it('are damaged as one: verify names the image', async () => {
     const space = workspace(person, { containerfile, files });
     await space.build([...BOTH, '-t', 'app']);
