@@ -105,11 +105,11 @@ export interface BuildOptions
 
 export interface BuildResult {
   readonly kind: 'built';
-  /** Digest of the config: the image's ID. */
+  /** Digest of the config: the image's ID; of an index its own. */
   readonly imageId: Digest;
-  /** Digest of the manifest in the store. */
+  /** Digest of the manifest or index in the store. */
   readonly manifest: Digest;
-  /** Of the manifest where it went: as pushed, else as an archive has it, else as the store has it. */
+  /** Of the manifest or index where it went: as pushed, else as an archive has it, else as the store has it. */
   readonly descriptor: Pick<Descriptor, 'mediaType' | 'digest' | 'size'>;
   /** Normalised names given. */
   readonly names: readonly string[];

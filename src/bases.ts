@@ -32,19 +32,23 @@ export interface BaseOptions {
 }
 
 /**
- * Finds every image that the target needs, in the store or, where `pull` says so, in its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing. Errors carry the
+ * Finds every image that the target needs on each platform, in the store or, where `pull` says so, in its registry. ONBUILD triggers of one base may need more images: repeated until nothing is missing. Errors carry the
  * place of the FROM or --from that names the image.
  */
-export async function resolveBases(file: Containerfile, lowering: LowerOptions, options: BaseOptions): Promise<Bases> {
+export async function resolveBases(
+  file: Containerfile,
+  lowerings: readonly LowerOptions[],
+  options: BaseOptions,
+): Promise<Bases> {
   const configs = new Map<string, BaseImage>();
   const images = new Map<string, Image>();
   const known = knownImages(options.session.env);
-  const contexts = [...lowering.contexts.keys()];
-  for (
-    let round = requiredImages(file, lowering, configs);
-    round.length > 0;
-    round = requiredImages(file, lowering, configs)
-  ) {
+  const missing = (): readonly RequiredImage[] => {
+    const all = lowerings.flatMap((lowering) => requiredImages(file, lowering, configs));
+    return [...new Map(all.map((required) => [keyOf(required), required])).values()];
+  };
+  const contexts = [...new Set(lowerings.flatMap((lowering) => [...lowering.contexts.keys()]))];
+  for (let round = missing(); round.length > 0; round = missing()) {
     await Promise.all(
       round.map(async (required) => {
         const image = await find(file, required, { ...options, known, contexts });
@@ -143,7 +147,7 @@ async function open(
   if (digest !== undefined) return options.workspace.store.images.open(digest); // chosen by the run outside
   const image = parseImageName(name);
   if (image.transport !== 'docker') return bringLocalImage(image, platform, options);
-  return bringImage(image.reference, platform, { ...options, policy: options.pull, isLazy: true });
+  return bringImage(image.reference, platform, { ...options, policy: options.pull, isBase: true });
 }
 
 async function find(

@@ -11,8 +11,8 @@ export interface ImageOptions {
   readonly edits?: ImageEdits | undefined;
   /** Stands in the first FROM for what is written there. */
   readonly from?: string | undefined;
-  /** `os/arch[/variant]`. */
-  readonly platform?: string | undefined;
+  /** Each `os/arch[/variant]`; several make an index of as many images. Default: this machine's. */
+  readonly platforms?: readonly string[] | undefined;
   readonly osVersion?: string | undefined;
   /** Adds the annotation `org.opencontainers.image.created`. */
   readonly createdAnnotation?: boolean | undefined;

@@ -4,9 +4,12 @@ import type { BuildGraph } from './graph/index.ts';
 import type { MtimeRule } from './oci/index.ts';
 
 /** The one time of a repeatable build, and what it does to files; undefined: the clock's time. */
-export function mtimeRuleOf({ timestamp, sourceDateEpoch }: TimeOptions, graph: BuildGraph): MtimeRule | undefined {
+export function mtimeRuleOf(
+  { timestamp, sourceDateEpoch }: TimeOptions,
+  [graph]: readonly BuildGraph[],
+): MtimeRule | undefined {
   if (timestamp !== undefined) return { seconds: timestamp, applies: 'all' };
-  const seconds = sourceDateEpoch ?? epochOf(graph.sourceDateEpoch);
+  const seconds = sourceDateEpoch ?? epochOf(graph?.sourceDateEpoch);
   return seconds === undefined ? undefined : { seconds, applies: 'later' };
 }
 

@@ -40,29 +40,35 @@ import {
   type LowerOptions,
   lint,
   lower,
+  mergedLint,
   type Node,
-  parseMeantPlatform,
   stepsOf,
 } from './graph/index.ts';
 import { type KnownRoots, layersToRead } from './layers-to-read.ts';
 import {
   type CacheIndex,
+  createIndex,
   type Descriptor,
+  formatPlatform,
   formatReference,
   hostPlatform,
   type Image,
+  type ImageOrIndex,
+  isImageIndex,
   type MtimeRule,
   type Platform,
   parseLocalName,
   ruledMtime,
 } from './oci/index.ts';
-import { type OutputRooms, writeOutputs } from './outputs.ts';
+import { type BuiltImages, type OutputRooms, writeOutputs } from './outputs.ts';
 import { parseContainerfiles, parseMountOption } from './parser/index.ts';
+import { platformsOf } from './platforms.ts';
 import { keepWithin } from './prune.ts';
 import { openRemote, prefetch, type Remote } from './remote-roots.ts';
 import { chooseRung } from './rung.ts';
 import { encodeSecrets, readSecrets, receiveSecrets, SECRETS_FD, type Secrets, secretVariables } from './secrets.ts';
 import { squashImage } from './squash.ts';
+import { type PlatformGraph, plansOf } from './step-plans.ts';
 import { unusedSecrets } from './unused-secrets.ts';
 
 /**
@@ -73,37 +79,44 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
   const start = performance.now();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
+  const platforms = platformsOf(options);
   const runSettings = { ...runSettingsOf(options, options.env), inspect: failureShell(options) };
   return withWorkspace({ ...options, isOffline: options.pull === 'never' }, async (workspace) => {
     const remote = openRemote(options, workspace);
     await using context = await openContextSource(options, { workspace, remote });
     const { input } = context;
-    const lowering = loweringOf(options, contexts);
     const { ignore } = context.root();
+    const lowerings = platforms.map((platform) => loweringFor(platform, options, contexts));
     if (options.call && options.call.what !== 'graph')
-      return await answerCall(options.call, { options, lowering, input, ignore, workspace });
+      return await answerCall(options.call, { options, lowerings, input, ignore, workspace });
     const file = parseContainerfiles(input.containerfiles);
-    const bases = await resolveBases(file, lowering, { workspace, pull: options.pull, session: options });
-    const graph = lower(file, lowering, bases.configs);
-    if (options.call) return { kind: 'report', text: dumpGraph(graph), exitCode: 0 };
-    const checked = lint(file, { options: lowering, images: bases.configs, ignore, stages: 'needed' });
+    const bases = await resolveBases(file, lowerings, { workspace, pull: options.pull, session: options });
+    const targets = lowerings.map((lowering) => ({
+      platform: lowering.platform,
+      graph: lower(file, lowering, bases.configs),
+    }));
+    const graphs = targets.map(({ graph }) => graph);
+    if (options.call) return { kind: 'report', text: graphs.map(dumpGraph).join(''), exitCode: 0 };
+    const looks = lowerings.map((lowering) => ({ options: lowering, images: bases.configs, ignore }));
+    const checked = mergedLint(looks.map((look) => lint(file, { ...look, stages: 'needed' })));
     if (checked.violation) announceLint(checked, options);
     if (checked.violation) throw checked.violation;
 
-    const mtimeRule = mtimeRuleOf(options, graph);
+    const mtimeRule = mtimeRuleOf(options, graphs);
     await using agents = new SshAgents({ identities: options.ssh, path: options.env.PATH, ...workspace });
     const { images } = bases;
-    const cacheFrom = await openCacheFrom({ options, workspace, platform: lowering.platform });
+    const cacheFrom = await openCacheFrom({ options, workspace, platforms });
     const { cache } = cacheFrom;
     const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings, cache };
     let executor = executorOptions(options, rooms);
-    const lookedUp = options.noCache ? undefined : await lookupSteps(graph.target, executor);
-    const pending = lookedUp?.missing ?? stepsOf(graph);
+    const lookedUp = options.noCache ? undefined : await lookupSteps(rootsOf(graphs), executor);
+    const steps = stepsOf(...graphs);
+    const pending = lookedUp?.missing ?? steps;
     refuseLimits(options, pending.filter(isRun));
-    if (mustDelegate(graph, pending, options)) {
+    if (mustDelegate(steps, pending, options)) {
       const rung = await chooseRung(options);
       if (rung.isolation === 'namespaces') {
-        await prefetch(graph, remote);
+        await prefetch(graphs, remote);
         const found = { ...bases.handOver, ...cacheFrom.handOver() };
         const handOver = { ...found, ...remote.handOver(), ...context.handOver() };
         return await delegateBuild(pending, options, { handOver, rung });
@@ -119,16 +132,17 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     await removeStale(workspace, options);
     announceLint(checked, options);
     const other = file.warnings.filter(({ rule }) => rule === undefined);
-    const unused = unusedSecrets(file, stepsOf(graph), options.secrets);
-    announce(graph, [...other, ...graph.warnings, ...unused, ...competing], options);
+    const unused = unusedSecrets(file, steps, options.secrets);
+    announce([...other, ...graphs.flatMap(({ warnings }) => warnings), ...unused, ...competing], options);
+    for (const plan of plansOf(targets)) options.emit(plan);
     using _coming = bringBeside(pending, { results: lookedUp?.results ?? new Map(), images }, { options, workspace });
-    const { results } = await executeSteps(graph.target, executor, lookedUp);
-    const image = await imageOf(graph, results, { options, workspace, mtimeRule });
-    const names = await keep(image, workspace, options);
-    const descriptor = await writeOutputs(image, { options, workspace, mtimeRule });
-    await writeCaches(graph, results, { options, workspace });
+    const { results } = await executeSteps(rootsOf(graphs), executor, lookedUp);
+    const built = await builtOf(targets, results, { options, workspace, mtimeRule });
+    const names = await keep(built.content, workspace, options);
+    const descriptor = await writeOutputs(built, { options, workspace, mtimeRule });
+    await writeCaches(graphs, results, { options, workspace });
     await keepWithin(options.keepStorageBytes, workspace, options);
-    return summary(image, { descriptor, names, graph, results, start });
+    return summary(built.content, { descriptor, names, steps, results, start });
   });
 }
 
@@ -151,6 +165,17 @@ function bringBeside(
 
 type Results = Parameters<typeof assembleImage>[1];
 
+const rootsOf = (graphs: readonly BuildGraph[]): readonly Node[] => graphs.map(({ target }) => target);
+
+/** The image, or of several platforms an index. */
+async function builtOf(targets: readonly PlatformGraph[], results: Results, rooms: OutputRooms): Promise<BuiltImages> {
+  const images = new Map<string, Image>();
+  for (const { platform, graph } of targets) images.set(formatPlatform(platform), await imageOf(graph, results, rooms));
+  const [first, ...others] = images.values();
+  if (first && others.length === 0) return { content: first, images };
+  return { content: createIndex([...images.values()], rooms.options.format), images };
+}
+
 async function imageOf(graph: BuildGraph, results: Results, rooms: OutputRooms): Promise<Image> {
   const { options, workspace, mtimeRule } = rooms;
   const { format, createdAnnotation, cacheTo = [] } = options;
@@ -166,14 +191,14 @@ async function imageOf(graph: BuildGraph, results: Results, rooms: OutputRooms):
 
 const isRun = ({ op }: Node): boolean => op.kind === 'run';
 
-function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOptions {
+function loweringFor(platform: Platform, options: BuildOptions, { named }: ParsedContexts): LowerOptions {
   return {
     target: options.target,
     buildArgs: options.buildArgs,
     labels: options.labels,
     edits: options.edits,
     from: options.from,
-    platform: platformOf(options),
+    platform,
     buildPlatform: hostPlatform(),
     network: modeOf(options.network),
     contexts: named,
@@ -182,23 +207,18 @@ function loweringOf(options: BuildOptions, { named }: ParsedContexts): LowerOpti
   };
 }
 
-function platformOf({ platform, osVersion }: BuildOptions): Platform {
-  const parsed = platform === undefined ? hostPlatform() : parseMeantPlatform(platform);
-  return osVersion === undefined ? parsed : { ...parsed, 'os.version': osVersion };
-}
-
 /**
  * Steps run in the namespace, and so does reading another stage, which is mounted. An ordinary user's layers belong to
  * sub-ids, so he also needs it to make any layer, or to read one for an output.
  */
-function mustDelegate(graph: BuildGraph, pending: readonly Node[], options: BuildOptions): boolean {
+function mustDelegate(steps: readonly Node[], pending: readonly Node[], options: BuildOptions): boolean {
   if (isInsideNamespace(options.self.env)) return false;
   const isMounted = ({ op, inputs }: Node): boolean =>
     op.kind === 'copy' && inputs.slice(1).some((input) => !isSource(input));
   if (pending.some((node) => isRun(node) || isMounted(node))) return true;
   const writesCache = options.cacheTo?.some(({ type }) => type === 'image') === true;
   const readsLayers = options.outputs.length > 0 || options.squash === true || options.push === true || writesCache;
-  return !isRoot() && (pending.length > 0 || (readsLayers && stepsOf(graph).some(isRun)));
+  return !isRoot() && (pending.length > 0 || (readsLayers && steps.some(isRun)));
 }
 
 /** Secrets are read here, where the user's files and variables are, and reach the run inside by a pipe. */
@@ -229,10 +249,14 @@ async function removeStale(workspace: Workspace, { self, emit }: BuildOptions): 
   }
 }
 
-async function keep(image: Image, { store }: Workspace, { tags, emit, signal }: BuildOptions): Promise<string[]> {
+async function keep(
+  content: ImageOrIndex,
+  { store }: Workspace,
+  { tags, emit, signal }: BuildOptions,
+): Promise<string[]> {
   const names = tags.map(parseLocalName);
-  if (names.length === 0) await store.images.add(image, { emit, signal, missing: 'reachable' });
-  for (const name of names) await store.images.write(image, name, { emit, signal, missing: 'reachable' });
+  if (names.length === 0) await store.images.add(content, { emit, signal, missing: 'reachable' });
+  for (const name of names) await store.images.write(content, name, { emit, signal, missing: 'reachable' });
   return names.map(formatReference);
 }
 
@@ -299,25 +323,25 @@ function announceLint({ warnings }: LintResult, { emit }: BuildOptions): void {
     emit({ type: 'warning', message: detail, rule, range, ...(hint === undefined ? {} : { hint }) });
 }
 
-function announce(graph: BuildGraph, warnings: readonly GraphWarning[], { emit }: BuildOptions): void {
-  for (const warning of warnings) emit({ type: 'warning', ...warning });
-  emit({ type: 'plan', steps: stepsOf(graph).map(({ id, stage, label }) => ({ id, stage, label })) });
+/** Each once: platforms have theirs in common. */
+function announce(warnings: readonly GraphWarning[], { emit }: BuildOptions): void {
+  const unique = new Map(warnings.map((warning) => [JSON.stringify([warning.message, warning.range?.start]), warning]));
+  for (const warning of unique.values()) emit({ type: 'warning', ...warning });
 }
 
 interface Outcome {
   readonly descriptor: Descriptor;
   readonly names: readonly string[];
-  readonly graph: BuildGraph;
+  readonly steps: readonly Node[];
   readonly results: ReadonlyMap<string, { readonly isCached: boolean }>;
   readonly start: number;
 }
 
-function summary(image: Image, { descriptor, names, graph, results, start }: Outcome): BuildResult {
-  const steps = stepsOf(graph);
+function summary(content: ImageOrIndex, { descriptor, names, steps, results, start }: Outcome): BuildResult {
   return {
     kind: 'built',
-    imageId: image.configDescriptor.digest,
-    manifest: image.descriptor.digest,
+    imageId: isImageIndex(content) ? content.descriptor.digest : content.configDescriptor.digest,
+    manifest: content.descriptor.digest,
     descriptor,
     names,
     steps: steps.length,

@@ -24,7 +24,7 @@ export interface CacheFrom {
 interface Importing {
   readonly options: BuildOptions;
   readonly workspace: Workspace;
-  readonly platform: Platform;
+  readonly platforms: readonly Platform[];
 }
 
 /** Set for the run inside the namespace, which asks no registry again. */
@@ -71,19 +71,29 @@ function foundBefore(env: Environment): Found | undefined {
 
 async function findImages(importing: Importing): Promise<Found> {
   const { cacheFrom = [], noCache } = importing.options;
-  const answers = await Promise.all((noCache ? [] : cacheFrom).map((source) => findImage(source, importing)));
-  return {
-    images: answers.flatMap((answer) => ('message' in answer ? [] : [answer.image])),
-    warnings: answers.flatMap((answer) => ('message' in answer ? [answer] : [])),
-  };
+  const found = await Promise.all((noCache ? [] : cacheFrom).map((source) => findSource(source, importing)));
+  return { images: found.flatMap(({ images }) => images), warnings: found.flatMap(({ warnings }) => warnings) };
+}
+
+/** An index has a cache for each platform; an image of one may be the cache of all. */
+async function findSource(source: string, importing: Importing): Promise<Found> {
+  const images = new Map<Digest, Found['images'][number]>();
+  const warnings = new Map<string, Warning>();
+  for (const platform of importing.platforms) {
+    const answer = await findImage(source, platform, importing);
+    if ('message' in answer) warnings.set(answer.message, answer);
+    else images.set(answer.image[1], answer.image);
+  }
+  return { images: [...images.values()], warnings: images.size > 0 ? [] : [...warnings.values()] };
 }
 
 async function findImage(
   source: string,
+  platform: Platform,
   importing: Importing,
 ): Promise<Warning | { readonly image: Found['images'][number] }> {
   try {
-    const image = await bring(source, importing);
+    const image = await bring(source, platform, importing);
     if (cacheRecordsOf(image) !== undefined) return { image: [source, image.descriptor.digest] };
     return {
       message: `"${source}" is no cache: it does not say what its layers were made from`,
@@ -95,7 +105,7 @@ async function findImage(
   }
 }
 
-async function bring(source: string, { options, workspace, platform }: Importing): Promise<Image> {
+async function bring(source: string, platform: Platform, { options, workspace }: Importing): Promise<Image> {
   const name = parseImageName(source);
   if (name.transport !== 'docker') return bringLocalImage(name, platform, { workspace, session: options });
   const { emit, signal } = options;

@@ -4,12 +4,13 @@ import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, type StepResult } from './executor/index.ts';
 import { type BuildGraph, isStep, type Node, stepsOf } from './graph/index.ts';
-import { portable } from './images.ts';
+import { portableImage } from './images.ts';
 import {
   CACHE_ANNOTATION,
   type CarriedRecord,
   createImage,
   encodeCacheRecords,
+  hostPlatform,
   type Image,
   type Layer,
 } from './oci/index.ts';
@@ -55,19 +56,20 @@ interface Exporting {
 
 /** Writes the caches that `--cache-to` asks for, beside the image. What goes wrong is a warning: the image is there. */
 export async function writeCaches(
-  graph: BuildGraph,
+  graphs: readonly BuildGraph[],
   results: Results,
   { options, workspace }: Exporting,
 ): Promise<void> {
   const { cacheTo = [], emit, signal } = options;
+  const own = [...new Map(graphs.flatMap(({ target }) => ownSteps(target)).map((step) => [step.id, step])).values()];
   for (const target of cacheTo) {
     if (target.type === 'inline') continue;
     const { destination: text, mode } = target;
     try {
-      const image = cacheImage(graph, keptOf(mode === 'max' ? stepsOf(graph) : ownSteps(graph.target), results));
+      const image = cacheImage(graphs, keptOf(mode === 'max' ? stepsOf(...graphs) : own, results));
       const destination = parseDestination(text, 'cache');
       if (destination.kind !== 'registry') await workspace.store.bring(image.layers, { signal });
-      const ready = await portable(image, { workspace, format: 'oci' });
+      const ready = await portableImage(image, { workspace, format: 'oci' });
       await sinkFor(destination, { workspace, session: options }).write(ready, destination.ref, { emit, signal });
     } catch (error) {
       if (!(error instanceof BuildError) || error.code === 'E_CANCELLED') throw error;
@@ -77,12 +79,12 @@ export async function writeCaches(
   }
 }
 
-/** Not meant to be run: the layers of steps side by side, and what they are. */
-function cacheImage({ platform }: BuildGraph, { records, layers }: Kept): Image {
+/** Not meant to be run: the layers of steps side by side, and what they are. It has those of all platforms. */
+function cacheImage([graph]: readonly BuildGraph[], { records, layers }: Kept): Image {
   return createImage({
     format: 'oci',
     config: {
-      ...platform,
+      ...(graph?.platform ?? hostPlatform()),
       config: {},
       rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     },

@@ -11,6 +11,7 @@ import {
   lintJson,
   lintText,
   lintUnreadable,
+  mergedLint,
   outline,
   outlineJson,
   outlineText,
@@ -21,7 +22,8 @@ import { type Containerfile, parseContainerfiles } from './parser/index.ts';
 
 export interface CallInput {
   readonly options: BuildOptions;
-  readonly lowering: LowerOptions;
+  /** One a platform. */
+  readonly lowerings: readonly LowerOptions[];
   readonly input: BuildInput;
   /** Of the context. */
   readonly ignore: SourceRoot['ignore'];
@@ -33,9 +35,11 @@ export async function answerCall({ what, format }: Call, input: CallInput): Prom
   const isJson = format === 'json';
   switch (what) {
     case 'check':
-      return lintReport(await check(input), isJson);
+      return lintReport(mergedLint(await Promise.all(input.lowerings.map((each) => check(each, input)))), isJson);
     case 'outline': {
-      const facts = outline(parseContainerfiles(input.input.containerfiles), input.lowering);
+      const [lowering] = input.lowerings;
+      if (lowering === undefined) throw new BuildError('E_INTERNAL', 'There is no platform to build for');
+      const facts = outline(parseContainerfiles(input.input.containerfiles), lowering);
       return report(isJson ? outlineJson(facts) : outlineText(facts));
     }
     case 'targets': {
@@ -62,7 +66,7 @@ function lintReport(result: LintResult, isJson: boolean): Report {
   };
 }
 
-async function check({ options, lowering, input, ignore, workspace }: CallInput): Promise<LintResult> {
+async function check(lowering: LowerOptions, { options, input, ignore, workspace }: CallInput): Promise<LintResult> {
   const settings: Omit<LintInput, 'images'> = { options: lowering, ignore, stages: 'all' };
   let file: Containerfile;
   try {

@@ -1,4 +1,4 @@
-import { type Digest, parseReference } from './oci/index.ts';
+import { type Digest, imagesOf, parseReference } from './oci/index.ts';
 import type { DistributionSources } from './registry/index.ts';
 import type { Store } from './store/index.ts';
 
@@ -13,8 +13,8 @@ export function distributionSources({ images, blobs }: Store): DistributionSourc
     for (const { name } of await images.tags()) {
       const ref = parseReference(name);
       if (ref.registry !== registry) continue;
-      const image = await images.find(name).catch(() => undefined); // a damaged image is no source
-      for (const { descriptor } of image?.layers ?? []) {
+      const content = await images.findContent(name).catch(() => undefined); // a damaged image is no source
+      for (const { descriptor } of content ? imagesOf(content).flatMap(({ layers }) => layers) : []) {
         const known = found.get(descriptor.digest) ?? [];
         if (!known.includes(ref.repository)) found.set(descriptor.digest, [...known, ref.repository]);
       }

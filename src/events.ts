@@ -6,6 +6,8 @@ export type TransferDirection = 'pull' | 'push' | 'export' | 'load';
 export interface StepSummary {
   /** NodeId of the graph node. */
   readonly id: string;
+  /** Where there are several: the one that it runs on, and behind `->` the one that it is for, if that is another. */
+  readonly platform?: string;
   /** Stage name or index, e.g. `build` or `0`. */
   readonly stage: string;
   /** The instruction as the user wrote it, on one line, e.g. `RUN make`. */
@@ -28,6 +30,7 @@ export interface CacheMiss {
  * Producers throttle `transfer` to ten a second per id. Times are milliseconds.
  */
 export type BuildEvent =
+  /** Of several platforms each has one; steps that they share stand in each. */
   | { readonly type: 'plan'; readonly steps: readonly StepSummary[] }
   | { readonly type: 'step.started'; readonly step: string }
   | {

@@ -54,7 +54,7 @@ async function bring(name: string, workspace: Workspace, options: DiffOptions): 
   if (parsed.transport !== 'docker') return bringLocalImage(parsed, platform, rooms);
   const { images } = workspace.store;
   return (await images.locate(name)) || /^[0-9a-f]{4,64}$/.test(name)
-    ? images.find(name)
+    ? images.find(name, platform)
     : findOrPull(name, platform, rooms);
 }
 

@@ -14,15 +14,22 @@ import { BuildError, type ErrorCode } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import {
   choosePlatform,
+  createIndex,
   formatPlatform,
   formatReference,
   hostPlatform,
   type Image,
   type ImageFormat,
+  type ImageIndex,
+  type ImageOrIndex,
   type ImageSink,
+  imagesOf,
   isForeignLayer,
+  isImageEntry,
+  isImageIndex,
   type Layer,
   layerCompression,
+  OCI_INDEX,
   OCI_MANIFEST,
   type Platform,
   parseLocalName,
@@ -41,6 +48,8 @@ export interface PullOptions extends SessionOptions, RegistryAccess {
 export interface PushOptions extends SessionOptions, RegistryAccess {
   readonly self: SelfCommand;
   readonly format?: ImageFormat | undefined;
+  /** Of an index only the image for this one. */
+  readonly platform?: string | undefined;
 }
 
 /** Pulls always: the registry's newest. */
@@ -58,8 +67,8 @@ export const pull = (name: string, options: PullOptions): Promise<PullResult> =>
 export interface Sources {
   readonly workspace: Workspace;
   readonly session: SessionOptions & RegistryAccess;
-  /** Layers stay in the registry until somebody reads them. */
-  readonly isLazy?: boolean | undefined;
+  /** For steps to build on: layers stay in the registry until somebody reads them, and images for other platforms keep the name. */
+  readonly isBase?: boolean | undefined;
 }
 
 /**
@@ -69,22 +78,20 @@ export interface Sources {
 export async function pullImage(
   name: string,
   platform: Platform,
-  { workspace, session, isLazy }: Sources,
+  { workspace, session, isBase }: Sources,
 ): Promise<Image> {
   const ref = parseReference(name);
   const { emit, signal } = session;
+  const { images } = workspace.store;
   const remote = await workspace.registry(session).resolve(ref, platform, { emit, signal });
-  const missing = isLazy ? ref : 'fetched';
-  await workspace.store.images.write(remote, ref, { emit, signal, missing });
+  if (isBase) await images.writeBeside(remote, ref, { emit, signal, missing: ref });
+  else await images.write(remote, ref, { emit, signal });
   return workspace.store.images.open(remote.descriptor.digest);
 }
 
 const RECOVERABLE: ReadonlySet<ErrorCode> = new Set(['E_NO_PLATFORM', 'E_CORRUPT_STORE', 'E_DIGEST_MISMATCH']);
 
-/**
- * undefined: the store has no image of that name for the platform. A name stands for the image of one platform there, that
- * which was pulled last.
- */
+/** undefined: the store has no image of that name for the platform. */
 export async function lookupStored(
   name: string,
   platform: Platform,
@@ -94,6 +101,9 @@ export async function lookupStored(
   try {
     return stored && (await images.resolve(stored, platform));
   } catch (error) {
+    // a registry asked for this text would give another image
+    const isOurs = stored !== undefined && formatReference(stored) !== formatReference(parseReference(name));
+    if (isOurs && error instanceof BuildError && error.code === 'E_NO_PLATFORM') throw error;
     // What is damaged or lost can be had again where it came from.
     if (error instanceof BuildError && RECOVERABLE.has(error.code)) return undefined;
     throw error;
@@ -105,10 +115,10 @@ export const findOrPull = async (name: string, platform: Platform, sources: Sour
   (await lookupStored(name, platform, sources.workspace.store)) ?? pullImage(name, platform, sources);
 
 /** What the commands that bring an image print. */
-export const resultOf = (name: string, image: Image): PullResult => ({
+export const resultOf = (name: string, content: ImageOrIndex): PullResult => ({
   name,
-  imageId: image.configDescriptor.digest,
-  manifest: image.descriptor.digest,
+  imageId: isImageIndex(content) ? content.descriptor.digest : content.configDescriptor.digest,
+  manifest: content.descriptor.digest,
 });
 
 export interface Portable {
@@ -134,7 +144,20 @@ async function pack(layer: Layer, { library }: Workspace, unfinished: Unfinished
  * Layers compressed (once: it is remembered) and typed for where the image goes. A pulled image that needs no change stays
  * byte for byte. Throws `E_CORRUPT_STORE` where a compressed layer is gone: its exact bytes cannot be made again.
  */
-export async function portable(image: Image, { workspace, format, begin }: Portable): Promise<Image> {
+export async function portable(content: ImageOrIndex, options: Portable): Promise<ImageOrIndex> {
+  if (!isImageIndex(content)) return portableImage(content, options);
+  const images: Image[] = [];
+  for (const image of content.images) {
+    // attestations are no images, and say something of the bytes that are
+    if (isImageEntry({ platform: image.config })) images.push(await portableImage(image, options));
+  }
+  const before = content.images.filter(({ config }) => isImageEntry({ platform: config }));
+  const isSame = images.every(({ descriptor }, i) => descriptor.digest === before[i]?.descriptor.digest);
+  return isSame ? content : createIndex(images, options.format);
+}
+
+/** The same for one image. */
+export async function portableImage(image: Image, { workspace, format, begin }: Portable): Promise<Image> {
   const layers = await Promise.all(
     image.layers.map(async (layer): Promise<Layer> => {
       if (isForeignLayer(layer.descriptor.mediaType)) return layer;
@@ -160,17 +183,18 @@ async function requireBlob({ descriptor }: Layer, { store }: Workspace): Promise
   });
 }
 
-export const formatOf = (image: Image): ImageFormat => (image.descriptor.mediaType === OCI_MANIFEST ? 'oci' : 'docker');
+export const formatOf = ({ descriptor: { mediaType } }: ImageOrIndex): ImageFormat =>
+  mediaType === OCI_MANIFEST || mediaType === OCI_INDEX ? 'oci' : 'docker';
 
 /** Layers that RUN left belong to an ordinary user's sub-ids: reading them for the first time needs the namespace. */
-async function isUnreadable(image: Image, { store }: Workspace, env: Environment): Promise<boolean> {
+async function isUnreadable(layers: readonly Layer[], { store }: Workspace, env: Environment): Promise<boolean> {
   if (isRoot() || isInsideNamespace(env)) return false;
   const hasBlob = async ({ descriptor, diffId }: Layer): Promise<boolean> => {
     const blobs = (await store.layerIndex.get(diffId))?.blobs ?? [];
     const present = await Promise.all([descriptor, ...blobs].map(({ digest }) => store.blobs.has(digest)));
     return present.includes(true);
   };
-  return (await Promise.all(image.layers.map(hasBlob))).includes(false);
+  return (await Promise.all(layers.map(hasBlob))).includes(false);
 }
 
 export const push = (
@@ -180,16 +204,31 @@ export const push = (
 ): Promise<PushResult | Delegated> =>
   withWorkspace(options, async (workspace) => {
     const target = parseDestination(destination ?? `docker://${name}`, name);
-    const image = await workspace.store.images.find(name);
-    if (await isUnreadable(image, workspace, options.env)) return delegate(options);
+    const content = await contentOf(name, workspace, options.platform);
+    if (target.kind === 'docker-archive' && isImageIndex(content)) throw onePlatformOnly(content);
+    const layers = imagesOf(content).flatMap((image) => image.layers);
+    if (await isUnreadable(layers, workspace, options.env)) return delegate(options);
     const { emit, signal } = options;
-    if (target.kind !== 'registry') await workspace.store.bring(image.layers, { signal });
+    if (target.kind !== 'registry') await workspace.store.bring(layers, { signal });
     const sink = sinkFor(target, { workspace, session: options });
-    const format = options.format ?? formatOf(image);
+    const format = options.format ?? formatOf(content);
     const begin = beginAt(sink, target.ref, { emit, signal });
-    const ready = await portable(image, { workspace, format, begin });
+    const ready = await portable(content, { workspace, format, begin });
     const written = await sink.write(ready, target.ref, { emit, signal });
     return { destination: target.text, manifest: written.digest };
+  });
+
+async function contentOf(
+  name: string,
+  { store: { images } }: Workspace,
+  platform: string | undefined,
+): Promise<ImageOrIndex> {
+  return platform === undefined ? images.findContent(name) : images.find(name, parsePlatform(platform));
+}
+
+const onePlatformOnly = ({ images }: ImageIndex): BuildError =>
+  new BuildError('E_UNSUPPORTED', 'A Docker archive has no room for images of several platforms', {
+    hint: `Choose one with --platform: ${images.map(({ config }) => formatPlatform(config)).join(', ')}; or push to oci-archive:FILE`,
   });
 
 export const listImages = (options: SessionOptions): Promise<readonly ImageSummary[]> =>
@@ -225,21 +264,27 @@ export const removeImages = (
 
 export const inspectImage = (name: string, options: SessionOptions): Promise<object> =>
   withWorkspace(options, async ({ store }) => {
-    const image = await store.images.find(name);
-    const tags = (await store.images.tags()).filter((tag) => tag.manifest === image.descriptor.digest);
-    return {
-      Id: image.configDescriptor.digest,
-      Digest: image.descriptor.digest,
-      MediaType: image.descriptor.mediaType,
-      Names: tags.map((tag) => tag.name),
-      Created: image.config.created,
-      Author: image.config.author,
-      Os: image.config.os,
-      Architecture: image.config.architecture,
-      Variant: image.config.variant,
-      Config: image.config.config ?? {},
-      RootFS: { Type: 'layers', Layers: image.config.rootfs.diff_ids },
-      Layers: image.layers.map((layer) => layer.descriptor),
-      History: image.config.history ?? [],
-    };
+    const content = await store.images.findContent(name);
+    const { digest, mediaType } = content.descriptor;
+    const tags = (await store.images.tags()).filter((tag) => tag.manifest === digest);
+    const names = tags.map((tag) => tag.name);
+    if (!isImageIndex(content)) return described(content, names);
+    const images = content.images.map((image) => described(image));
+    return { Id: digest, Digest: digest, MediaType: mediaType, Names: names, Images: images };
   });
+
+const described = (image: Image, names?: readonly string[]): object => ({
+  Id: image.configDescriptor.digest,
+  Digest: image.descriptor.digest,
+  MediaType: image.descriptor.mediaType,
+  ...(names === undefined ? {} : { Names: names }),
+  Created: image.config.created,
+  Author: image.config.author,
+  Os: image.config.os,
+  Architecture: image.config.architecture,
+  Variant: image.config.variant,
+  Config: image.config.config ?? {},
+  RootFS: { Type: 'layers', Layers: image.config.rootfs.diff_ids },
+  Layers: image.layers.map((layer) => layer.descriptor),
+  History: image.config.history ?? [],
+});

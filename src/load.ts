@@ -33,7 +33,7 @@ async function keepAll(
 ): Promise<PullResult[]> {
   const results: PullResult[] = [];
   for (const archived of images) {
-    const image = await archived.open(undefined, options);
+    const image = await archived.content(options);
     const [name] = archived.names;
     const refs = archived.names.length === 0 ? [] : namesOf(archived.names);
     if (name === undefined) await store.images.add(image, options);

@@ -5,17 +5,27 @@ import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import { beginAt, portable } from './images.ts';
-import { unpackTree } from './layers/index.ts';
+import { type FlatEntry, unpackTree } from './layers/index.ts';
 import {
   type Descriptor,
   type Image,
   type ImageFormat,
+  type ImageOrIndex,
+  isImageIndex,
   type MtimeRule,
   parseLocalName,
   withLayers,
 } from './oci/index.ts';
-import { flatEntries, flatMembers } from './squash.ts';
+import { directoryFor } from './platforms.ts';
+import { flatEntries, inDirectory, membersOf } from './squash.ts';
 import { type ArchiveDestination, DockerArchiveSink, OciArchiveSink, writeArchive } from './store/index.ts';
+
+export interface BuiltImages {
+  /** What the name stands for. */
+  readonly content: ImageOrIndex;
+  /** By the platforms that were asked for (`formatPlatform`). */
+  readonly images: ReadonlyMap<string, Image>;
+}
 
 export interface OutputRooms {
   readonly options: BuildOptions;
@@ -27,26 +37,29 @@ export interface OutputRooms {
  * Writes what `-o` and `--push` ask for; the image is in the store already. Returns the manifest as it was pushed, else as
  * it is in the last OCI archive, else as the store has it.
  */
-export async function writeOutputs(image: Image, rooms: OutputRooms): Promise<Descriptor> {
-  let written = image.descriptor;
-  for (const output of rooms.options.outputs) written = (await writeOutput(image, output, rooms)) ?? written;
-  return (await pushTags(image, rooms)) ?? written;
+export async function writeOutputs(built: BuiltImages, rooms: OutputRooms): Promise<Descriptor> {
+  let written = built.content.descriptor;
+  for (const output of rooms.options.outputs) written = (await writeOutput(built, output, rooms)) ?? written;
+  return (await pushTags(built, rooms)) ?? written;
 }
 
-async function pushTags(image: Image, { options, workspace }: OutputRooms): Promise<Descriptor | undefined> {
+async function pushTags(
+  { content }: BuiltImages,
+  { options, workspace }: OutputRooms,
+): Promise<Descriptor | undefined> {
   const { push, tags, format, emit, signal } = options;
   if (!push) return undefined;
   const targets = tags.map((tag) => parseDestination(`docker://${tag}`, tag));
   const [first] = targets;
   if (!first) return undefined;
   const sink = sinkFor(first, { workspace, session: options });
-  const ready = await portable(image, { workspace, format, begin: beginAt(sink, first.ref, { emit, signal }) });
+  const ready = await portable(content, { workspace, format, begin: beginAt(sink, first.ref, { emit, signal }) });
   for (const { ref } of targets) await sink.write(ready, ref, { emit, signal });
   return ready.descriptor;
 }
 
 async function writeOutput(
-  image: Image,
+  { content, images }: BuiltImages,
   output: OutputSpec,
   { options, workspace, mtimeRule }: OutputRooms,
 ): Promise<Descriptor | undefined> {
@@ -55,21 +68,22 @@ async function writeOutput(
   const destination = destinationOf(output, options);
   // SOURCE_DATE_EPOCH is about what a build adds; the base's files keep their times
   const forced = mtimeRule?.applies === 'all' ? mtimeRule : undefined;
-  await workspace.store.bring(image.layers, { signal });
+  const layers = [...images.values()].flatMap((image) => image.layers);
+  await workspace.store.bring(layers, { signal });
   switch (output.type) {
     case 'oci': {
-      const ready = await portable(image, { workspace, format: options.format });
+      const ready = await portable(content, { workspace, format: options.format });
       await new OciArchiveSink(destination).write(ready, ref, { emit, signal });
       return ready.descriptor;
     }
     case 'docker':
-      await new DockerArchiveSink(destination).write(asDocker(image), ref, { emit, signal });
+      await new DockerArchiveSink(destination).write(asDocker(content), ref, { emit, signal });
       return undefined;
     case 'tar':
-      await writeArchive(destination, flatMembers(image, forced), signal);
+      await writeArchive(destination, membersOf(treesOf(images, forced)), signal);
       return undefined;
     case 'local':
-      await unpackTree(flatEntries(image, forced), resolve(output.dest), {
+      await unpackTree(treesOf(images, forced), resolve(output.dest), {
         workers: workspace.workers,
         owner:
           isRoot() && !isInsideNamespace(options.self.env)
@@ -89,7 +103,17 @@ function destinationOf({ dest }: OutputSpec, { stdout }: BuildOptions): ArchiveD
   return stdout;
 }
 
-function asDocker(image: Image): Image {
+/** The root filesystem; of several platforms each in a directory of its own, as with BuildKit. */
+async function* treesOf(images: BuiltImages['images'], rule: MtimeRule | undefined): AsyncIterable<FlatEntry> {
+  for (const [platform, image] of images) {
+    const entries = flatEntries(image, rule);
+    yield* images.size === 1 ? entries : inDirectory(directoryFor(platform), entries);
+  }
+}
+
+/** An index is refused by what it would be written to. */
+function asDocker(image: ImageOrIndex): ImageOrIndex {
+  if (isImageIndex(image)) return image;
   const format: ImageFormat = 'docker';
   return withLayers(
     image,

@@ -60,10 +60,10 @@ export function openRemote(options: BuildOptions, { store, workers }: Workspace)
   };
 }
 
-/** Fetches what the graph needs: keys, agents and helpers of the user are found outside of the namespace only. */
-export async function prefetch(graph: BuildGraph, remote: Remote): Promise<void> {
+/** Fetches what the graphs need: keys, agents and helpers of the user are found outside of the namespace only. */
+export async function prefetch(graphs: readonly BuildGraph[], remote: Remote): Promise<void> {
   await Promise.all(
-    sourcesOf(graph).map(async ({ op, range }) => {
+    sourcesOf(...graphs).map(async ({ op, range }) => {
       if (op.kind !== 'http' && op.kind !== 'git') return;
       try {
         await remote.root(op);

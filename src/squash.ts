@@ -14,7 +14,7 @@ export interface SquashOptions {
 /** The same image with one layer and one history entry, those of its base included (buildah's `--squash`). */
 export async function squashImage(image: Image, { workspace, format, mtimeRule }: SquashOptions): Promise<Image> {
   const { library } = workspace;
-  const { diffId } = await library.commitTar(encodeTarStream(flatMembers(image, mtimeRule)));
+  const { diffId } = await library.commitTar(encodeTarStream(membersOf(flatEntries(image, mtimeRule))));
   const layer = await library.find(diffId);
   if (!layer) throw new BuildError('E_CORRUPT_STORE', 'The squashed layer vanished from the store');
   const [last] = (image.config.history ?? []).slice(-1);
@@ -35,9 +35,16 @@ export async function* flatEntries(image: Image, rule: MtimeRule | undefined): A
   }
 }
 
-/** The same for an archive. */
-export async function* flatMembers(image: Image, rule: MtimeRule | undefined): AsyncIterable<TarMember> {
-  for await (const { entry, body } of flatEntries(image, rule)) {
-    yield entry.type === 'file' ? { entry, body } : { entry };
+/** The same tree in a directory. */
+export async function* inDirectory(name: string, entries: AsyncIterable<FlatEntry>): AsyncIterable<FlatEntry> {
+  const within = (path: string): string => (path === '' ? name : `${name}/${path}`);
+  for await (const { entry, body } of entries) {
+    const moved = { ...entry, path: within(entry.path) };
+    yield { entry: moved.type === 'hardlink' ? { ...moved, linkname: within(moved.linkname) } : moved, body };
   }
+}
+
+/** The same for an archive. */
+export async function* membersOf(entries: AsyncIterable<FlatEntry>): AsyncIterable<TarMember> {
+  for await (const { entry, body } of entries) yield entry.type === 'file' ? { entry, body } : { entry };
 }

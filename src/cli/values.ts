@@ -88,10 +88,17 @@ export function parseBoolean(option: string, text: string): boolean {
 
 /** One platform, not a list. */
 export function singlePlatform(text: string | undefined): string | undefined {
-  if (text?.includes(',')) {
-    throw usageError(`Several platforms ("${text}") in one build are not built yet`, 'build once for each platform');
-  }
+  if (text?.includes(','))
+    throw usageError(`--platform "${text}" names several platforms`, 'choose one; only a build takes several');
   return text;
+}
+
+/** `a,b` of one option or of several. */
+export function platformList(texts: readonly string[]): readonly string[] {
+  const names = texts.flatMap((text) => text.split(',').map((name) => name.trim()));
+  if (names.length > 1 && names.includes(''))
+    throw usageError(`--platform "${texts.join(',')}" has an empty name`, 'write --platform OS/ARCH[,OS/ARCH...]');
+  return names;
 }
 
 /** buildah's words, and the booleans of docker. */

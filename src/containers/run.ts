@@ -5,7 +5,7 @@ import { volumeMount } from '../build-sandbox.ts';
 import { BuildError } from '../errors.ts';
 import { isInsideNamespace, type ProcessMount } from '../executor/index.ts';
 import { pullImage } from '../images.ts';
-import { hostPlatform, type Image } from '../oci/index.ts';
+import { formatPlatform, hostPlatform, type Image } from '../oci/index.ts';
 import { chooseNamespace } from '../rung.ts';
 import { listenOn } from './listen.ts';
 import { holdContainer } from './monitor.ts';
@@ -64,12 +64,20 @@ function checkTerminal({ isDetached, hasTerminal, hasInput, streams }: RunOption
 
 async function imageOf(options: RunOptions, workspace: Workspace): Promise<Image> {
   try {
-    return await workspace.store.images.find(options.image);
+    return await workspace.store.images.find(options.image, hostPlatform());
   } catch (error) {
-    if (!(error instanceof BuildError) || error.code !== 'E_NO_IMAGE') throw error;
+    if (!(error instanceof BuildError)) throw error;
+    if (error.code === 'E_NO_PLATFORM') throw forOthersOnly(options.image, error);
+    if (error.code !== 'E_NO_IMAGE') throw error;
   }
   return pullImage(options.image, hostPlatform(), { workspace, session: options });
 }
+
+const forOthersOnly = (image: string, cause: BuildError): BuildError =>
+  new BuildError('E_NO_PLATFORM', `Cannot run "${image}": it has no image for ${formatPlatform(hostPlatform())}`, {
+    hint: 'Build it for this platform too, or run one of its images by the ID that "tsbuild inspect" tells',
+    cause,
+  });
 
 /** Links are followed: the path is the user's own. */
 function mountOf(volume: VolumeSpec): ProcessMount {

@@ -94,15 +94,18 @@ export interface Execution {
 }
 
 /** Asks the cache only: no step runs, nothing is mounted, nothing is said. */
-export const lookupSteps = (target: Node, options: ExecutorOptions): Promise<Execution> =>
-  new Run({ ...options, emit: () => {} }, 'lookup').evaluateAll(target);
+export const lookupSteps = (targets: readonly Node[], options: ExecutorOptions): Promise<Execution> =>
+  new Run({ ...options, emit: () => {} }, 'lookup').evaluateAll(targets);
 
 /**
- * Runs what the cache does not have; independent steps in parallel. The first failure stops the others. `lookedUp`: what
- * `lookupSteps` found out of the same graph just before.
+ * Runs what the cache does not have; independent steps in parallel, equal ones of several targets once. The first failure
+ * stops the others. `lookedUp`: what `lookupSteps` found out of the same graphs just before.
  */
-export const executeSteps = (target: Node, options: ExecutorOptions, lookedUp?: Execution): Promise<Execution> =>
-  new Run(options, 'execute', lookedUp?.selections).evaluateAll(target);
+export const executeSteps = (
+  targets: readonly Node[],
+  options: ExecutorOptions,
+  lookedUp?: Execution,
+): Promise<Execution> => new Run(options, 'execute', lookedUp?.selections).evaluateAll(targets);
 
 interface Step {
   readonly node: Node;
@@ -149,8 +152,8 @@ class Run {
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
   }
 
-  async evaluateAll(target: Node): Promise<Execution> {
-    await this.#evaluate(target).catch(() => {}); // its cause is the reason of the stop
+  async evaluateAll(targets: readonly Node[]): Promise<Execution> {
+    await Promise.allSettled(targets.map((target) => this.#evaluate(target))); // a failure is the reason of the stop
     await Promise.allSettled(this.#promises.values()); // nothing runs on after we return
     this.#options.hasher.save();
     this.#stop.signal.throwIfAborted();

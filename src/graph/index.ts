@@ -12,6 +12,7 @@ export { explainMiss, type MissComponent, type MissReason } from './explain-miss
 export { type GitUrl, parseGitUrl } from './git-url.ts';
 export * from './graph.ts';
 export { type LintInput, type LintResult, lint, lintUnreadable } from './lint/lint.ts';
+export { mergedLint } from './lint/merge.ts';
 export { lintJson, lintText } from './lint/print.ts';
 export { RULES as LINT_RULES } from './lint/rules.ts';
 export { lower } from './lower.ts';

@@ -1,5 +1,5 @@
 import { BuildError, type SourceRange } from '../errors.ts';
-import type { Platform } from '../oci/index.ts';
+import { formatPlatform, type Platform } from '../oci/index.ts';
 import type { Containerfile, StageInstruction, Word } from '../parser/index.ts';
 import { withAllFiles } from './copy.ts';
 import { withMounts } from './global-mounts.ts';
@@ -60,7 +60,7 @@ class Lowering {
       range: workdir.range,
       label: workdir.raw,
       stage,
-      slot: `${stage}/end/WORKDIR`,
+      slot: `${this.#place(index)}/end/WORKDIR`,
       platform: state.platform,
     });
     const history = state.history.map((planned, position) => {
@@ -132,13 +132,22 @@ class Lowering {
   #source(op: Node['op'], { platform, range, index, label: given }: SourcePlace): Node {
     const stage = this.table.name(index);
     const label = given ?? (op.kind === 'image' ? op.reference : op.kind);
-    return this.#nodes.add({ op, inputs: [], range, label, stage, slot: `${stage}/source/${label}`, platform });
+    return this.#nodes.add({
+      op,
+      inputs: [],
+      range,
+      label,
+      stage,
+      slot: `${this.#place(index)}/source/${label}`,
+      platform,
+    });
   }
 
   #copyInput(from: Word | undefined, range: SourceRange, index: number): Node {
     const platform = this.table.platform(index);
-    if (!from)
-      return this.#source({ kind: 'context', name: 'context' }, { platform: this.#options.platform, range, index });
+    // files are the same for every platform
+    const everywhere = { platform: this.#options.buildPlatform, range, index };
+    if (!from) return this.#source({ kind: 'context', name: 'context' }, everywhere);
     const origin = this.table.copyOrigin(from, index);
     switch (origin.type) {
       case 'stage':
@@ -146,12 +155,19 @@ class Lowering {
       case 'scratch':
         return this.#source({ kind: 'scratch' }, { platform, range, index });
       case 'files':
-        return this.#source(origin.op, { platform: this.#options.platform, range, index, label: origin.name });
+        return this.#source(origin.op, { ...everywhere, label: origin.name });
       case 'image':
         return this.#imageNode(origin, index);
       default:
         throw origin satisfies never;
     }
+  }
+
+  /** Begins slots: a step for another platform is compared with the one before it for that platform. */
+  #place(index: number): string {
+    const { platform, buildPlatform } = this.#options;
+    const [target, own] = [formatPlatform(platform), formatPlatform(buildPlatform)];
+    return target === own ? this.table.name(index) : `${this.table.name(index)} for ${target}`;
   }
 
   #context(index: number, position: number): StepContext {
@@ -162,7 +178,7 @@ class Lowering {
       escape: this.#file.directives.escape,
       nodes: this.#nodes,
       stage,
-      place: `${stage}/${position}`,
+      place: `${this.#place(index)}/${position}`,
       copyInput: (from, range) => this.#copyInput(from, range, index),
     };
   }

@@ -61,9 +61,24 @@ export function nodesInOrder(target: Node): readonly Node[] {
   return [...order];
 }
 
-/** The steps of a graph (RUN, COPY, ADD, a trailing WORKDIR) in an order in which they can run one by one. */
-export const stepsOf = ({ target }: { readonly target: Node }): readonly Node[] => nodesInOrder(target).filter(isStep);
+interface Rooted {
+  readonly target: Node;
+}
+
+/**
+ * The steps of graphs (RUN, COPY, ADD, a trailing WORKDIR) in an order in which they can run one by one; those that several
+ * graphs have once.
+ */
+export const stepsOf = (...graphs: readonly Rooted[]): readonly Node[] => allNodes(graphs).filter(isStep);
 
 /** What the steps start from: images, contexts, URLs, repositories. */
-export const sourcesOf = ({ target }: { readonly target: Node }): readonly Node[] =>
-  nodesInOrder(target).filter((node) => !isStep(node));
+export const sourcesOf = (...graphs: readonly Rooted[]): readonly Node[] =>
+  allNodes(graphs).filter((node) => !isStep(node));
+
+function allNodes(graphs: readonly Rooted[]): readonly Node[] {
+  const nodes = new Map<NodeId, Node>();
+  for (const node of graphs.flatMap(({ target }) => nodesInOrder(target))) {
+    if (!nodes.has(node.id)) nodes.set(node.id, node);
+  }
+  return [...nodes.values()];
+}

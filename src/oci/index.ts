@@ -8,6 +8,7 @@ export * from './config.ts';
 export * from './descriptor.ts';
 export * from './digest.ts';
 export * from './image.ts';
+export * from './image-index.ts';
 export * from './image-name.ts';
 export * from './json-difference.ts';
 export * from './manifest.ts';

@@ -40,6 +40,7 @@ export const layerCompression = (mediaType: string): Compression | undefined => 
 export type ImageFormat = 'oci' | 'docker';
 
 export const manifestType = (format: ImageFormat): string => (format === 'oci' ? OCI_MANIFEST : DOCKER_MANIFEST);
+export const indexType = (format: ImageFormat): string => (format === 'oci' ? OCI_INDEX : DOCKER_LIST);
 export const configType = (format: ImageFormat): string => (format === 'oci' ? OCI_CONFIG : DOCKER_CONFIG);
 
 /** The layer media type for a format; undefined where the format has none (zstd in Docker schema 2). */

@@ -51,6 +51,18 @@ export interface Image {
   readonly layers: readonly Layer[];
 }
 
+/** Images for several platforms under one name (OCI image-index.md, Docker manifest list). */
+export interface ImageIndex {
+  readonly descriptor: Descriptor;
+  /** The bytes of the index. */
+  readonly rawManifest: Uint8Array;
+  /** One for each entry, in its order. */
+  readonly images: readonly Image[];
+}
+
+/** What a name may stand for. */
+export type ImageOrIndex = Image | ImageIndex;
+
 export interface TransferOptions {
   readonly emit?: EventSink;
   readonly signal?: AbortSignal | undefined;
@@ -64,8 +76,11 @@ export interface ImageSource {
 
 /** Whatever images go to. `write` is idempotent, skips what is there, and names the image last. */
 export interface ImageSink {
-  /** Returns the descriptor of the manifest as written. */
-  write(image: Image, ref: Reference, options?: TransferOptions): Promise<Descriptor>;
+  /**
+   * Returns the descriptor of the manifest or index as written. Throws `E_UNSUPPORTED` for an index where one image only has
+   * room.
+   */
+  write(image: ImageOrIndex, ref: Reference, options?: TransferOptions): Promise<Descriptor>;
   /** A blob that may go there before `write`, while it is made. Absent: only finished ones are taken. */
   begin?(ref: Reference, options?: TransferOptions): UnfinishedBlob;
 }

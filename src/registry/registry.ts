@@ -11,6 +11,7 @@ import type {
   ByteStream,
   Descriptor,
   Image,
+  ImageOrIndex,
   ImageSink,
   ImageSource,
   Platform,
@@ -77,9 +78,9 @@ export class Registry implements ImageSource, ImageSink {
     return download(source, descriptor, options.signal);
   }
 
-  write(image: Image, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
+  write(content: ImageOrIndex, ref: Reference, options: TransferOptions = {}): Promise<Descriptor> {
     const host = this.host(ref.registry);
-    return pushImage(image, { ...options, host, ref, sources: this.#options.distributionSources });
+    return pushImage(content, { ...options, host, ref, sources: this.#options.distributionSources });
   }
 
   begin(ref: Reference, options: TransferOptions = {}): UnfinishedBlob {

@@ -2,6 +2,7 @@ import { BuildError } from '../errors.ts';
 import {
   formatReference,
   type Image,
+  type ImageOrIndex,
   type ImageSource,
   type Platform,
   parseReference,
@@ -12,7 +13,7 @@ import { ArchiveFile, type ArchiveInput } from './archive-file.ts';
 import { readDockerArchive, readDockerManifest } from './docker-archive.ts';
 import { requirePlatform } from './image-reader.ts';
 import { chooseFromIndex, entryNames } from './layout-index.ts';
-import { readArchiveIndex, readOciArchive } from './oci-archive.ts';
+import { readArchiveIndex, readOciArchive, readOciContent } from './oci-archive.ts';
 
 export type ArchiveKind = 'oci' | 'docker';
 
@@ -27,6 +28,8 @@ export interface ArchivedImage {
   /** As they stand in the archive, the most complete first; maybe none. */
   readonly names: readonly string[];
   open(platform: Platform | undefined, options?: TransferOptions): Promise<Image>;
+  /** All of an index. */
+  content(options?: TransferOptions): Promise<ImageOrIndex>;
 }
 
 /** An image archive; its images stream from it until it is disposed. */
@@ -63,6 +66,7 @@ async function ociArchive(file: ArchiveFile, { decompress, name }: OpenArchiveOp
     images: index.manifests.map((entry) => ({
       names: entryNames(entry),
       open: (platform, options) => readOciArchive(file, entry, { ...options, decompress, platform }),
+      content: (options) => readOciContent(file, entry, { ...options, decompress }),
     })),
     resolve: (_ref, platform, options) => {
       const entry = chooseFromIndex(index, { name, platform, where: file.label });
@@ -81,6 +85,7 @@ async function dockerArchive(file: ArchiveFile, { decompress, name }: OpenArchiv
         requirePlatform(image.config, platform);
         return image;
       },
+      content: (options) => readDockerArchive(file, item, { ...options, decompress }),
     }),
   );
   return {

@@ -14,8 +14,10 @@ import {
   hexOf,
   type Image,
   type ImageFormat,
+  type ImageOrIndex,
   type ImageSink,
   isDigest,
+  isImageIndex,
   type Layer,
   layerType,
   MAX_JSON_BYTES,
@@ -50,7 +52,12 @@ export class DockerArchiveSink implements ImageSink {
     this.#name = name;
   }
 
-  async write(image: Image, ref: Reference, { signal, emit }: TransferOptions = {}): Promise<Descriptor> {
+  async write(image: ImageOrIndex, ref: Reference, { signal, emit }: TransferOptions = {}): Promise<Descriptor> {
+    if (isImageIndex(image)) {
+      throw new BuildError('E_UNSUPPORTED', 'A Docker archive has no room for images of several platforms', {
+        hint: 'Choose one with --platform, or write an OCI archive',
+      });
+    }
     const named = this.#name === undefined ? ref : parseReference(this.#name);
     const { registry, repository, tag } = named;
     const layerName = (layer: Layer): string => `${hexOf(layer.descriptor.digest)}.tar`;

@@ -1,9 +1,9 @@
 import type { CacheRecord, DiffId, Digest, LayerIndex } from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
-import type { ImageRecord } from './image-records.ts';
+import { idOf, layersOf, type StoredRecord } from './image-records.ts';
 
 export interface MarkRoots {
-  readonly images: readonly ImageRecord[];
+  readonly images: readonly StoredRecord[];
   readonly cache: readonly CacheRecord[];
   readonly layerIndex: LayerIndex;
   readonly blobs: DiskContentStore;
@@ -18,8 +18,8 @@ export interface Live {
 }
 
 export async function mark({ images, cache, layerIndex, blobs, keepSpareForms }: MarkRoots): Promise<Live> {
-  const layers = images.flatMap((image) => image.layers);
-  const live = new Set<Digest>(images.flatMap((image) => [image.manifest.digest, image.imageId]));
+  const layers = images.flatMap(layersOf);
+  const live = new Set<Digest>(images.flatMap((image) => [image.manifest.digest, idOf(image)]));
   const cached = cache.flatMap((record) => record.layer?.diffId ?? []);
   const inAnyForm = new Set<DiffId>(cached);
   for (const { digest, diffId } of layers) {

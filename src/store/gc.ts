@@ -14,7 +14,7 @@ import { parseCacheRecord } from './cache-index.ts';
 import { mark } from './gc-mark.ts';
 import { selectRecords, type UsedRecord } from './gc-select.ts';
 import { Sweep } from './gc-sweep.ts';
-import type { ImageRecord } from './image-records.ts';
+import { isIndexRecord, type StoredRecord } from './image-records.ts';
 import type { ImageStore } from './images.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
 import type { Leases } from './leases.ts';
@@ -93,20 +93,31 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
 }
 
 /** Returns the images that stay. */
-async function sweepImages(deps: PruneDependencies, options: PruneOptions, sweep: Sweep): Promise<ImageRecord[]> {
-  const tagged = new Set((await deps.images.tags()).map((tag) => tag.manifest));
-  const recorded = new Set((await deps.images.records()).map((image) => image.manifest.digest));
-  for (const manifest of tagged) {
-    // A named image whose record was lost gets it back; one that cannot be read has nothing to keep.
-    if (!recorded.has(manifest)) await deps.images.open(manifest).catch(() => undefined);
-  }
-  const kept: ImageRecord[] = [];
-  for (const image of await deps.images.records()) {
-    const keep = tagged.has(image.manifest.digest) || options.keepUntagged;
-    const gone = !keep && (await sweep.remove(imagePath(deps.paths, image.manifest.digest), 'counted'));
-    if (!gone) kept.push(image);
+async function sweepImages(deps: PruneDependencies, options: PruneOptions, sweep: Sweep): Promise<StoredRecord[]> {
+  const needed = new Set((await deps.images.tags()).map((tag) => tag.manifest));
+  await restoreRecords(needed, deps.images);
+  const records = await deps.images.records();
+  const kept: StoredRecord[] = [];
+  // an index that stays keeps its images
+  for (const record of [...records.filter(isIndexRecord), ...records.filter((other) => !isIndexRecord(other))]) {
+    const { digest } = record.manifest;
+    const keep = needed.has(digest) || options.keepUntagged;
+    const gone = !keep && (await sweep.remove(imagePath(deps.paths, digest), 'counted'));
+    if (gone) continue;
+    kept.push(record);
+    if (isIndexRecord(record)) for (const image of record.images) needed.add(image);
   }
   return kept;
+}
+
+/** A named image whose record was lost gets it back; one that cannot be read has nothing to keep. */
+async function restoreRecords(named: Iterable<Digest>, images: ImageStore): Promise<void> {
+  const records = new Map((await images.records()).map((record) => [record.manifest.digest, record]));
+  for (const digest of named) {
+    const record = records.get(digest);
+    const hasAll = record && (!isIndexRecord(record) || record.images.every((image) => records.has(image)));
+    if (!hasAll) await images.content(digest).catch(() => undefined);
+  }
 }
 
 const isLimited = ({ unusedSinceMs, keepBytes }: PruneOptions): boolean =>
@@ -114,7 +125,7 @@ const isLimited = ({ unusedSinceMs, keepBytes }: PruneOptions): boolean =>
 
 interface CacheSweep extends PruneOptions {
   /** Those that stay. */
-  readonly images: readonly ImageRecord[];
+  readonly images: readonly StoredRecord[];
 }
 
 /** Returns the records that stay: those whose layers are here, within the limits; with `all` and no limit only those in use. */

@@ -9,7 +9,10 @@ import {
   type Digest,
   formatPlatform,
   type Image,
+  type ImageIndex,
+  type ImageOrIndex,
   isImageEntry,
+  isImageIndex,
   isIndexDocument,
   isManifest,
   type Layer,
@@ -44,6 +47,46 @@ export async function readImage(root: Descriptor, parts: ImageParts, platform?: 
     descriptor = chooseEntry(document.manifests, platform);
   }
   throw new BuildError('E_BAD_MANIFEST', `Cannot read the index ${root.digest}: indexes within indexes`);
+}
+
+/** Each is in memory with its manifest and config; no index that anybody uses has as many. */
+const MOST_IMAGES = 100;
+
+/**
+ * All that `root` names: an image, or an index with its images. An index of one image, with or without attestations, is that
+ * image. Throws as `readImage` does.
+ */
+export async function readContent(root: Descriptor, parts: ImageParts): Promise<ImageOrIndex> {
+  const rawManifest = await parts.read(root.digest);
+  const document = parseManifest(rawManifest, root.mediaType);
+  if (!isIndexDocument(document)) return assembleImage(rawManifest, root, parts, undefined);
+  const { mediaType, manifests } = document;
+  if (manifests.filter(isImageEntry).length === 1) return readImage(root, parts);
+  if (manifests.length > MOST_IMAGES) {
+    throw new BuildError('E_BAD_MANIFEST', `Cannot read the index ${root.digest}: more than ${MOST_IMAGES} images`);
+  }
+  const known = new Map<Digest, Image>();
+  const images: Image[] = [];
+  for (const entry of manifests) {
+    const image = known.get(entry.digest) ?? (await readImage(entry, parts));
+    known.set(entry.digest, image);
+    images.push(image);
+  }
+  return { descriptor: { mediaType, digest: root.digest, size: rawManifest.byteLength }, rawManifest, images };
+}
+
+/** The image for the platform; one that is there alone is taken as it is. Throws `E_NO_PLATFORM`. */
+export function chooseImage(content: ImageOrIndex, platform: Platform | undefined): Image {
+  if (!isImageIndex(content)) return content;
+  const entries = entriesOf(content);
+  const image = content.images[entries.indexOf(chooseEntry(entries, platform))];
+  if (image) return image;
+  throw new BuildError('E_INTERNAL', `The index ${content.descriptor.digest} has lost an image`);
+}
+
+function entriesOf({ rawManifest, descriptor }: ImageIndex): readonly Descriptor[] {
+  const document = parseManifest(rawManifest, descriptor.mediaType);
+  return isIndexDocument(document) ? document.manifests : [];
 }
 
 function chooseEntry(all: readonly Descriptor[], platform: Platform | undefined): Descriptor {

@@ -1,27 +1,35 @@
 import { BuildError } from '../errors.ts';
 import {
+  createIndex,
   type Descriptor,
   type Digest,
-  formatPlatform,
+  DOCKER_MANIFEST,
   formatReference,
   type Image,
+  type ImageIndex,
+  type ImageOrIndex,
   type ImageSink,
   type ImageSource,
+  imagesOf,
+  isImageIndex,
   type LayerSource,
   OCI_MANIFEST,
   type Platform,
   parseReference,
   type Reference,
   type TransferOptions,
+  withImage,
 } from '../oci/index.ts';
 import { ingestLayers, type Missing, storedLayer } from './image-layers.ts';
+import { type ImageListing, listImages } from './image-listing.ts';
 import { candidateNames, idPrefixOf, matchId, noImage } from './image-names.ts';
-import { type Decompress, type ImageParts, readImage } from './image-reader.ts';
-import { type ImageRecord, ImageRecords } from './image-records.ts';
+import { chooseImage, type Decompress, type ImageParts, readContent, requirePlatform } from './image-reader.ts';
+import { ImageRecords, idOf, isIndexRecord, type StoredRecord } from './image-records.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
 import { oneChunk } from './one-chunk.ts';
-import type { StorePaths } from './paths.ts';
+import { type StorePaths, tagPath } from './paths.ts';
 import type { RemoteBlobs } from './remote-blobs.ts';
+import { withFileLock } from './state-file.ts';
 import { namesFor, type TagRecord, Tags } from './tags.ts';
 
 export interface ImageStoreDependencies {
@@ -30,18 +38,6 @@ export interface ImageStoreDependencies {
   readonly layerIndex: DiskLayerIndex;
   readonly layers: LayerSource;
   readonly decompress: Decompress;
-}
-
-/** One line of `tsbuild images`; an image with several names has several. */
-export interface ImageListing {
-  /** undefined: replaced by a newer build of the same name; there until prune. */
-  readonly name: string | undefined;
-  readonly imageId: Digest;
-  readonly manifest: Digest;
-  readonly created: string | undefined;
-  /** Sum of the layers' tar sizes where known, else of their blobs. */
-  readonly sizeBytes: number;
-  readonly platform: string;
 }
 
 export interface WriteOptions extends TransferOptions {
@@ -75,30 +71,70 @@ export class ImageStore implements ImageSource, ImageSink {
   }
 
   /** Layers first, the name last: what is named is complete. */
-  async write(image: Image, ref: Reference, options: WriteOptions = {}): Promise<Descriptor> {
+  async write(content: ImageOrIndex, ref: Reference, options: WriteOptions = {}): Promise<Descriptor> {
+    await this.add(content, options);
+    for (const name of namesFor(ref)) await this.#tags.set(name, content.descriptor.digest);
+    return content.descriptor;
+  }
+
+  /** As `write`; what the name stands for on other platforms stays: together they are an index. */
+  async writeBeside(image: Image, ref: Reference, options: WriteOptions = {}): Promise<void> {
     await this.add(image, options);
-    for (const name of namesFor(ref)) await this.#tags.set(name, image.descriptor.digest);
-    return image.descriptor;
+    for (const name of namesFor(ref)) {
+      await withFileLock(tagPath(this.#deps.paths, formatReference(name)), async () => {
+        const before = (await this.#tags.lookup(name))?.manifest;
+        // what is lost or damaged is no loss here: it can be had again
+        const others = before === undefined ? [] : await this.content(before).then(imagesOf, () => []);
+        const together = withImage(others, image);
+        const isDocker = together.every(({ descriptor }) => descriptor.mediaType === DOCKER_MANIFEST);
+        const content = together.length === 1 ? image : createIndex(together, isDocker ? 'docker' : 'oci');
+        if (isImageIndex(content)) await this.#addIndex(content);
+        await this.#tags.set(name, content.descriptor.digest);
+        if (before !== undefined && before !== content.descriptor.digest) await this.#dropIndex(before);
+      });
+    }
   }
 
-  /** Keeps an image without a name. */
-  async add(image: Image, options: WriteOptions = {}): Promise<void> {
+  /** Keeps an image or index without a name. */
+  async add(content: ImageOrIndex, options: WriteOptions = {}): Promise<void> {
     const { blobs } = this.#deps;
-    await ingestLayers(image.layers, this.#deps, options);
-    await blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, options.signal);
-    await blobs.ingest(oneChunk(image.rawManifest), image.descriptor, options.signal);
-    await this.#records.add(image);
+    for (const image of imagesOf(content)) {
+      await ingestLayers(image.layers, this.#deps, options);
+      await blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, options.signal);
+      await blobs.ingest(oneChunk(image.rawManifest), image.descriptor, options.signal);
+      await this.#records.add(image);
+    }
+    if (isImageIndex(content)) await this.#addIndex(content, options);
   }
 
-  /** An image of the store by its manifest digest. A lost record of it is written again. */
+  async #addIndex(index: ImageIndex, { signal }: WriteOptions = {}): Promise<void> {
+    await this.#deps.blobs.ingest(oneChunk(index.rawManifest), index.descriptor, signal);
+    await this.#records.add(index);
+  }
+
+  /**
+   * An image of the store by the digest of its manifest, or by that of an index and the platform; without one the index must
+   * have one image only. Throws `E_NO_PLATFORM`.
+   */
   async open(manifest: Digest, platform?: Platform): Promise<Image> {
-    await this.#records.touch(manifest);
-    const record = await this.#records.get(manifest);
-    const size = (await this.#deps.blobs.stat(manifest))?.size ?? 0;
-    const root = record?.manifest ?? { mediaType: OCI_MANIFEST, digest: manifest, size };
-    const image = await readImage(root, this.#parts(), platform);
-    if (!record) await this.#records.add(image);
+    const content = await this.content(manifest);
+    const image = chooseImage(content, platform);
+    if (!isImageIndex(content)) requirePlatform(image.config, platform);
     return image;
+  }
+
+  /** An image or index of the store by its digest. A lost record of it, or of an image of it, is written again. */
+  async content(digest: Digest): Promise<ImageOrIndex> {
+    await this.#records.touch(digest);
+    const record = await this.#records.get(digest);
+    const size = (await this.#deps.blobs.stat(digest))?.size ?? 0;
+    const content = await readContent(record?.manifest ?? { mediaType: OCI_MANIFEST, digest, size }, this.#parts());
+    if (!record) await this.#records.add(content);
+    if (!isImageIndex(content)) return content;
+    for (const image of content.images) {
+      if (!(await this.#records.touch(image.descriptor.digest))) await this.#records.add(image);
+    }
+    return content;
   }
 
   /**
@@ -112,9 +148,17 @@ export class ImageStore implements ImageSource, ImageSink {
     return undefined;
   }
 
-  /** By name, or by image ID or a prefix of it (four digits or more). Throws `E_NO_IMAGE`. */
-  async find(text: string): Promise<Image> {
-    return this.open(await this.#identify(text));
+  /**
+   * By name, or by image ID or a prefix of it (four digits or more). Of an index the image for the platform; what stands
+   * alone may be for any. Throws `E_NO_IMAGE`, `E_NO_PLATFORM`.
+   */
+  async find(text: string, platform?: Platform): Promise<Image> {
+    return chooseImage(await this.findContent(text), platform);
+  }
+
+  /** The same, all of an index. */
+  async findContent(text: string): Promise<ImageOrIndex> {
+    return this.content(await this.#identify(text));
   }
 
   /** Gives the image that `text` means another name. */
@@ -134,56 +178,56 @@ export class ImageStore implements ImageSource, ImageSink {
     return this.#tags.delete(name);
   }
 
-  /** By name: takes the name, and the image with its last name. By ID: takes all names. Blobs stay until prune. */
+  /**
+   * By name: takes the name, and the image with its last name. By ID: takes all names. An index goes with its images, but for
+   * those with a name. Blobs stay until prune. Throws `E_USAGE` for an image that an index needs.
+   */
   async remove(text: string): Promise<Removed> {
     const ref = await this.locate(text);
     const manifest = await this.#identify(text);
     const names = (await this.#tags.list()).filter((tag) => tag.manifest === manifest).map((tag) => tag.name);
     const untagged = ref ? names.filter((name) => name === formatReference(ref)) : names;
+    const index = await this.#indexWith(manifest);
+    if (index !== undefined && names.length === 0) throw partOfIndex(text, index);
     for (const name of untagged) await this.#tags.delete(parseReference(name));
-    if (untagged.length < names.length) return { untagged };
-    const imageId = (await this.#records.get(manifest))?.imageId;
+    if (untagged.length < names.length || index !== undefined) return { untagged };
+    const record = await this.#records.get(manifest);
     await this.#records.delete(manifest);
-    return { untagged, ...(imageId === undefined ? {} : { imageId }) };
+    if (record && isIndexRecord(record)) await this.#removeUnneeded(record.images);
+    return { untagged, ...(record === undefined ? {} : { imageId: idOf(record) }) };
+  }
+
+  /** The index that has this manifest. */
+  async #indexWith(manifest: Digest): Promise<Digest | undefined> {
+    const records = await this.#records.list();
+    return records.find((record) => isIndexRecord(record) && record.images.includes(manifest))?.manifest.digest;
+  }
+
+  /** An index that has made room for another one with its images. */
+  async #dropIndex(digest: Digest): Promise<void> {
+    const record = await this.#records.get(digest);
+    const isNamed = (await this.#tags.list()).some((tag) => tag.manifest === digest);
+    if (record && isIndexRecord(record) && !isNamed) await this.#records.delete(digest);
+  }
+
+  async #removeUnneeded(manifests: readonly Digest[]): Promise<void> {
+    const named = new Set((await this.#tags.list()).map((tag) => tag.manifest));
+    for (const manifest of manifests) {
+      if (!named.has(manifest) && (await this.#indexWith(manifest)) === undefined) await this.#records.delete(manifest);
+    }
   }
 
   async tags(): Promise<readonly TagRecord[]> {
     return this.#tags.list();
   }
 
-  async records(): Promise<readonly ImageRecord[]> {
+  async records(): Promise<readonly StoredRecord[]> {
     return this.#records.list();
   }
 
   /** All images; named ones first, sorted by name. */
   async list(): Promise<readonly ImageListing[]> {
-    const records = new Map((await this.#records.list()).map((record) => [record.manifest.digest, record]));
-    const tags = await this.#tags.list();
-    const named = new Set(tags.map((tag) => tag.manifest));
-    const rows = [
-      ...tags.flatMap(({ name, manifest }) => {
-        const record = records.get(manifest);
-        return record ? [{ name, record }] : [];
-      }),
-      ...[...records.values()]
-        .filter((record) => !named.has(record.manifest.digest))
-        .map((record) => ({ name: undefined, record })),
-    ];
-    return Promise.all(rows.map(({ name, record }) => this.#listing(name, record)));
-  }
-
-  async #listing(name: string | undefined, record: ImageRecord): Promise<ImageListing> {
-    const sizes = record.layers.map(
-      async ({ diffId, size }) => (await this.#deps.layerIndex.get(diffId))?.tarSize ?? size,
-    );
-    return {
-      name,
-      imageId: record.imageId,
-      manifest: record.manifest.digest,
-      created: record.created,
-      sizeBytes: (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0),
-      platform: formatPlatform(record.platform),
-    };
+    return listImages(await this.#records.list(), await this.#tags.list(), this.#deps.layerIndex);
   }
 
   async #manifestOf(ref: Reference): Promise<Digest | undefined> {
@@ -200,12 +244,9 @@ export class ImageStore implements ImageSource, ImageSink {
     const prefix = idPrefixOf(text);
     if (prefix !== undefined) {
       const records = await this.#records.list();
-      const imageId = matchId(
-        prefix,
-        records.map((record) => record.imageId),
-      );
+      const imageId = matchId(prefix, records.map(idOf));
       // Manifests may share a config (another compression); the first that is there serves.
-      const record = records.find((candidate) => candidate.imageId === imageId);
+      const record = records.find((candidate) => idOf(candidate) === imageId);
       if (record) return record.manifest.digest;
     }
     throw noImage(text, await this.#names());
@@ -222,3 +263,8 @@ export class ImageStore implements ImageSource, ImageSink {
     };
   }
 }
+
+const partOfIndex = (text: string, index: Digest): BuildError =>
+  new BuildError('E_USAGE', `Cannot remove "${text}": it is one of the images of ${index}`, {
+    hint: 'Remove that, and it goes with all of its images',
+  });

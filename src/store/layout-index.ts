@@ -4,9 +4,10 @@ import {
   type Descriptor,
   encodeManifest,
   formatReference,
-  type Image,
+  type ImageOrIndex,
   type Index,
   isImageEntry,
+  isImageIndex,
   isIndexDocument,
   OCI_INDEX,
   type Platform,
@@ -33,10 +34,10 @@ export function parseLayoutIndex(raw: Uint8Array): Index {
 
 export const encodeLayoutIndex = (index: Index): Uint8Array => encodeManifest(index);
 
-/** The index with `image`; an entry of the same name is replaced. `name` as the user wrote it after `oci:DIR:`. */
+/** The index with `content`; an entry of the same name is replaced. `name` as the user wrote it after `oci:DIR:`. */
 export function addToIndex(
   index: Index,
-  image: Image,
+  content: ImageOrIndex,
   { name, ref }: { name?: string | undefined; ref: Reference },
 ): Index {
   const tag = name ?? ref.tag;
@@ -44,16 +45,18 @@ export function addToIndex(
     ...(tag === undefined ? {} : { [REF_NAME]: tag }),
     ...(name === undefined ? { [IMAGE_NAME]: formatReference(ref) } : {}),
   };
-  const { os, architecture, variant } = image.config;
-  const entry: Descriptor = {
-    ...image.descriptor,
-    annotations,
-    platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
-  };
+  const entry: Descriptor = { ...content.descriptor, annotations, ...platformOf(content) };
   const isSame = (other: Descriptor): boolean =>
     other.annotations?.[REF_NAME] === annotations[REF_NAME] &&
     other.annotations?.[IMAGE_NAME] === annotations[IMAGE_NAME];
   return { ...index, manifests: [...index.manifests.filter((other) => !isSame(other)), entry] };
+}
+
+/** Those of an index stand in it. */
+function platformOf(content: ImageOrIndex): Pick<Descriptor, 'platform'> {
+  if (isImageIndex(content)) return {};
+  const { os, architecture, variant } = content.config;
+  return { platform: { os, architecture, ...(variant === undefined ? {} : { variant }) } };
 }
 
 /** The names of an entry, the whole one first. */

@@ -5,8 +5,10 @@ import {
   digestMismatch,
   hexOf,
   type Image,
+  type ImageOrIndex,
   type ImageSink,
   type Index,
+  imagesOf,
   MAX_JSON_BYTES,
   type Platform,
   type Reference,
@@ -16,13 +18,13 @@ import {
 } from '../oci/index.ts';
 import type { ArchiveFile } from './archive-file.ts';
 import { type ArchiveDestination, bytesMember, directoryMember, fileMember, writeArchive } from './archive-output.ts';
-import { type Decompress, layerFromBlob, readImage } from './image-reader.ts';
+import { type Decompress, type ImageParts, layerFromBlob, readContent, readImage } from './image-reader.ts';
 import { addToIndex, emptyIndex, encodeLayoutIndex, LAYOUT_FILE, parseLayoutIndex } from './layout-index.ts';
 import { metered } from './metered.ts';
 
 const blobName = (digest: Digest): string => `blobs/sha256/${hexOf(digest)}`;
 
-/** `oci-archive:FILE[:name]`: a tar of an OCI layout with one image. What was in the file is replaced. */
+/** `oci-archive:FILE[:name]`: a tar of an OCI layout with one image or index. What was in the file is replaced. */
 export class OciArchiveSink implements ImageSink {
   readonly #destination: ArchiveDestination;
   readonly #name: string | undefined;
@@ -32,16 +34,16 @@ export class OciArchiveSink implements ImageSink {
     this.#name = name;
   }
 
-  async write(image: Image, ref: Reference, { signal, emit }: TransferOptions = {}): Promise<Descriptor> {
-    const index = addToIndex(emptyIndex, image, { name: this.#name, ref });
-    const layers = [...new Map(image.layers.map((layer) => [layer.descriptor.digest, layer])).values()];
+  async write(content: ImageOrIndex, ref: Reference, { signal, emit }: TransferOptions = {}): Promise<Descriptor> {
+    const index = addToIndex(emptyIndex, content, { name: this.#name, ref });
+    const all = imagesOf(content).flatMap((image) => image.layers);
+    const layers = [...new Map(all.map((layer) => [layer.descriptor.digest, layer])).values()];
     const members = [
       bytesMember('oci-layout', LAYOUT_FILE),
       bytesMember('index.json', encodeLayoutIndex(index)),
       directoryMember('blobs'),
       directoryMember('blobs/sha256'),
-      bytesMember(blobName(image.descriptor.digest), image.rawManifest),
-      bytesMember(blobName(image.configDescriptor.digest), image.rawConfig),
+      ...[...documentsOf(content)].map(([digest, bytes]) => bytesMember(blobName(digest), bytes)),
       ...layers.map((layer) => {
         const { descriptor } = layer;
         const bytes = metered(layer.compressed(signal), descriptor, { direction: 'export', emit });
@@ -49,8 +51,19 @@ export class OciArchiveSink implements ImageSink {
       }),
     ];
     await writeArchive(this.#destination, members, signal);
-    return image.descriptor;
+    return content.descriptor;
   }
+}
+
+/** Each once: images may share a config. */
+function documentsOf(content: ImageOrIndex): ReadonlyMap<Digest, Uint8Array> {
+  return new Map([
+    [content.descriptor.digest, content.rawManifest],
+    ...imagesOf(content).flatMap(({ descriptor, rawManifest, configDescriptor, rawConfig }): [Digest, Uint8Array][] => [
+      [descriptor.digest, rawManifest],
+      [configDescriptor.digest, rawConfig],
+    ]),
+  ]);
 }
 
 export async function readArchiveIndex(archive: ArchiveFile): Promise<Index> {
@@ -59,15 +72,23 @@ export async function readArchiveIndex(archive: ArchiveFile): Promise<Index> {
 
 export interface ArchivedImageOptions extends TransferOptions {
   readonly decompress: Decompress;
-  readonly platform: Platform | undefined;
 }
 
 /** The image of an entry of the archive's index. */
-export async function readOciArchive(
+export const readOciArchive = (
   archive: ArchiveFile,
   entry: Descriptor,
-  { decompress, platform, emit }: ArchivedImageOptions,
-): Promise<Image> {
+  { platform, ...options }: ArchivedImageOptions & { readonly platform: Platform | undefined },
+): Promise<Image> => readImage(entry, partsOf(archive, options), platform);
+
+/** All of an entry. */
+export const readOciContent = (
+  archive: ArchiveFile,
+  entry: Descriptor,
+  options: ArchivedImageOptions,
+): Promise<ImageOrIndex> => readContent(entry, partsOf(archive, options));
+
+function partsOf(archive: ArchiveFile, { decompress, emit }: ArchivedImageOptions): ImageParts {
   const open = (descriptor: Descriptor) =>
     metered(verify(archive.bytes(blobName(descriptor.digest)), descriptor, 'archived blob'), descriptor, {
       direction: 'load',
@@ -81,5 +102,5 @@ export async function readOciArchive(
   };
   const layer = (descriptor: Descriptor, diffId: Parameters<typeof layerFromBlob>[1]) =>
     layerFromBlob(descriptor, diffId, { open, decompress });
-  return readImage(entry, { read, layer }, platform);
+  return { read, layer };
 }

@@ -4,9 +4,12 @@ import { BuildError, systemErrorCode } from '../errors.ts';
 import {
   type Descriptor,
   type Image,
+  type ImageOrIndex,
   type ImageSink,
   type ImageSource,
+  imagesOf,
   isDigest,
+  isImageIndex,
   type Layer,
   MAX_JSON_BYTES,
   OCI_MANIFEST,
@@ -16,7 +19,7 @@ import {
 } from '../oci/index.ts';
 import type { ArchivedImage } from './archive.ts';
 import { DiskContentStore } from './blobs.ts';
-import { type Decompress, layerFromBlob, readImage } from './image-reader.ts';
+import { type Decompress, type ImageParts, layerFromBlob, readContent, readImage } from './image-reader.ts';
 import {
   addToIndex,
   chooseFromIndex,
@@ -69,43 +72,48 @@ export class OciLayout implements ImageSource, ImageSink {
     return index.manifests.map((entry) => ({
       names: entryNames(entry),
       open: (platform, options) => this.#open(entry, platform, options),
+      content: (options) => readContent(entry, this.#parts(options)),
     }));
   }
 
-  #open(entry: Descriptor, platform: Platform | undefined, { emit }: TransferOptions = {}): Promise<Image> {
+  #open(entry: Descriptor, platform: Platform | undefined, options?: TransferOptions): Promise<Image> {
+    return readImage(entry, this.#parts(options), platform);
+  }
+
+  #parts({ emit }: TransferOptions = {}): ImageParts {
     const { decompress } = this.#options;
     const open = (descriptor: Descriptor) =>
       metered(this.#blobs.open(descriptor), descriptor, { direction: 'load', emit });
-    return readImage(
-      entry,
-      {
-        read: (digest) => this.#blobs.read(digest),
-        layer: (descriptor, diffId) => layerFromBlob(descriptor, diffId, { open, decompress }),
-      },
-      platform,
-    );
+    return {
+      read: (digest) => this.#blobs.read(digest),
+      layer: (descriptor, diffId) => layerFromBlob(descriptor, diffId, { open, decompress }),
+    };
   }
 
-  async write(image: Image, ref: Reference, { signal, emit }: TransferOptions = {}): Promise<Descriptor> {
+  async write(content: ImageOrIndex, ref: Reference, { signal, emit }: TransferOptions = {}): Promise<Descriptor> {
     const { directory, name } = this.#options;
     await mkdir(directory, { recursive: true }).catch((cause: unknown) => {
       throw storeError({ doing: 'create the OCI layout', path: directory }, cause);
     });
-    const unique = [...new Map(image.layers.map((layer) => [layer.descriptor.digest, layer])).values()];
+    const layers = imagesOf(content).flatMap((image) => image.layers);
+    const unique = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
     const write = async (layer: Layer, stop: AbortSignal): Promise<void> => {
       const bytes = metered(layer.compressed(stop), layer.descriptor, { direction: 'export', emit });
       await this.#blobs.ingest(bytes, layer.descriptor, stop);
     };
     await forEachParallel(unique, write, signal);
-    await this.#blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, signal);
-    await this.#blobs.ingest(oneChunk(image.rawManifest), image.descriptor, signal);
+    for (const image of imagesOf(content)) {
+      await this.#blobs.ingest(oneChunk(image.rawConfig), image.configDescriptor, signal);
+      await this.#blobs.ingest(oneChunk(image.rawManifest), image.descriptor, signal);
+    }
+    if (isImageIndex(content)) await this.#blobs.ingest(oneChunk(content.rawManifest), content.descriptor, signal);
     await replaceFile({ path: join(directory, 'oci-layout'), bytes: LAYOUT_FILE, ingest: directory });
     const path = join(directory, 'index.json');
     await withFileLock(path, async () => {
-      const index = addToIndex((await this.#readIndex()) ?? emptyIndex, image, { name, ref });
+      const index = addToIndex((await this.#readIndex()) ?? emptyIndex, content, { name, ref });
       await replaceFile({ path, bytes: encodeLayoutIndex(index), ingest: directory, durable: true });
     });
-    return image.descriptor;
+    return content.descriptor;
   }
 
   async #requireIndex(): Promise<ReturnType<typeof parseLayoutIndex>> {

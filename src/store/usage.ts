@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type CacheRecord, type DiffId, type Digest, hexOf, type LayerIndex } from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
 import type { CacheCosts } from './gc-select.ts';
-import type { ImageRecord } from './image-records.ts';
+import { idOf, layersOf, type StoredRecord } from './image-records.ts';
 import type { StorePaths } from './paths.ts';
 import { namesIn } from './state-file.ts';
 
@@ -19,14 +19,14 @@ export interface UsageParts {
 /** What the images need in any case, with the caches of RUN steps, and what each cached layer takes beside that. */
 export async function measureUsage(
   parts: UsageParts,
-  { images, cached }: { readonly images: readonly ImageRecord[]; readonly cached: readonly CacheRecord[] },
+  { images, cached }: { readonly images: readonly StoredRecord[]; readonly cached: readonly CacheRecord[] },
 ): Promise<CacheCosts> {
-  const needed = new Set<DiffId>(images.flatMap(({ layers }) => layers.map(({ diffId }) => diffId)));
+  const needed = new Set<DiffId>(images.flatMap(layersOf).map(({ diffId }) => diffId));
   const others = new Set(cached.flatMap(({ layer }) => layer?.diffId ?? []).filter((diffId) => !needed.has(diffId)));
   let fixedBytes = await parts.measure(parts.paths.cacheMounts);
   for (const diffId of needed) fixedBytes += await bytesOfLayer(diffId, parts);
-  for (const { manifest, imageId } of images) {
-    fixedBytes += (await bytesOfBlob(manifest.digest, parts)) + (await bytesOfBlob(imageId, parts));
+  for (const digest of new Set(images.flatMap((image) => [image.manifest.digest, idOf(image)]))) {
+    fixedBytes += await bytesOfBlob(digest, parts);
   }
   const bytes = new Map<DiffId, number>();
   for (const diffId of others) bytes.set(diffId, await bytesOfLayer(diffId, parts));

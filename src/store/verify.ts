@@ -7,6 +7,7 @@ import {
   type DiffId,
   type Digest,
   hexOf,
+  imagesOf,
   isForeignLayer,
   type Layer,
   type LayerSource,
@@ -14,7 +15,7 @@ import {
 import type { DiskContentStore } from './blobs.ts';
 import { parseCacheRecord } from './cache-index.ts';
 import type { RemoveLayerDirectory } from './gc.ts';
-import { parseImageRecord } from './image-records.ts';
+import { idOf, isIndexRecord, parseStoredRecord, type StoredRecord } from './image-records.ts';
 import type { ImageStore } from './images.ts';
 import { parseLayerRecord } from './layer-index.ts';
 import {
@@ -155,7 +156,7 @@ class Verification {
       const record = records.get(manifest);
       // To open an image writes a lost record again and removes a damaged blob, which is not what a mere check is for.
       if (!this.#repair && !record) continue;
-      const isBad = [manifest, record?.imageId].some((digest) => digest && this.#badBlobs.has(digest));
+      const isBad = [manifest, ...documentsOf(record, records)].some((digest) => this.#badBlobs.has(digest));
       const missing = isBad ? 'its manifest or config is damaged' : await this.#missingOf(manifest);
       if (missing === undefined) continue;
       const next = `Pull or build "${name}" again, or remove it: tsbuild rmi ${name}`;
@@ -165,8 +166,8 @@ class Verification {
 
   async #missingOf(manifest: Digest): Promise<string | undefined> {
     try {
-      const image = await this.#deps.images.open(manifest);
-      for (const layer of image.layers) {
+      const content = await this.#deps.images.content(manifest);
+      for (const layer of imagesOf(content).flatMap(({ layers }) => layers)) {
         if (!isForeignLayer(layer.descriptor.mediaType) && !(await this.#isHere(layer)))
           return `its layer ${layer.descriptor.digest} is lost`;
       }
@@ -197,13 +198,21 @@ class Verification {
   }
 }
 
-type StoredRecord = Readonly<Record<string, unknown>>;
+/** The manifests and configs that a record speaks of. */
+function documentsOf(record: StoredRecord | undefined, records: ReadonlyMap<Digest, StoredRecord>): readonly Digest[] {
+  if (!record) return [];
+  if (!isIndexRecord(record)) return [record.manifest.digest, idOf(record)];
+  const images = record.images.flatMap((digest) => records.get(digest) ?? []);
+  return [...record.images, ...images.map(idOf)];
+}
+
+type RecordFile = Readonly<Record<string, unknown>>;
 
 interface RecordKind {
   readonly directory: string;
   readonly what: string;
   /** Where a record of this content belongs; undefined: it is none. */
-  readonly pathOf: (record: StoredRecord) => string | undefined;
+  readonly pathOf: (record: RecordFile) => string | undefined;
 }
 
 const recordKinds = (paths: StorePaths): readonly RecordKind[] => [
@@ -215,7 +224,7 @@ const recordKinds = (paths: StorePaths): readonly RecordKind[] => [
   {
     directory: paths.images,
     what: 'record of an image',
-    pathOf: (value) => place(parseImageRecord(value), ({ manifest }) => imagePath(paths, manifest.digest)),
+    pathOf: (value) => place(parseStoredRecord(value), ({ manifest }) => imagePath(paths, manifest.digest)),
   },
   {
     directory: paths.origins,

@@ -25,15 +25,20 @@ describe('what the image says', () => {
     expect(await optionsOf(args)).toMatchObject({ edits: expected });
   });
 
-  it.each<[string, string[], string | undefined]>([
-    ['--arch', ['--arch=arm'], 'linux/arm'],
-    ['--os', ['--os', 'windows'], 'windows'],
-    ['all parts', ['--os=linux', '--arch=arm', '--variant=v6'], 'linux/arm/v6'],
-    ['--platform without an os', ['--platform=/arm'], 'linux/arm'],
-    ['--platform without an architecture', ['--platform=linux/'], 'linux'],
-    ['none', [], undefined],
-  ])('the platform by %s', async (_name, args, platform) => {
-    expect(await optionsOf(args)).toMatchObject({ platform });
+  it.each<[string, string[], string[]]>([
+    ['--arch', ['--arch=arm'], ['linux/arm']],
+    ['--os', ['--os', 'windows'], ['windows']],
+    ['all parts', ['--os=linux', '--arch=arm', '--variant=v6'], ['linux/arm/v6']],
+    ['--platform without an os', ['--platform=/arm'], ['linux/arm']],
+    ['--platform without an architecture', ['--platform=linux/'], ['linux']],
+    [
+      'a list',
+      ['--platform=linux/arm64, linux/amd64', '--platform', '/arm'],
+      ['linux/arm64', 'linux/amd64', 'linux/arm'],
+    ],
+    ['none', [], []],
+  ])('the platform by %s', async (_name, args, platforms) => {
+    expect(await optionsOf(args)).toMatchObject({ platforms });
   });
 
   it('--identity-label adds the label of this program, which --label may set itself', async () => {

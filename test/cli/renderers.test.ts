@@ -39,6 +39,22 @@ describe('the plain renderer', () => {
     await expect(screen.text).toMatchFileSnapshot('goldens/plain-failure.txt');
   });
 
+  it('names the platform of each step where there are several, and one that they share once', () => {
+    const { screen, renderer } = make();
+    const step = (id: string, platform: string) => ({ id, platform, stage: 'build', label: `RUN ${id}` });
+    const shared = step('shared', 'linux/amd64');
+    renderer.emit({ type: 'plan', steps: [shared, step('one', 'linux/amd64')] });
+    renderer.emit({ type: 'plan', steps: [shared, step('two', 'linux/amd64->arm64'), step('three', 'linux/arm64')] });
+    for (const id of ['shared', 'one', 'two', 'three']) renderer.emit({ type: 'step.started', step: id });
+    renderer.close();
+    expect(screen.text.trim().split('\n')).toEqual([
+      '#1 [linux/amd64 build 1/2] RUN shared',
+      '#2 [linux/amd64 build 2/2] RUN one',
+      '#3 [linux/amd64->arm64 build 2/3] RUN two',
+      '#4 [linux/arm64 build 3/3] RUN three',
+    ]);
+  });
+
   it('says every 30 s that a silent step is alive', () => {
     const { screen, renderer } = make();
     renderer.emit({ type: 'step.started', step: 'RUN sleep' });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   createImage,
+  createIndex,
   type Image,
   type ImageSink,
   type ImageSource,
@@ -16,6 +17,8 @@ export interface ImageSinkUnderTest {
   source(): Promise<ImageSource>;
   /** The sink has no manifest of its own bytes (docker-archive): config and layers are what comes back. */
   readonly losesManifest?: boolean;
+  /** It has room for one image only. */
+  readonly refusesIndex?: boolean;
 }
 
 /** What every ImageSink does: read back, it is the same image. */
@@ -64,6 +67,26 @@ export function imageSinkContract(name: string, create: () => Promise<ImageSinkU
       const newer = await sampleImage({ env: ['NEW=1'] });
       await sink.write(newer, ref);
       await expectSameContent(await (await source()).resolve(ref, newer.config), newer);
+    });
+
+    test.each(['oci', 'docker'] as const)('holds an index of the %s format, or says that it cannot', async (format) => {
+      const { sink, source, refusesIndex } = await create();
+      const images = [await sampleImage({ format, architecture: 's390x' }), await sampleImage({ format })];
+      const index = createIndex(images, format);
+      if (refusesIndex) {
+        await expect(sink.write(index, ref)).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
+        return;
+      }
+      expect(await sink.write(index, ref)).toEqual(index.descriptor);
+      const opened = await source();
+      for (const image of images) {
+        const back = await opened.resolve(ref, image.config);
+        expect(back.descriptor.digest).toBe(image.descriptor.digest);
+        await expectSameContent(back, image);
+      }
+      await expect(opened.resolve(ref, { os: 'linux', architecture: 'arm64' })).rejects.toMatchObject({
+        code: 'E_NO_PLATFORM',
+      });
     });
 
     test('refuses a layer whose bytes are not what its descriptor says', async () => {

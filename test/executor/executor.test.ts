@@ -108,11 +108,11 @@ function machine(run: Run = async () => 0) {
   return { options, cache, ran, used, directory, recorder, controller };
 }
 
-function graphOf(text: string): BuildGraph {
+function graphOf(text: string, target?: string): BuildGraph {
   const platform = { os: 'linux', architecture: 'amd64' } as const;
   const file = parseContainerfile({ name: 'Containerfile', text });
   const lowering = {
-    target: undefined,
+    target,
     buildArgs: {},
     labels: {},
     platform,
@@ -132,6 +132,23 @@ const THREE = [
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
+it('runs what several targets need once, and bounds them together', async () => {
+  let now = 0;
+  let most = 0;
+  const { options, ran } = machine(async () => {
+    most = Math.max(most, ++now);
+    await sleep(10);
+    now--;
+    return 0;
+  });
+  const text = 'FROM scratch AS base\nRUN shared\nFROM base AS a\nRUN one\nFROM base AS b\nRUN two';
+  const targets = ['a', 'b'].map((target) => graphOf(text, target).target);
+  const { results } = await executeSteps(targets, options({ jobs: 1 }));
+  expect(ran.toSorted()).toEqual(['one', 'shared', 'two']);
+  expect(most).toBe(1);
+  expect(targets.map(({ id }) => results.get(id)?.chain.length)).toEqual([2, 2]);
+});
+
 it.each([1, 2, 3])('runs independent steps side by side, %i at most', async (jobs) => {
   let now = 0;
   let most = 0;
@@ -141,7 +158,7 @@ it.each([1, 2, 3])('runs independent steps side by side, %i at most', async (job
     now--;
     return 0;
   });
-  await executeSteps(graphOf(THREE).target, options({ jobs }));
+  await executeSteps([graphOf(THREE).target], options({ jobs }));
   expect(most).toBe(jobs);
 });
 
@@ -155,7 +172,7 @@ it('shows the first failure, stops the others, and nothing runs on afterwards', 
     running--;
     throw new BuildError('E_CANCELLED', 'Cancelled');
   });
-  const building = executeSteps(graphOf(`${THREE}\nRUN after`).target, options());
+  const building = executeSteps([graphOf(`${THREE}\nRUN after`).target], options());
   await expect(building).rejects.toMatchObject({
     code: 'E_RUN_FAILED',
     fields: { exitStatus: 7 },
@@ -172,7 +189,7 @@ it('stops when it is cancelled, with the reason, and starts nothing more', async
     controller.abort(new Error('enough'));
     return 0;
   });
-  const building = executeSteps(graphOf('FROM scratch\nRUN one\nRUN two').target, options());
+  const building = executeSteps([graphOf('FROM scratch\nRUN one\nRUN two').target], options());
   await expect(building).rejects.toThrow('enough');
   expect(ran).toEqual(['one']);
 });
@@ -180,13 +197,13 @@ it('stops when it is cancelled, with the reason, and starts nothing more', async
 it('does not run what the cache has, and finds out without running anything', async () => {
   const { options, ran, recorder } = machine();
   const { target } = graphOf(THREE);
-  expect((await lookupSteps(target, options())).missing).toHaveLength(5);
+  expect((await lookupSteps([target], options())).missing).toHaveLength(5);
   expect([ran, recorder.events]).toEqual([[], []]);
-  const first = await executeSteps(target, options());
+  const first = await executeSteps([target], options());
   expect(first.missing).toEqual([]);
   ran.length = 0;
-  expect((await lookupSteps(target, options())).missing).toEqual([]);
-  const second = await executeSteps(target, options());
+  expect((await lookupSteps([target], options())).missing).toEqual([]);
+  const second = await executeSteps([target], options());
   expect(ran).toEqual([]);
   expect(second.results.get(target.id)?.chain.map(({ diffId }) => diffId)).toEqual(
     first.results.get(target.id)?.chain.map(({ diffId }) => diffId),
@@ -197,15 +214,15 @@ it('does not run what the cache has, and finds out without running anything', as
 it('runs everything with --no-cache, and remembers it', async () => {
   const { options, ran } = machine();
   const { target } = graphOf('FROM scratch\nRUN one');
-  await executeSteps(target, options());
-  await executeSteps(target, options({ cachePolicy: { noCache: true } }));
+  await executeSteps([target], options());
+  await executeSteps([target], options({ cachePolicy: { noCache: true } }));
   expect(ran).toEqual(['one', 'one']);
 });
 
 it('runs a step once that two stages need', async () => {
   const { options, ran } = machine();
   await executeSteps(
-    graphOf('FROM scratch AS a\nRUN one\nFROM a AS b\nRUN two\nFROM a\nCOPY --from=b / /').target,
+    [graphOf('FROM scratch AS a\nRUN one\nFROM a AS b\nRUN two\nFROM a\nCOPY --from=b / /').target],
     options(),
   );
   expect(ran).toEqual(['one', 'two']);
@@ -215,9 +232,9 @@ it('says why a step is not taken from the cache', async () => {
   const { options, directory, recorder } = machine();
   writeFileSync(join(directory, 'file'), '1');
   const { target } = graphOf('FROM scratch\nCOPY file /\nRUN one');
-  await executeSteps(target, options());
+  await executeSteps([target], options());
   writeFileSync(join(directory, 'file'), '22');
-  await executeSteps(target, options());
+  await executeSteps([target], options());
   const reasons = recorder.events.flatMap((event) =>
     event.type === 'step.miss' && !event.isExpected ? event.reason : [],
   );
@@ -227,8 +244,8 @@ it('says why a step is not taken from the cache', async () => {
 it('makes other layers for another SOURCE_DATE_EPOCH', async () => {
   const { options, ran, recorder } = machine();
   const { target } = graphOf('FROM scratch\nRUN one');
-  await executeSteps(target, options({ mtimeRule: { seconds: 1, applies: 'later' } }));
-  await executeSteps(target, options({ mtimeRule: { seconds: 2, applies: 'later' } }));
+  await executeSteps([target], options({ mtimeRule: { seconds: 1, applies: 'later' } }));
+  await executeSteps([target], options({ mtimeRule: { seconds: 2, applies: 'later' } }));
   expect(ran).toEqual(['one', 'one']);
   expect(recorder.events).toContainEqual(expect.objectContaining({ reason: 'SOURCE_DATE_EPOCH changed' }));
 });
@@ -238,13 +255,13 @@ it('marks the layers that a step works on before it runs', async () => {
     if (command === 'two') expect(used).toHaveLength(1);
     return 0;
   });
-  await executeSteps(graphOf('FROM scratch\nRUN one\nRUN two').target, options());
+  await executeSteps([graphOf('FROM scratch\nRUN one\nRUN two').target], options());
   expect(used).toHaveLength(1);
 });
 
 it('keeps no record of a step that failed', async () => {
   const { options, cache } = machine(async (command) => (command === 'two' ? 1 : 0));
-  await expect(executeSteps(graphOf('FROM scratch\nRUN one\nRUN two').target, options())).rejects.toThrow();
+  await expect(executeSteps([graphOf('FROM scratch\nRUN one\nRUN two').target], options())).rejects.toThrow();
   expect(cache.records.size).toBe(1);
 });
 
@@ -255,7 +272,7 @@ it.each([
   ['RUN make all\n', 'make all'],
 ])('shows the command of a failing %j', async (text, shown) => {
   const { options } = machine(async () => 1);
-  await expect(executeSteps(graphOf(`FROM scratch\n${text}`).target, options())).rejects.toThrow(
+  await expect(executeSteps([graphOf(`FROM scratch\n${text}`).target], options())).rejects.toThrow(
     `RUN failed with exit status 1: ${shown}`,
   );
 });

@@ -1,8 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of Containerfiles
 import { describe, expect, test } from 'vitest';
 import { BuildError } from '../../src/errors.ts';
-import { imageKey, lint, type Node, type Op, requiredImages, stepsOf } from '../../src/graph/index.ts';
+import { imageKey, lint, type Node, type Op, requiredImages, sourcesOf, stepsOf } from '../../src/graph/index.ts';
 import { encodeConfig } from '../../src/oci/index.ts';
+import { plansOf } from '../../src/step-plans.ts';
 import { lowered, OPTIONS, parse } from './support/lowering.ts';
 
 /** The file's RUN steps as processes see them. */
@@ -307,5 +308,47 @@ describe('The images that a target needs', () => {
   test('with a bad name are an error at its place', () => {
     const error = failure('FROM Bad/Name');
     expect([error.code, error.range?.start.line]).toEqual(['E_BAD_REFERENCE', 1]);
+  });
+});
+
+describe('Graphs for several platforms', () => {
+  const text = `FROM --platform=$BUILDPLATFORM bare AS build
+COPY . /src
+RUN fetch
+ARG TARGETARCH
+RUN make $TARGETARCH
+FROM bare
+COPY --from=build /out /
+`;
+  const graphs = ['arm64', 'amd64', 'riscv64'].map((architecture) =>
+    lowered(text, { platform: { os: 'linux', architecture } }),
+  );
+  const steps = stepsOf(...graphs);
+  const timesOf = (label: string) => steps.filter((step) => step.label === label).length;
+
+  test('have in common what does not depend on the platform that is built for', () => {
+    expect(timesOf('COPY . /src')).toBe(1);
+    expect(timesOf('RUN fetch')).toBe(1);
+    expect(timesOf('RUN make $TARGETARCH')).toBe(3);
+    expect(timesOf('COPY --from=build /out /')).toBe(3);
+    expect(sourcesOf(...graphs).filter(({ op }) => op.kind === 'context')).toHaveLength(1);
+  });
+
+  test('tell their steps apart for the explanation of a miss', () => {
+    expect(new Set(steps.map(({ slot }) => slot)).size).toBe(steps.length);
+  });
+
+  test('announce each platform with its own steps, and say where a step runs', () => {
+    const targets = graphs.map((graph) => ({ graph, platform: graph.platform }));
+    const [arm64, amd64] = plansOf(targets).map((plan) => plan.steps.map(({ platform, label }) => [platform, label]));
+    expect(arm64).toEqual([
+      ['linux/amd64', 'COPY . /src'],
+      ['linux/amd64', 'RUN fetch'],
+      ['linux/amd64->arm64', 'RUN make $TARGETARCH'],
+      ['linux/arm64', 'COPY --from=build /out /'],
+    ]);
+    expect(amd64?.[2]).toEqual(['linux/amd64', 'RUN make $TARGETARCH']);
+    const [alone] = plansOf(targets.slice(0, 1));
+    expect(alone?.steps.some((step) => 'platform' in step)).toBe(false);
   });
 });

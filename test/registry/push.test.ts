@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/events.ts';
-import { parseReference, readAll } from '../../src/oci/index.ts';
+import { createIndex, parseReference, readAll } from '../../src/oci/index.ts';
 import { fakeClock, imageOf, layerOf, testClient } from '../support/registry-images.ts';
 import {
   type RecordedRequest,
@@ -78,6 +78,25 @@ describe('pushing an image', () => {
     expect(put?.headers['content-length']).toBe(String(put?.body.length));
     expect(put?.headers['transfer-encoding']).toBeUndefined();
     expect(put?.query.get('_state')).toBe('a+b=');
+  });
+
+  it('sends an index after the manifests of its images, and no image that is there', async () => {
+    const server = await start();
+    const images = [imageOf([layerOf(content)]), imageOf([layerOf(content), layerOf('more')])];
+    const index = createIndex(images, 'oci');
+    const ref = parseReference(`${server.host}/me/app:all`);
+    const puts = (from: number): string[] =>
+      server.requests.slice(from).flatMap(({ method, path }) => (method === 'PUT' && !isUpload(path) ? [path] : []));
+    expect(await testClient().write(index, ref)).toEqual(index.descriptor);
+    const names = [...images.map(({ descriptor }) => descriptor.digest), 'all'];
+    expect(puts(0)).toEqual(names.map((name) => `/v2/me/app/manifests/${name}`));
+    expect(server.manifests.get('me/app:all')?.type).toBe('application/vnd.oci.image.index.v1+json');
+    // a layer that both have, once
+    expect(server.requests.filter(({ method, path }) => method === 'PUT' && isUpload(path))).toHaveLength(4);
+    const before = server.requests.length;
+    await testClient().write(index, parseReference(`${server.host}/me/app:again`));
+    expect(puts(before)).toEqual(['/v2/me/app/manifests/again']);
+    expect(server.requests.slice(before).filter(({ path }) => path.includes('/blobs/'))).toEqual([]);
   });
 
   it('mounts a blob that another repository of the registry has', async () => {

@@ -69,6 +69,7 @@ const openers: Readonly<Record<string, () => Promise<ImageSinkUnderTest>>> = {
       sink: new DockerArchiveSink(file),
       source: () => openedArchive(file, 'docker', ingest),
       losesManifest: true,
+      refusesIndex: true,
     };
   },
 };

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { ImageOptions } from '../../index.ts';
 import { usageError } from '../usage.ts';
-import { collect, parseBoolean, parseLabels, singlePlatform } from '../values.ts';
+import { collect, parseBoolean, parseLabels, platformList } from '../values.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -18,7 +18,7 @@ export interface ImageFlags {
   readonly inheritAnnotations: string;
   readonly createdAnnotation: string;
   readonly from?: string;
-  readonly platform?: string;
+  readonly platform?: readonly string[];
   readonly os?: string;
   readonly arch?: string;
   readonly variant?: string;
@@ -44,7 +44,11 @@ export function addImageOptions(command: Command): Command {
     .option('--inherit-annotations <bool>', "keep the annotations of the base image's manifest", 'false')
     .option('--created-annotation <bool>', 'add the annotation org.opencontainers.image.created', 'false')
     .option('--from <image>', 'take this image in the first FROM')
-    .option('--platform <os/arch[/variant]>', "platform to build for (default: this machine's)")
+    .option(
+      '--platform <os/arch[/variant]>',
+      "platform to build for (default: this machine's); several, with commas, make an index (repeatable)",
+      collect,
+    )
     .option('--os <name>', 'the same by its parts; not together with --platform')
     .option('--arch <name>', 'as --os')
     .option('--variant <name>', 'as --os')
@@ -67,7 +71,7 @@ export function imageOptions(flags: ImageFlags, { env, version }: { env: Environ
       osFeatures: flags.osFeature ?? [],
     },
     from: flags.from,
-    platform: platformText(flags),
+    platforms: platformTexts(flags),
     osVersion: flags.osVersion,
     createdAnnotation: parseBoolean('--created-annotation', flags.createdAnnotation),
   };
@@ -109,8 +113,9 @@ function cut(text: string): [string, string | undefined] {
   return equals < 0 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
 }
 
-function platformText({ platform, os, arch, variant }: ImageFlags): string | undefined {
-  if (os === undefined && arch === undefined && variant === undefined) return completePlatform(platform);
+function platformTexts({ platform, os, arch, variant }: ImageFlags): readonly string[] {
+  if (os === undefined && arch === undefined && variant === undefined)
+    return platformList(platform ?? []).flatMap(completePlatform);
   if (platform !== undefined) {
     throw usageError('--platform and --os, --arch or --variant exclude each other', 'write --platform OS/ARCH/VARIANT');
   }
@@ -120,9 +125,9 @@ function platformText({ platform, os, arch, variant }: ImageFlags): string | und
 }
 
 /** As in buildah, an empty part means that of this machine: `/arm`, `linux/`. */
-function completePlatform(text: string | undefined): string | undefined {
-  const [os, arch, ...rest] = singlePlatform(text)?.split('/') ?? [];
-  if (os === undefined || arch === undefined) return text;
-  if (arch === '' && rest.length === 0) return os === '' ? undefined : os;
-  return [os === '' ? 'linux' : os, arch, ...rest].join('/');
+function completePlatform(text: string): readonly string[] {
+  const [os, arch, ...rest] = text.split('/');
+  if (os === undefined || arch === undefined) return [text];
+  if (arch === '' && rest.length === 0) return os === '' ? [] : [os];
+  return [[os === '' ? 'linux' : os, arch, ...rest].join('/')];
 }

@@ -74,8 +74,10 @@ export function writeResultFiles(result: BuildResult, flags: ResultFlags): void 
   if (flags.iidfile !== undefined) writeResultFile(flags.iidfile, imageId, 'image ID');
   if (flags.iidfileRaw !== undefined) writeResultFile(flags.iidfileRaw, imageId.replace(/^\w+:/, ''), 'image ID');
   if (flags.metadataFile === undefined) return;
+  const isIndex = imageId === result.manifest;
   const metadata = {
-    'containerimage.config.digest': imageId,
+    // an index has none
+    ...(isIndex ? {} : { 'containerimage.config.digest': imageId }),
     'containerimage.descriptor': descriptor,
     'containerimage.digest': descriptor.digest,
     ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),

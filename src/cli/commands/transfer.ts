@@ -83,6 +83,7 @@ export function pushCommand(registrar: Registrar): Command {
       '[destination]',
       'docker://NAME (or NAME), oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG]',
     )
+    .option('--platform <os/arch>', 'of an image for several platforms only that for this one')
     .option('--format <format>', 'manifest format: oci or docker (default: as the image is)')
     .option(...quietOption)
     .addOption(progressOption())
@@ -96,7 +97,8 @@ export function pushCommand(registrar: Registrar): Command {
   ]);
   return command.action(async (image: string, destination: string | undefined, flags: Flags) => {
     const format = flags.format === undefined ? undefined : choice('--format', flags.format, ['oci', 'docker']);
-    const options = { ...access(flags), ...(format !== undefined && { format }) };
+    const platform = singlePlatform(flags.platform);
+    const options = { ...access(flags), platform, ...(format !== undefined && { format }) };
     await runTransfer(
       registrar,
       { command, flags, activity: `Pushing ${image}` },

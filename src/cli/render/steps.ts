@@ -27,8 +27,10 @@ export class Steps {
     }
   }
 
-  #add({ id, stage, label }: StepSummary, position: string): void {
-    const title = `[${harmless(stage)} ${position}] ${harmless(label)}`;
+  #add({ id, platform, stage, label }: StepSummary, position: string): void {
+    if (this.#views.has(id)) return; // of another platform, too
+    const place = platform === undefined ? stage : `${platform} ${stage}`;
+    const title = `[${harmless(place)} ${position}] ${harmless(label)}`;
     this.#views.set(id, { number: this.#views.size + 1, title });
   }
 

@@ -1,7 +1,7 @@
 import { BuildError } from '../../errors.ts';
 import type { Node, RunOp } from '../../graph/index.ts';
 import type { CommittedLayer, LayerLibrary, RootView } from '../../layers/index.ts';
-import type { Layer, MtimeRule } from '../../oci/index.ts';
+import { formatPlatform, hostPlatform, type Layer, type MtimeRule } from '../../oci/index.ts';
 import { caTrust } from '../ca-trust.ts';
 import { OutputTail } from '../output-tail.ts';
 import type { RunSettings } from '../run-settings.ts';
@@ -137,23 +137,36 @@ function commandText({ argv, files }: RunOp): string {
   return isWhole ? first : `${first.slice(0, MAX_SHOWN)} ...`;
 }
 
+const NOT_THERE = 'The program must be in the image built so far: check the base image, SHELL and the exec form';
+
+const emulationHint = (platform: string): string =>
+  `The kernel runs programs for ${platform} only where binfmt_misc has an interpreter for them (Debian: qemu-user-static)`;
+
+/** undefined: what every step here is for. */
+function foreignPlatform({ platform }: RunRequest['node']): string | undefined {
+  const [own, wanted] = [formatPlatform(hostPlatform()), formatPlatform(platform)];
+  return own === wanted ? undefined : wanted;
+}
+
 function failure({ node, op }: RunRequest, status: ExitStatus, outputTail: readonly string[]): BuildError {
   const shown = commandText(op);
   const common = { range: node.range, outputTail };
+  const platform = foreignPlatform(node);
+  const place = platform === undefined ? '' : ` for ${platform}`;
   if (status.kind === 'not-started') {
-    return new BuildError('E_RUN_NOT_STARTED', `Cannot start "${op.argv[0] ?? ''}": ${status.reason}`, {
+    return new BuildError('E_RUN_NOT_STARTED', `Cannot start "${op.argv[0] ?? ''}"${place}: ${status.reason}`, {
       ...common,
-      hint: 'The program must be in the image built so far: check the base image, SHELL and the exec form',
+      hint: platform !== undefined && status.reason.includes('exec format') ? emulationHint(platform) : NOT_THERE,
     });
   }
   if (status.kind === 'signaled') {
-    return new BuildError('E_RUN_SIGNALED', `RUN was ended by ${status.signal}: ${shown}`, {
+    return new BuildError('E_RUN_SIGNALED', `RUN${place} was ended by ${status.signal}: ${shown}`, {
       ...common,
       hint: status.signal === 'SIGKILL' ? (ADVICE[137] ?? '') : 'Look at the output above for the cause',
       fields: { signal: status.signal },
     });
   }
-  return new BuildError('E_RUN_FAILED', `RUN failed with exit status ${status.code}: ${shown}`, {
+  return new BuildError('E_RUN_FAILED', `RUN${place} failed with exit status ${status.code}: ${shown}`, {
     ...common,
     hint: ADVICE[status.code] ?? 'Fix the command; the steps before it are cached and will not run again',
     fields: { exitStatus: status.code },

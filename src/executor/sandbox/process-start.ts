@@ -47,8 +47,15 @@ function runOnPipes({ path, argv, env, streams, onStarted }: ProgramStart): Prom
   const [name = '', ...args] = argv;
   const { stdin = 'ignore', stdout, stderr } = streams;
   return new Promise((resolve) => {
-    // `detached` is setsid(2)
-    const child = spawn(path, args, { argv0: name, env: { ...env }, detached: true, stdio: [stdin, stdout, stderr] });
+    let child: ReturnType<typeof spawn>;
+    try {
+      // `detached` is setsid(2)
+      child = spawn(path, args, { argv0: name, env: { ...env }, detached: true, stdio: [stdin, stdout, stderr] });
+    } catch (error) {
+      if (!isForeign(error)) throw error;
+      resolve(notStarted(name, 'exec format error: a program for another architecture'));
+      return;
+    }
     if (child.pid !== undefined) onStarted({ pid: child.pid });
     child.once('error', (error) => resolve(notStarted(name, error.message)));
     child.once('exit', (code, signal) =>
@@ -56,6 +63,10 @@ function runOnPipes({ path, argv, env, streams, onStarted }: ProgramStart): Prom
     );
   });
 }
+
+/** ENOEXEC, which Node has no name for. */
+const isForeign = (error: unknown): boolean =>
+  error instanceof Error && 'errno' in error && error.errno === -constants.errno.ENOEXEC;
 
 const POLL_MS = 20;
 
