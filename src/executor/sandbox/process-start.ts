@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemErrorCode } from '../../errors.ts';
 import { lookupEnd, openTerminal, spawnOnTerminal, type TerminalSize } from './process-calls.ts';
 import type { ExitStatus } from './sandbox.ts';
 
@@ -38,10 +37,17 @@ export function runProgram(start: ProgramStart): Promise<ExitStatus> {
   return streams.terminal === undefined ? runOnPipes(start) : runOnTerminal(start, streams.terminal);
 }
 
-const notStarted = (name: string, message: string): ExitStatus => ({
+/** A program that is there and cannot be started. */
+export const notStarted = (name: string, error: Error & { readonly code?: string }): ExitStatus => ({
   kind: 'not-started',
-  reason: `"${name}": ${message} (126)`,
+  reason: `"${name}": ${isForeign(error) ? FOREIGN : (error.code ?? error.message)} (126)`,
 });
+
+const FOREIGN = 'exec format error: a program for another architecture';
+
+/** ENOEXEC, which Node has no name for; Node's own errors have its number below 0. */
+const isForeign = (error: Error): boolean =>
+  'errno' in error && Math.abs(Number(error.errno)) === constants.errno.ENOEXEC;
 
 function runOnPipes({ path, argv, env, streams, onStarted }: ProgramStart): Promise<ExitStatus> {
   const [name = '', ...args] = argv;
@@ -52,21 +58,17 @@ function runOnPipes({ path, argv, env, streams, onStarted }: ProgramStart): Prom
       // `detached` is setsid(2)
       child = spawn(path, args, { argv0: name, env: { ...env }, detached: true, stdio: [stdin, stdout, stderr] });
     } catch (error) {
-      if (!isForeign(error)) throw error;
-      resolve(notStarted(name, 'exec format error: a program for another architecture'));
+      if (!(error instanceof Error && isForeign(error))) throw error;
+      resolve(notStarted(name, error));
       return;
     }
     if (child.pid !== undefined) onStarted({ pid: child.pid });
-    child.once('error', (error) => resolve(notStarted(name, error.message)));
+    child.once('error', (error) => resolve(notStarted(name, error)));
     child.once('exit', (code, signal) =>
       resolve(signal === null ? { kind: 'exited', code: code ?? 1 } : { kind: 'signaled', signal }),
     );
   });
 }
-
-/** ENOEXEC, which Node has no name for. */
-const isForeign = (error: unknown): boolean =>
-  error instanceof Error && 'errno' in error && error.errno === -constants.errno.ENOEXEC;
 
 const POLL_MS = 20;
 
@@ -77,7 +79,7 @@ async function runOnTerminal({ path, argv, env, onStarted }: ProgramStart, size:
     pid = spawnOnTerminal({ path, argv, env, terminal });
   } catch (error) {
     closeSync(master);
-    return notStarted(argv[0] ?? '', systemErrorCode(error) ?? String(error));
+    return notStarted(argv[0] ?? '', error instanceof Error ? error : new Error(String(error)));
   }
   // whoever is told of it closes it
   onStarted({ pid, terminal: master });

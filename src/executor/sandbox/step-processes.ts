@@ -13,7 +13,7 @@ import {
   openProgram,
   REPORT_BYTES,
 } from './launch/index.ts';
-import { nameOfSignal } from './process-start.ts';
+import { nameOfSignal, notStarted } from './process-start.ts';
 import type { ExitStatus } from './sandbox.ts';
 import { getArchitecture, lookupNative } from './seccomp/index.ts';
 import { REPORT, stepCalls } from './step-calls.ts';
@@ -143,7 +143,7 @@ class ReportReader {
     if (kind === REPORT.failed) {
       const failure = this.#failure(words);
       if (failure.syscall !== 'execve') return onFailure(failure);
-      this.#status = { kind: 'not-started', reason: `"${this.#program}": ${failure.code} (126)` };
+      this.#status = notStarted(this.#program, failure);
     } else if (kind === REPORT.ended && Number(words[0]) !== this.#init) this.#status ??= statusOf(Number(words[1]));
   }
 
