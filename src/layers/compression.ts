@@ -16,7 +16,7 @@ const MAGICS: readonly (readonly [CompressionKind, readonly number[]])[] = [
 ];
 
 /** Of zlib's chunks. Its own 16 KiB are as many trips through the thread pool and all that comes after. */
-const OUTPUT_BYTES = 512 * 1024;
+const OUTPUT_BYTES = 256 * 1024;
 
 /** Bytes that `detectCompression` looks at. */
 export const MAGIC_BYTES = 6;

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { ByteStream } from '../oci/index.ts';
 
-const CHUNK = 256 * 1024;
+const CHUNK = 128 * 1024;
 
 /** The bytes of a file that somebody else writes: as far as he said that there are any, until he says that there are all. */
 export class FileFeed {

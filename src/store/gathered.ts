@@ -1,8 +1,8 @@
 import type { ByteStream } from '../oci/index.ts';
 
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 128 * 1024;
 
-/** The same bytes (`size` of them) in larger pieces, buffers of their own: of the 64 KiB that a socket gives each would be a write of its own. */
+/** The same bytes (`size` of them) in larger pieces, buffers of their own: of the 64 KiB or less that a socket gives each would be a write of its own. */
 export async function* gathered(bytes: ByteStream, size: number): ByteStream {
   const most = Math.min(size, PIECE_BYTES);
   let piece: Buffer | undefined;
