@@ -1,4 +1,4 @@
-import { diffIdFrom, sha256 } from '../oci/index.ts';
+import { bytesPassed, diffIdFrom, sha256 } from '../oci/index.ts';
 import { LayerWriter } from './apply.ts';
 import { decompress } from './compression.ts';
 import type { FileFeed } from './file-feed.ts';
@@ -25,6 +25,7 @@ export async function unpackFile(
       hash.update(bytes);
       tarSize += bytes.byteLength;
       decoder.push(bytes);
+      bytesPassed(bytes.byteLength);
     }
     decoder.finish();
     return { ...writer.end(), tarSize, diffId: diffIdFrom(hash) };

@@ -11,7 +11,7 @@ const workerFile = (): URL =>
     : new URL('./layers-worker.cjs', import.meta.url);
 
 /** V8 would take 48 MB for short-lived objects in each thread. */
-const YOUNG_MB = 12;
+const YOUNG_MB = 6;
 
 /** One thread; does one job at a time. While it is idle it does not keep the process alive. */
 export class WorkerThread {

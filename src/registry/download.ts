@@ -1,7 +1,7 @@
 import { BuildError } from '../errors.ts';
 import type { EventSink } from '../events.ts';
 import { type HttpResponse, isTransientError, retryDelay } from '../http/index.ts';
-import { type ByteStream, type Descriptor, verify } from '../oci/index.ts';
+import { type ByteStream, type Descriptor, provingItself, verify } from '../oci/index.ts';
 import { type Access, pullScope } from './authenticator.ts';
 import { statusFailure } from './failures.ts';
 import type { Host } from './host.ts';
@@ -105,7 +105,8 @@ async function* resume(
           `The registry answered with the wrong part of the blob ${descriptor.digest}`,
         );
       }
-      for await (const chunk of response.status === 206 ? response.body : skip(response.body, received)) {
+      const isRest = response.status === 206 || received === 0;
+      for await (const chunk of isRest ? response.body : skip(response.body, received)) {
         received += chunk.byteLength;
         progress.advance(chunk.byteLength);
         yield chunk;
@@ -123,7 +124,10 @@ async function* resume(
 }
 
 /** A blob, verified at its end, as many at once as the host allows. Opens the connection at the first read. */
-export async function* download(source: BlobSource, descriptor: Descriptor, signal?: AbortSignal): ByteStream {
+export const download = (source: BlobSource, descriptor: Descriptor, signal?: AbortSignal): ByteStream =>
+  provingItself(verified(source, descriptor, signal), descriptor);
+
+async function* verified(source: BlobSource, descriptor: Descriptor, signal: AbortSignal | undefined): ByteStream {
   const { host, emit } = source;
   const progress = new Progress({ ...descriptor, direction: 'pull' }, emit, host.transport.clock);
   progress.report('waiting');

@@ -59,6 +59,7 @@ async function fetchJson(
     access: accessOf(job),
     headers: target.startsWith('manifests/') ? { accept: ACCEPTED_MANIFESTS.join(', ') } : {},
     expected: [200],
+    isSmall: true,
     readUpTo: MAX_JSON_BYTES,
     signal,
     onRetry: (note) => emit?.({ type: 'info', message: note }),

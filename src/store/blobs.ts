@@ -17,9 +17,11 @@ import {
   parseDigest,
   sha256,
   verify,
+  verifyOnce,
 } from '../oci/index.ts';
 import { abortable } from './abortable.ts';
 import { BlobThread } from './blob-thread.ts';
+import { gathered } from './gathered.ts';
 import { Likeness } from './likeness.ts';
 import { temporaryName } from './process-identity.ts';
 import { SparseFile } from './sparse-file.ts';
@@ -111,7 +113,7 @@ export class DiskContentStore implements ContentStore {
 
   /** The same, and others may read the file while it grows. */
   protected async ingestShown(bytes: ByteStream, { expected, signal, onGrow }: Ingesting): Promise<Ingested> {
-    const source = abortable(expected ? verify(bytes, expected) : bytes, signal);
+    const source = abortable(expected ? gathered(verifyOnce(bytes, expected), expected.size) : bytes, signal);
     return this.#keep((temporary) => this.#write(temporary, source, { expected, onGrow }));
   }
 

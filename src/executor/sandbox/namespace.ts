@@ -17,7 +17,11 @@ const PROC = 'TSBUILD_PROC';
 const OWNERS = 'TSBUILD_OWNERS';
 
 /** glibc: memory that is free goes back instead of being kept for buffers of the largest size seen (20 MB less). */
-const SMALL_HEAP = { MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '1048576' } as const;
+const SMALL_HEAP = {
+  MALLOC_MMAP_THRESHOLD_: '1048576',
+  MALLOC_TRIM_THRESHOLD_: '1048576',
+  MALLOC_ARENA_MAX: '2',
+} as const;
 
 /** How to run this very program again, with the same arguments. */
 export interface SelfCommand {

@@ -4,7 +4,7 @@ import { damaged } from './damaged.ts';
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const ASCII = /^[\0-\x7f]*$/;
 /** ASCII without NUL. */
-const PLAIN = /^[\x01-\x7f]*$/;
+const PLAIN = /^[^\0\x80-\xff]*$/;
 
 export const isAscii = (text: string): boolean => ASCII.test(text);
 
