@@ -95,7 +95,8 @@ describe.runIf(hasBase()).each(people())('the cache of a build by $name', (perso
   });
 
   it('lets a step run once where two builds want it, also when the first is killed', async () => {
-    const text = (n: number) => `FROM ${BASE}\nRUN echo ${n} && sleep 1.5 && cat /proc/sys/kernel/random/uuid > /made\n`;
+    const text = (n: number) =>
+      `FROM ${BASE}\nRUN echo ${n} && sleep 1.5 && cat /proc/sys/kernel/random/uuid > /made\n`;
     const space = workspace(person, { containerfile: text(1) });
     await space.build(['-f', '-'], { input: `FROM ${BASE}\nRUN true\n` }); // the base is there
     const both = await Promise.all([space.build(['-q']), space.build(['-q'])]);

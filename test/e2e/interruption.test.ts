@@ -91,7 +91,9 @@ describe.runIf(hasBase()).each(people())('a build that $name interrupts', (perso
   );
 
   it('by SIGTERM ends while a file of a terabyte that a step left is hashed', async () => {
-    const space = workspace(person, { containerfile: `FROM ${BASE}\nRUN truncate -s 1099511627776 /big; echo ready\n` });
+    const space = workspace(person, {
+      containerfile: `FROM ${BASE}\nRUN truncate -s 1099511627776 /big; echo ready\n`,
+    });
     const child = person.start(['--root', space.store, 'build', '-t', 'broken', space.context]);
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
