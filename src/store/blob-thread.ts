@@ -17,7 +17,7 @@ export type FromBlobThread =
   | { readonly type: 'failed'; readonly code: string | undefined; readonly message: string };
 
 /** Chunks on the way: whoever makes them goes on while the thread starts (30 ms), or waits for the disk. */
-const MOST_CHUNKS = 12;
+const MOST_CHUNKS = 8;
 
 /** Beside the bundle; where the sources run as they are (tests), the one that the last build made. */
 const workerFile = (): URL =>
