@@ -20,7 +20,7 @@ function has(name) {
   return spawnSync(process.execPath, [PROGRAM, 'inspect', name], { cwd: ROOT, stdio: 'ignore' }).status === 0;
 }
 
-/** The ids beside the user's own, without which no Debian package can be installed in an image. */
+/** The ids beside the user's own, without which the owners of a Debian's files cannot be made. */
 function checkSubIds() {
   if (isRoot) return;
   const { username, uid } = userInfo();
@@ -57,7 +57,8 @@ async function findBase() {
 }
 
 function makeDebianBase() {
-  ensureDebianPackages({ mmdebstrap: '/usr/bin/mmdebstrap' });
+  ensureDebianPackages({ mmdebstrap: '/usr/bin/mmdebstrap', uidmap: '/usr/bin/newuidmap' });
+  checkSubIds();
   const scratch = mkdtempSync(join(tmpdir(), 'tsbuild-demo-'));
   const tar = join(scratch, 'rootfs.tar');
   try {
@@ -108,8 +109,7 @@ function timed(label, work) {
 }
 
 ensureNodeModules();
-ensureDebianPackages({ uidmap: '/usr/bin/newuidmap', 'ca-certificates': '/etc/ssl/certs/ca-certificates.crt' });
-checkSubIds();
+ensureDebianPackages({ 'ca-certificates': '/etc/ssl/certs/ca-certificates.crt' });
 execFileSync(process.execPath, ['scripts/build.mjs'], { cwd: ROOT, stdio: 'inherit' });
 
 try {

@@ -8,6 +8,10 @@ interface Guide {
 /** For people: what each code means and the next step. */
 export const ERROR_GUIDE: Readonly<Record<ErrorCode, Guide>> = {
   E_INTERNAL: { meaning: 'A defect of tsbuild', next: 'Report it with the output of `--debug`' },
+  E_INSTALLATION: {
+    meaning: 'A part of tsbuild itself is missing',
+    next: 'Install it again, with optional packages (`npm ci` without `--omit=optional`)',
+  },
   E_USAGE: {
     meaning: 'The command line is wrong or asks for what is not built yet',
     next: 'See `tsbuild help COMMAND`',

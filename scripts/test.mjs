@@ -11,7 +11,7 @@ ensureDebianPackages({
   umoci: '/usr/bin/umoci',
   buildah: '/usr/bin/buildah',
   podman: '/usr/bin/podman',
-  runc: '/usr/sbin/runc', // containers as denied as Docker's, in which the lower rungs are tested
+  runc: '/usr/sbin/runc', // for --isolation oci, and for containers as denied as Docker's, in which the lower rungs are tested
   'xz-utils': '/usr/bin/xz',
   bzip2: '/bin/bzip2',
   git: '/usr/bin/git',
@@ -20,7 +20,6 @@ ensureDebianPackages({
   attr: '/usr/bin/setfattr',
   'apache2-utils': '/usr/bin/htpasswd',
   openssl: '/usr/bin/openssl',
-  runc: '/usr/sbin/runc', // for --isolation oci
   // private networks of steps
   passt: '/usr/bin/pasta',
   slirp4netns: '/usr/bin/slirp4netns',

@@ -7,13 +7,13 @@ import type {
   SandboxOptions,
   TimeOptions,
 } from './build-options.ts';
-import type { UserStreams } from './containers/index.ts';
 import type { BuildError } from './errors.ts';
 import type { EventSink } from './events.ts';
 import type { NetworkChoice, SelfCommand, SshIdentity } from './executor/index.ts';
 import type { FileDifference } from './layers/index.ts';
 import type { Descriptor, DiffId, Digest, JsonDifference } from './oci/index.ts';
 import type { UsageLine, Verified } from './store/index.ts';
+import type { UserStreams } from './user-streams.ts';
 
 /** What every operation takes. */
 export interface SessionOptions {

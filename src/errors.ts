@@ -25,6 +25,7 @@ export interface SourceRange {
 /** Exit codes of the program (docs/errors.md). */
 export const EXIT_CODES = {
   E_INTERNAL: 1,
+  E_INSTALLATION: 1,
   E_USAGE: 2,
   E_BAD_REFERENCE: 2,
   E_BAD_PLATFORM: 2,

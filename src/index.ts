@@ -25,3 +25,4 @@ export { login, logout } from './logins.ts';
 export { codeFrame, parseDuration, splitCsv } from './parser/index.ts';
 export { prune } from './prune.ts';
 export { stateUsage, verifyState } from './state-directory.ts';
+export type { UserStreams, UserTerminal } from './user-streams.ts';

@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   remote: ['http', 'oci', 'errors', 'events'],
   executor: ['graph', 'layers', 'oci', 'errors', 'events', 'parser'],
   containers: [
-    ...['assembly', 'api', 'build-options', 'build-sandbox', 'images', 'rung'],
+    ...['assembly', 'api', 'build-options', 'build-sandbox', 'images', 'rung', 'user-streams'],
     ...['executor', 'store', 'oci', 'errors', 'events'],
   ],
   cli: ['index'],

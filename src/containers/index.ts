@@ -11,5 +11,5 @@ export { formatPort, type PublishedPort, parsePublish } from './publish.ts';
 export type { ContainerStatus } from './record.ts';
 export { runContainer } from './run.ts';
 export { type RemovedContainers, removeContainers, stopContainers } from './stop.ts';
-export { Attached, type UserStreams, type UserTerminal } from './streams.ts';
+export { Attached } from './streams.ts';
 export { runUnshared } from './unshare.ts';

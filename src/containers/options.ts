@@ -1,9 +1,9 @@
 import type { Delegated, RegistryAccess, SelfCommand, SessionOptions } from '../api.ts';
 import type { VolumeSpec } from '../build-options.ts';
 import type { NetworkChoice } from '../executor/index.ts';
+import type { UserStreams } from '../user-streams.ts';
 import type { PublishedPort } from './publish.ts';
 import type { ContainerStatus } from './record.ts';
-import type { UserStreams } from './streams.ts';
 
 interface Attaching {
   /** `-i` */

@@ -1,25 +1,6 @@
 import type { Writable } from 'node:stream';
 import type { StartedProcess, TerminalSize } from '../executor/index.ts';
-
-/** The user's side of a program that runs in a container. */
-export interface UserStreams {
-  readonly stdin: AsyncIterable<Uint8Array>;
-  readonly onOutput: (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
-  /** undefined: standard input is no terminal. */
-  readonly terminal?: UserTerminal | undefined;
-  /**
-   * From now on signals come here, and do nothing else; SIGPIPE says that nobody reads the output any more. Returns how to
-   * end that.
-   */
-  onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
-}
-
-export interface UserTerminal {
-  size(): TerminalSize;
-  /** Keys come one by one, those of signals too. */
-  setRaw(isRaw: boolean): void;
-  onResize(listener: () => void): () => void;
-}
+import type { UserStreams } from '../user-streams.ts';
 
 /** What a user may send to a program; the first two ask for its end. */
 export const FORWARDED_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;

@@ -2,7 +2,7 @@ import type { SelfCommand, SessionOptions } from '../api.ts';
 import { stateDirectory, uidOf } from '../assembly.ts';
 import { enterNamespace } from '../executor/index.ts';
 import { chooseNamespace } from '../rung.ts';
-import type { UserStreams } from './streams.ts';
+import type { UserStreams } from '../user-streams.ts';
 
 /**
  * Runs a program of this machine in a user and mount namespace as builds have it: root over the ids of the user, who sees the

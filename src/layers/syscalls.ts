@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { LibraryHandle } from 'koffi';
+import { BuildError } from '../errors.ts';
 
 type Koffi = typeof import('koffi');
 
@@ -13,13 +14,27 @@ export interface Libc {
 
 let loaded: Libc | undefined;
 
-/** Loads koffi at first use (about 10 ms), so that runs which need no system call never pay for it. */
+/**
+ * Loads koffi at first use (about 10 ms), so that runs which need no system call never pay for it. Throws `E_INSTALLATION`
+ * where it is not there.
+ */
 export function libc(): Libc {
   if (loaded) return loaded;
-  // koffi ships CommonJS with a native part and stays outside the bundle; `require` is untyped, hence the annotation.
-  const koffi: Koffi = createRequire(import.meta.url)('koffi');
+  const koffi = loadKoffi();
   loaded = { koffi, library: koffi.load(null) };
   return loaded;
+}
+
+/** It ships CommonJS with a native part, which is a package of its own for each platform, and stays outside the bundle. */
+function loadKoffi(): Koffi {
+  try {
+    return createRequire(import.meta.url)('koffi');
+  } catch (cause) {
+    throw new BuildError('E_INSTALLATION', `Cannot load koffi, by which tsbuild makes system calls`, {
+      hint: `Install tsbuild again, with optional packages: koffi has its part for ${process.platform}-${process.arch} in one`,
+      cause,
+    });
+  }
 }
 
 /** An error as node:fs throws them: `code` is `ENOENT`, ... */

@@ -25,14 +25,16 @@ const hasLink = (directory: string): boolean =>
     lstatSync(join(directory, name)).isSymbolicLink(),
   );
 
-/** Every n-th of the cases that docs/differences.md does not name and that need no symbolic link and no setup. */
+/** Every n-th of the cases that docs/differences.md does not name and that need no symbolic link, no setup and no empty directory. */
 function sample(): string[] {
   const all: readonly Case[] = JSON.parse(readFileSync(join(SUITE, 'build/cases.json'), 'utf8'));
+  const empty: readonly string[] = JSON.parse(readFileSync(join(SUITE, 'build/emptydirs.json'), 'utf8'));
   const fit = all.filter(
     ({ name, dir }) =>
       !EXPLAINED.includes(`\`${name}\``) &&
       !name.includes('link') &&
       existsSync(join(SUITE, 'build', dir)) &&
+      !empty.some((path) => path.startsWith(`${dir}/`)) &&
       !existsSync(join(SUITE, 'build', dir, 'setup.sh')) &&
       !hasLink(join(SUITE, 'build', dir)),
   );

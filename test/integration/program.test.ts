@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, inject, it } from 'vitest';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -37,6 +37,16 @@ describe('the program', () => {
     const result = run(['--root', store, context]);
     expect(result.stderr).toContain(part);
     expect({ status: result.status, stdout: result.stdout }).toEqual({ status, stdout: '' });
+  });
+
+  it('says what is missing of itself', () => {
+    const { context, store } = project('FROM scratch\nCOPY Containerfile /\n');
+    const alone = join(tempDir(), 'dist');
+    cpSync(dirname(PROGRAM), alone, { recursive: true });
+    const args = [join(alone, basename(PROGRAM)), '--root', store, context];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(stderr).toMatch(/error\[E_INSTALLATION\]: Cannot load koffi.*\n[\s\S]*next: Install tsbuild again/);
+    expect(status).toBe(1);
   });
 
   it('builds from stdin and says at the second time that all is cached', () => {

@@ -12,6 +12,7 @@ export { ChrootSandbox, type ChrootSandboxOptions } from './chroot.ts';
 export { type PortProxy, readContainerFile, runInContainer, startPortProxy } from './join.ts';
 export { joinNamespace } from './join-namespace.ts';
 export type { JoinedProgram } from './join-thread.ts';
+export type { NamespaceRung, Rung } from './ladder.ts';
 export {
   askedOwners,
   enterNamespace,
@@ -36,7 +37,7 @@ export {
 export type { ProxiedPort } from './network/port-proxy.ts';
 export { type HostFinding, overlayRefusal, overlayWorks, probeHost } from './probe.ts';
 export type { TerminalSize } from './process-calls.ts';
-export { climbFor, describeDescent, type NamespaceRung, type Rung } from './rung.ts';
+export { climbFor, describeDescent } from './rung.ts';
 export type {
   Availability,
   ExitStatus,

@@ -8,9 +8,9 @@ import { BuildError } from '../../errors.ts';
 import type { Owners } from '../../layers/index.ts';
 import { formatIdMap, type IdRange } from './id-map.ts';
 import { chooseIdMaps, type IdMaps, lookupHelper, ownersWith } from './id-source.ts';
+import type { NamespaceRung } from './ladder.ts';
 import { muteStandardStreams, outliveParent } from './process-calls.ts';
 import { explainRefusal } from './refusal.ts';
-import type { NamespaceRung } from './rung.ts';
 
 export const MARKER = 'TSBUILD_NAMESPACE';
 const PROC = 'TSBUILD_PROC';

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { BuildError } from '../../errors.ts';
 import type { Owners } from '../../layers/index.ts';
 import { type IdMaps, resolveIdMaps, singleIdMaps } from './id-source.ts';
+import type { Refusal } from './ladder.ts';
 import { startInNamespace } from './namespace.ts';
 import { explainRefusal } from './refusal.ts';
-import type { Refusal } from './rung.ts';
 
 export interface IdsFinding {
   /** The rung that these ids belong to. */
