@@ -1,10 +1,10 @@
-import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync, type Stats, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import { setPathTime } from './attributes.ts';
 import { entryAt } from './file-entry.ts';
 import { implicitDirectory, join } from './layer-tree.ts';
-import { namesIn } from './layer-walk.ts';
+import { type FoundFile, namesIn } from './layer-walk.ts';
 import type { MergedTree } from './merged-tree.ts';
 import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
@@ -18,25 +18,33 @@ export interface FreezeOptions {
   readonly owners: Owners;
 }
 
+export interface Frozen {
+  /** Directories that are not in the layer. */
+  readonly implicit: readonly string[];
+  /** Directories with nothing of the layers below in them: what they hold was not looked at yet (`settleFresh`). */
+  readonly fresh: ReadonlySet<string>;
+}
+
 /**
  * Makes an upper directory say only what a layer on top of `chain` has to say, so that its tar is a function of the directory
- * alone: mount stubs go, whiteouts of nothing and what is as it was go, times are clamped. Returns the directories that are
- * not in the layer.
+ * alone: mount stubs go, whiteouts of nothing and what is as it was go, times are clamped.
  */
-export function freeze(upper: string, chain: LowerChain, options: FreezeOptions): readonly string[] {
+export function freeze(upper: string, chain: LowerChain, options: FreezeOptions): Frozen {
   const { exclude, mtimeRule, owners } = options;
   const below = chain.tree;
   const lower: Below = { tree: below, sourceOf: (found) => chain.sourceOf(found), owners };
   for (const path of exclude) removeStub({ upper, below, owners }, path.slice(1));
-  const pending: Directory[] = [{ path: '', isKnown: true }];
+  const pending = [''];
   const known: string[] = [];
-  for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
-    const { path, isKnown } = directory;
+  const fresh = new Set<string>();
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const at = path === '' ? upper : `${upper}/${path}`;
-    if (isKnown) known.push(path);
+    known.push(path);
     for (const name of namesIn(at, path)) {
-      const child = settle(`${at}/${name}`, join(path, name), { name, isKnown, lower, mtimeRule });
-      if (child) pending.push(child);
+      const child = join(path, name);
+      const kind = settle(`${at}/${name}`, child, { name, lower, mtimeRule });
+      if (kind === 'known') pending.push(child);
+      if (kind === 'fresh') fresh.add(child);
     }
   }
   // from the inside to the outside
@@ -47,47 +55,55 @@ export function freeze(upper: string, chain: LowerChain, options: FreezeOptions)
   // The root's own time means nothing: mounting a step's files changes it.
   const lowerRoot = below.lookup('')?.entry ?? implicitDirectory('');
   setPathTime(upper, lowerRoot.mtime);
-  return isSameDirectory(entryAt(upper, '', { owners }), lowerRoot) ? [''] : [];
+  return { implicit: isSameDirectory(entryAt(upper, '', { owners }), lowerRoot) ? [''] : [], fresh };
 }
 
 /** Layers below, with where their files lie. */
 export interface LowerChain extends Omit<Below, 'owners'> {}
 
-interface Directory {
-  readonly path: string;
-  /** It shows what the layers below have under its name, so that a file in it may be one of theirs. */
-  readonly isKnown: boolean;
-}
-
 interface Settling {
   readonly name: string;
-  readonly isKnown: boolean;
   readonly lower: Below;
   readonly mtimeRule: MtimeRule | undefined;
 }
 
-/** Returns a directory to go on with. */
-function settle(at: string, path: string, { name, isKnown, lower, mtimeRule }: Settling): Directory | undefined {
+/** Of what lies in a directory that the layers below have, too. Of a directory it returns whether that is so for it as well. */
+function settle(at: string, path: string, { name, lower, mtimeRule }: Settling): 'known' | 'fresh' | undefined {
   const stats = lstatSync(at);
-  const find = () => (isKnown ? lower.tree.lookup(path) : undefined);
+  const find = () => lower.tree.lookup(path);
   if (isWhiteout(at, stats)) {
     if (!find()) keepTime(dirname(at), () => unlinkSync(at));
     return undefined;
   }
   refuseLiteralMarker(path, name);
-  const isDirectory = stats.isDirectory();
-  if (!isDirectory && isKnown && removeUnchanged(at, path, lower)) return undefined;
-  const isThere = isDirectory && find()?.entry.type === 'directory';
-  const isHiding = isDirectory && isOpaque(at);
+  if (!stats.isDirectory()) {
+    if (!removeUnchanged(at, path, lower)) clamp(at, stats.mtimeMs, mtimeRule);
+    return undefined;
+  }
+  const isThere = find()?.entry.type === 'directory';
+  const isHiding = isOpaque(at);
   // Overlay marks every new directory, to save look-ups; only one that hides something belongs into the tar.
   if (isHiding && !isThere) clearOpaque(at);
-  const continues = isThere && !isHiding;
-  if (!continues) clamp(at, stats.mtimeMs, mtimeRule);
-  return isDirectory ? { path, isKnown: continues } : undefined;
+  if (isThere && !isHiding) return 'known';
+  clamp(at, stats.mtimeMs, mtimeRule);
+  return 'fresh';
 }
 
-function clamp(at: string, mtimeMs: number, mtimeRule: MtimeRule | undefined): void {
-  if (mtimeChanges(mtimeMs / 1000, mtimeRule)) setPathTime(at, mtimeRule.seconds);
+/** Of what lies in a fresh directory: the same, where there is nothing below. undefined: it is no part of the layer, and gone. */
+export function settleFresh({ at, stats }: FoundFile, mtimeRule: MtimeRule | undefined): Stats | undefined {
+  if (isWhiteout(at, stats)) {
+    keepTime(dirname(at), () => unlinkSync(at));
+    return undefined;
+  }
+  if (stats.isDirectory() && isOpaque(at)) clearOpaque(at);
+  return clamp(at, stats.mtimeMs, mtimeRule) ? lstatSync(at) : stats;
+}
+
+/** Returns whether it has another time now. */
+function clamp(at: string, mtimeMs: number, mtimeRule: MtimeRule | undefined): boolean {
+  if (!mtimeChanges(mtimeMs / 1000, mtimeRule)) return false;
+  setPathTime(at, mtimeRule.seconds);
+  return true;
 }
 
 interface Upper {

@@ -16,6 +16,19 @@ export interface LayerForm {
   /** Directories that the tar does not have. */
   readonly implicit: ReadonlySet<string>;
   readonly owners: Owners;
+  /** Of a directory that is being frozen: what was not looked at yet. */
+  readonly unsettled?: Unsettled;
+}
+
+export interface FoundFile {
+  readonly at: string;
+  readonly stats: Stats;
+}
+
+export interface Unsettled {
+  readonly directories: ReadonlySet<string>;
+  /** Makes a file in them, at whatever depth, what it is in a layer; undefined: it is gone. */
+  settle(file: FoundFile): Stats | undefined;
 }
 
 const REPLACEMENT = '\uFFFD';
@@ -43,24 +56,29 @@ export function namesIn(directory: string, path: string): readonly string[] {
 const quoted = (name: Buffer): string =>
   `"${name.toString('latin1').replace(/[^ -~]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)}"`;
 
-interface Child {
-  readonly at: string;
+interface Child extends FoundFile {
   readonly path: string;
-  readonly stats: Stats;
   /** The last part of the path in the tar. */
   readonly shown: string;
   readonly isWhiteout: boolean;
+  readonly isSettled: boolean;
 }
 
-function childrenOf(directory: string, path: string): Child[] {
-  const children = namesIn(directory, path).map((name): Child => {
-    const at = `${directory}/${name}`;
-    const stats = lstatSync(at);
-    const gone = isWhiteout(at, stats);
+function childrenOf(directory: Child, { unsettled }: LayerForm): Child[] {
+  const { path } = directory;
+  const settle = directory.isSettled ? undefined : unsettled?.settle;
+  const children: Child[] = [];
+  for (const name of namesIn(directory.at, path)) {
+    const at = `${directory.at}/${name}`;
+    const found = lstatSync(at);
+    const stats = settle ? settle({ at, stats: found }) : found;
+    if (!stats) continue;
+    const gone = !settle && isWhiteout(at, stats);
     const full = path === '' ? name : `${path}/${name}`;
     if (!gone) refuseLiteralMarker(full, name);
-    return { at, path: full, stats, shown: gone ? whiteoutName(name) : name, isWhiteout: gone };
-  });
+    const isSettled = directory.isSettled && unsettled?.directories.has(full) !== true;
+    children.push({ at, path: full, stats, shown: gone ? whiteoutName(name) : name, isWhiteout: gone, isSettled });
+  }
   return children.sort((a, b) => (a.shown < b.shown ? 1 : -1));
 }
 
@@ -72,9 +90,12 @@ const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/') +
  * The members of a layer directory in their order: a directory, its opaque marker, then what is in it by name. A function of
  * the directory alone. Of a file with several names the first is the file, the others are hard links to it.
  */
-export function* walkLayer(root: string, { implicit, owners }: LayerForm): Generator<LayerMember> {
+export function* walkLayer(root: string, form: LayerForm): Generator<LayerMember> {
+  const { implicit, owners } = form;
   const firstNames = new Map<string, string>();
-  const pending: Child[] = [{ at: root, path: '', stats: lstatSync(root), shown: '', isWhiteout: false }];
+  const pending: Child[] = [
+    { at: root, path: '', stats: lstatSync(root), shown: '', isWhiteout: false, isSettled: true },
+  ];
   for (let child = pending.pop(); child; child = pending.pop()) {
     if (child.isWhiteout) {
       yield { entry: marker(`${parentOf(child.path)}${child.shown}`) };
@@ -85,7 +106,7 @@ export function* walkLayer(root: string, { implicit, owners }: LayerForm): Gener
     if (entry.type === 'directory') {
       if (!implicit.has(child.path)) yield { entry };
       if (child.path !== '' && isOpaque(child.at)) yield { entry: marker(`${child.path}/${opaqueName()}`) };
-      for (const below of childrenOf(child.at, child.path)) pending.push(below);
+      for (const below of childrenOf(child, form)) pending.push(below);
       continue;
     }
     const first = child.stats.nlink > 1 ? firstNameOf(child, firstNames) : child.path;

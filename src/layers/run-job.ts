@@ -5,10 +5,11 @@ import { copyChain } from './copy-chain.ts';
 import { finishDirectory } from './copy-node.ts';
 import { diffInto } from './diff-walk.ts';
 import { formOf, identifyTar } from './dir-tar.ts';
-import { freeze } from './freeze.ts';
+import { freeze, settleFresh } from './freeze.ts';
 import type { Job, JobKind, JobOf, JobOutput } from './jobs.ts';
 import type { LayerMeta } from './layer-meta.ts';
 import { implicitDirectory } from './layer-tree.ts';
+import type { FoundFile } from './layer-walk.ts';
 
 /** Jobs without a stream. */
 export function runJob(job: Job): JobOutput<JobKind> {
@@ -48,8 +49,9 @@ function prepare({ layers, directory, owners }: JobOf<'prepare'>): undefined {
 }
 
 function freezeLayer({ upper, layers, exclude, mtimeRule, owners }: JobOf<'freeze'>): JobOutput<'freeze'> {
-  const implicit = freeze(upper, new DirectoryChain(layers), { exclude, mtimeRule, owners });
-  const { diffId, tarSize } = identifyTar(upper, { implicit: new Set(implicit), owners });
+  const { implicit, fresh } = freeze(upper, new DirectoryChain(layers), { exclude, mtimeRule, owners });
+  const unsettled = { directories: fresh, settle: (file: FoundFile) => settleFresh(file, mtimeRule) };
+  const { diffId, tarSize } = identifyTar(upper, { implicit: new Set(implicit), owners, unsettled });
   const fixed = { kind: 'frozen', opaqueRoot: false, links: [], skipped: [] } as const;
   const meta: LayerMeta = { ...fixed, implicit, tarSize, ...(owners === 'recorded' ? { owners } : {}) };
   return { diffId, meta };

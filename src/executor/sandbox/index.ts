@@ -1,6 +1,6 @@
 /**
  * The sandbox: runs one process in one root, seeing nothing else of the host. Owns the user namespace that the whole build
- * runs in (`enterNamespace`), the built-in sandbox over Linux namespaces (`BuiltinSandbox`, one thread a step, entry
+ * runs in (`enterNamespace`), the built-in sandbox over Linux namespaces (`BuiltinSandbox`, one thread for all steps, entry
  * `worker.ts`), joining what runs in it (`runInContainer`, `startPortProxy`), mounting a root for reading (`mountView`), and finding out what a machine allows (`probeHost`).
  * `syscalls.ts` and `process-calls.ts` are the only files here that call the C library. Nothing here knows about instructions or layers' contents.
  */

@@ -41,7 +41,7 @@ export interface ExpectedNetwork {
 }
 
 /**
- * Runs steps in namespaces of their own, without any other program than the host's `sh` and `mount`. To be used inside
+ * Runs steps in namespaces of their own, without any other program than, on some rungs, the host's `sh` and `mount`. To be used inside
  * `enterNamespace` only. One thread starts all steps where it can leave them again; otherwise each has a thread for itself. A spare
  * one is kept ready, because starting it takes 40 ms.
  */
