@@ -40,19 +40,17 @@ interface SourceText {
   readonly path: string;
   readonly room: string;
   readonly text: string;
-  readonly imports: readonly { readonly target: string; readonly isTypeOnly: boolean }[];
+  readonly imports: readonly { readonly target: string; readonly isLazy: boolean }[];
 }
 
 function readSource(path: string): SourceText {
   const text = readFileSync(join(ROOT, path), 'utf8');
   const code = withoutComments(text);
-  const found = code.matchAll(
-    /(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s*'(\.[^']+)'|import\(\s*'(\.[^']+)'/g,
-  );
-  const imports = [...found].map(([, type, from, lazy]) => ({
+  const found = code.matchAll(/(?:^|\n)\s*(?:import|export)\s+[^;'"]*?from\s*'(\.[^']+)'|import\(\s*'(\.[^']+)'/g);
+  const imports = [...found].map(([, from, lazy]) => ({
     target: normalize(join(dirname(path), from ?? lazy ?? '')),
     // A lazy import closes no cycle while modules load.
-    isTypeOnly: type !== undefined || lazy !== undefined,
+    isLazy: lazy !== undefined,
   }));
   return { path, room: roomOf(path), text: code, imports };
 }
@@ -159,13 +157,10 @@ function mayImport(room: string, target: string): boolean {
   return ALLOWED[room]?.includes(target) ?? false;
 }
 
-/** Circles of imports that run when modules load, as paths. */
+/** Circles of imports, those of types among them, as paths. */
 function findCycles(): string[] {
   const graph = new Map(
-    sources.map(({ path, imports }) => [
-      path,
-      imports.filter(({ isTypeOnly }) => !isTypeOnly).map(({ target }) => target),
-    ]),
+    sources.map(({ path, imports }) => [path, imports.filter(({ isLazy }) => !isLazy).map(({ target }) => target)]),
   );
   const done = new Set<string>();
   const cycles: string[] = [];

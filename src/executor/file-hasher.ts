@@ -2,11 +2,11 @@ import { closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync
 import { dirname } from 'node:path';
 import { extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
-import type { FileStat } from './file-stat.ts';
+import type { FileStat, KnownFacts } from './file-stat.ts';
 import { settledAfter } from './settled.ts';
 import { placeIn } from './source-cursor.ts';
 import { hostPath, type PlacedFile } from './source-root.ts';
-import { type KnownFacts, type LearnedFacts, StatCache } from './stat-cache.ts';
+import { type LearnedFacts, StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
 const CHUNK_BYTES = 1024 * 1024;

@@ -1,6 +1,12 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileOwnerIds, STATX_BYTES } from '../layers/index.ts';
-import type { KnownFacts } from './stat-cache.ts';
+
+export interface KnownFacts {
+  /** Hex. */
+  readonly sha256?: string | undefined;
+  /** As JSON. */
+  readonly xattrs?: string | undefined;
+}
 
 const { S_IFMT, S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFBLK, S_IFCHR } = constants;
 

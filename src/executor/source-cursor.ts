@@ -1,5 +1,4 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import type { SourceRoot } from './source-root.ts';
 
 /** asm-generic/fcntl.h */
 const O_PATH = 0o10000000;
@@ -9,6 +8,11 @@ const MOST_CURSORS = 8;
 
 const isWithin = (path: string, directory: string): boolean =>
   directory === '' || path === directory || (path.startsWith(directory) && path[directory.length] === '/');
+
+/** A source root, as far as it is walked: the very object names it. */
+interface RootDirectory {
+  readonly directory: string;
+}
 
 interface Level {
   /** In the root. */
@@ -78,10 +82,10 @@ class SourceCursor {
 }
 
 /** By the root object: another build has others. The last used is the last. */
-const open = new Map<SourceRoot, SourceCursor>();
-let last: { readonly root: SourceRoot; readonly cursor: SourceCursor } | undefined;
+const open = new Map<RootDirectory, SourceCursor>();
+let last: { readonly root: RootDirectory; readonly cursor: SourceCursor } | undefined;
 
-function cursorOf(root: SourceRoot): SourceCursor {
+function cursorOf(root: RootDirectory): SourceCursor {
   if (last?.root === root) return last.cursor;
   const known = open.get(root);
   open.delete(root);
@@ -96,18 +100,18 @@ function cursorOf(root: SourceRoot): SourceCursor {
 }
 
 /** Where to look for a path of a root: for one system call, which must not follow a link at its end. */
-export const placeOf = (root: SourceRoot, path: string): PlaceInRoot => cursorOf(root).at(path);
+export const placeOf = (root: RootDirectory, path: string): PlaceInRoot => cursorOf(root).at(path);
 
 /** The same as a path. */
-export const placeIn = (root: SourceRoot, path: string): string => pathOf(placeOf(root, path));
+export const placeIn = (root: RootDirectory, path: string): string => pathOf(placeOf(root, path));
 
 export const pathOf = ({ directory, name }: PlaceInRoot): string => `/proc/self/fd/${directory}/${name}`;
 
 /** The same for a directory that is to be listed. */
-export const directoryIn = (root: SourceRoot, path: string): string => cursorOf(root).directory(path);
+export const directoryIn = (root: RootDirectory, path: string): string => cursorOf(root).directory(path);
 
 /** Closes what is open of a root that nobody reads any more. */
-export function closeSource(root: SourceRoot): void {
+export function closeSource(root: RootDirectory): void {
   if (last?.root === root) last = undefined;
   open.get(root)?.close();
   open.delete(root);

@@ -1,12 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { STAMP_BYTES } from './file-stat.ts';
-
-export interface KnownFacts {
-  /** Hex. */
-  readonly sha256?: string | undefined;
-  /** As JSON. */
-  readonly xattrs?: string | undefined;
-}
+import { type KnownFacts, STAMP_BYTES } from './file-stat.ts';
 
 /** What was found out about a file in one state. */
 export type LearnedFacts = KnownFacts & { readonly stamp: string };

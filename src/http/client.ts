@@ -6,17 +6,7 @@ import type { ByteStream } from '../oci/index.ts';
 import { cancelled, connectionFailure, isCertificateError } from './failures.ts';
 import { type PlainAnswer, PlainExchange } from './plain-exchange.ts';
 import { type ProxySettings, proxyFor } from './proxy.ts';
-
-export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH';
-  readonly url: URL;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Opened anew each time that the request is sent. */
-  readonly body?: Uint8Array | (() => ByteStream) | undefined;
-  /** A question with a short answer, which is not worth loading undici for. */
-  readonly isSmall?: boolean;
-  readonly signal?: AbortSignal | undefined;
-}
+import type { HttpRequest, Timeouts } from './request.ts';
 
 export interface HttpResponse {
   readonly status: number;
@@ -29,14 +19,6 @@ export interface HttpResponse {
   readonly body: ByteStream;
   /** Ends the body unread. */
   discard(): Promise<void>;
-}
-
-/** Milliseconds without progress. */
-export interface Timeouts {
-  readonly connect: number;
-  /** From the last byte sent to the first one received. */
-  readonly headers: number;
-  readonly body: number;
 }
 
 /** A registry hashes a large blob before it answers an upload, hence minutes. */

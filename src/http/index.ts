@@ -9,12 +9,11 @@ export {
   DEFAULT_TIMEOUTS,
   HttpClient,
   type HttpOptions,
-  type HttpRequest,
   type HttpResponse,
-  type Timeouts,
 } from './client.ts';
 export { type Clock, systemClock } from './clock.ts';
 export { type Exchange, isCertificateError, redactUrl } from './failures.ts';
 export { isLoopback, type ProxySettings } from './proxy.ts';
+export type { HttpRequest, Timeouts } from './request.ts';
 export { type FailedTry, isTransientError, isTransientStatus, parseRetryAfter, retryDelay } from './retry.ts';
 export { resolveLocation, Transport, type TransportRequest } from './transport.ts';

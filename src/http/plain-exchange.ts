@@ -1,5 +1,5 @@
 import { Agent, type IncomingMessage, request as open } from 'node:http';
-import type { HttpRequest, Timeouts } from './client.ts';
+import type { HttpRequest, Timeouts } from './request.ts';
 
 export interface PlainAnswer {
   readonly statusCode: number;

@@ -1,8 +1,9 @@
 import { BuildError } from '../errors.ts';
 import { type ByteStream, readAll } from '../oci/index.ts';
-import type { HttpClient, HttpRequest, HttpResponse } from './client.ts';
+import type { HttpClient, HttpResponse } from './client.ts';
 import type { Clock } from './clock.ts';
 import { cancelled } from './failures.ts';
+import type { HttpRequest } from './request.ts';
 import { isTransientError, isTransientStatus, parseRetryAfter, retryDelay } from './retry.ts';
 
 /** As curl and the browsers have it within a factor of two. */
