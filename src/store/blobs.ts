@@ -17,7 +17,6 @@ import {
   verifyOnce,
 } from '../oci/index.ts';
 import { abortable } from './abortable.ts';
-import { gathered } from './gathered.ts';
 import { temporaryName } from './process-identity.ts';
 import { SparseFile } from './sparse-file.ts';
 import { touch } from './state-file.ts';
@@ -102,7 +101,7 @@ export class DiskContentStore implements ContentStore {
 
   /** The same, and others may read the file while it grows. */
   protected async ingestShown(bytes: ByteStream, { expected, signal, onGrow }: Ingesting): Promise<Ingested> {
-    const source = abortable(expected ? gathered(verifyOnce(bytes, expected), expected.size) : bytes, signal);
+    const source = abortable(expected ? verifyOnce(bytes, expected) : bytes, signal);
     const temporary = join(this.#directories.ingest, temporaryName());
     try {
       const ingested = await this.#write(temporary, source, { expected, onGrow });
