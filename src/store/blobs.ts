@@ -21,7 +21,6 @@ import {
 } from '../oci/index.ts';
 import { abortable } from './abortable.ts';
 import { BlobThread } from './blob-thread.ts';
-import { gathered } from './gathered.ts';
 import { Likeness } from './likeness.ts';
 import { temporaryName } from './process-identity.ts';
 import { SparseFile } from './sparse-file.ts';
@@ -113,7 +112,7 @@ export class DiskContentStore implements ContentStore {
 
   /** The same, and others may read the file while it grows. */
   protected async ingestShown(bytes: ByteStream, { expected, signal, onGrow }: Ingesting): Promise<Ingested> {
-    const source = abortable(expected ? gathered(verifyOnce(bytes, expected), expected.size) : bytes, signal);
+    const source = abortable(expected ? verifyOnce(bytes, expected) : bytes, signal);
     return this.#keep((temporary) => this.#write(temporary, source, { expected, onGrow }));
   }
 
