@@ -7,6 +7,7 @@ import type { Mount } from '../../layers/index.ts';
 import { hideFromTracers } from './chroot-calls.ts';
 import { type DeviceDirectory, makeDevices, makeDirectories, placesOf, refused } from './chroot-places.ts';
 import type { ChrootOrder } from './chroot-step.ts';
+import { endOf } from './forked.ts';
 import { Placements } from './placements.ts';
 import { attemptChroot } from './rung-attempts.ts';
 import type { Availability, ExitStatus, ProcessSpec, Sandbox, SandboxIo, SandboxResult } from './sandbox.ts';
@@ -156,6 +157,6 @@ function lastReport(child: ChildProcess): Promise<StepReport | undefined> {
       if (report.kind === 'ended' || report.kind === 'failed') last = report;
     });
     child.once('error', reject);
-    child.once('exit', () => resolve(last));
+    void endOf(child).then(() => resolve(last));
   });
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Worker } from 'node:worker_threads';
+import { endOf } from './forked.ts';
 import type { ServedOrder, ServedReport, StepOrder, StepReport } from './step-order.ts';
 
 /** What runs one step, and then ends. */
@@ -115,8 +116,11 @@ export class StepProcess implements StepHost {
 
   start(order: StepOrder, { onReport, onFailure, onEnd }: StepListener): void {
     this.#child.on('message', (message) => onReport(message as StepReport)); // sent by `relay`
-    this.#child.once('error', onFailure);
-    this.#child.once('exit', onEnd);
+    this.#child.once('error', (cause) => {
+      onFailure(cause);
+      if (this.#child.pid === undefined) onEnd(); // it never began
+    });
+    void endOf(this.#child).then(onEnd);
     this.#child.send({ ...order, stdout: STDOUT, stderr: STDERR });
   }
 

@@ -47,8 +47,12 @@ function relay(): void {
 }
 
 function passOn(order: StepOrder, worker: Worker): void {
-  worker.on('message', (report) => process.send?.(report));
-  worker.once('exit', () => process.disconnect());
+  let sent = Promise.resolve();
+  worker.on('message', (report) => {
+    sent = new Promise((resolve) => process.send?.(report, () => resolve()));
+  });
+  // what is not sent yet would be lost
+  worker.once('exit', () => void sent.then(() => process.connected && process.disconnect()));
   process.once('disconnect', () => void worker.terminate());
   worker.postMessage(order);
 }
