@@ -8,7 +8,10 @@ import { tempDir } from '../../support/temp-dir.ts';
 describe('a forked process', () => {
   it('has ended when all that it said is heard', async () => {
     const program = join(tempDir(), 'child.cjs');
-    writeFileSync(program, 'for (let n = 1; n < 500; n++) process.send(n); process.send(500, () => process.disconnect());');
+    writeFileSync(
+      program,
+      'for (let n = 1; n < 500; n++) process.send(n); process.send(500, () => process.disconnect());',
+    );
     const child = fork(program, { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
     const heard: unknown[] = [];
     child.on('message', (message) => heard.push(message));
