@@ -198,19 +198,25 @@ async function openNamespace(child: ChildProcess, maps: IdMaps, ended: Promise<n
     ended.catch(reject);
   });
   if (!isReady) {
-    const status = await ended;
-    const fields = { exitStatus: status };
-    if (status > 128) throw new BuildError('E_CANCELLED', 'Cancelled before the first step', { fields });
+    refuseSignaled(await ended);
     throw explainRefusal();
   }
   try {
     await writeMaps(child.pid ?? 0, maps);
   } catch (cause) {
     child.kill('SIGKILL');
-    await ended;
+    const status = await ended;
+    // a signal that came before ours is why there was nothing to map
+    if (status !== 128 + constants.signals.SIGKILL) refuseSignaled(status);
     throw cause;
   }
   line.end('go\n');
+}
+
+/** `status`: as a shell has it. */
+function refuseSignaled(status: number): void {
+  if (status <= 128) return;
+  throw new BuildError('E_CANCELLED', 'Cancelled before the first step', { fields: { exitStatus: status } });
 }
 
 async function writeMaps(pid: number, { uids, gids, writer }: IdMaps): Promise<void> {
