@@ -1,24 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/events.ts';
 import { digestOf, OCI_INDEX, parseReference, readAll } from '../../src/oci/index.ts';
 import { fakeClock, firstLayer, storeImage, testClient } from '../support/registry-images.ts';
-import { type RegistryServer, type RegistryServerOptions, startRegistry } from '../support/registry-server.ts';
+import { registriesOfTests, startRegistry } from '../support/registry-server.ts';
 
 const amd64 = { os: 'linux', architecture: 'amd64' };
 const content = randomBytes(300_000);
 const app = { repository: 'me/app', tag: '1' };
 const LIMIT = 10_000_000;
 
-const servers: RegistryServer[] = [];
-async function start(options: RegistryServerOptions = {}): Promise<RegistryServer> {
-  const server = await startRegistry(options);
-  servers.push(server);
-  return server;
-}
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.close()));
-});
+const start = registriesOfTests();
 
 const isBlob = (path: string): boolean => path.includes('/blobs/');
 

@@ -1,24 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/events.ts';
 import { type ByteStream, type Layer, parseReference, readAll } from '../../src/oci/index.ts';
 import { imageOf, layerOf, testClient } from '../support/registry-images.ts';
-import {
-  type RecordedRequest,
-  type RegistryServer,
-  type RegistryServerOptions,
-  startRegistry,
-} from '../support/registry-server.ts';
+import { type RecordedRequest, type RegistryServer, registriesOfTests } from '../support/registry-server.ts';
 
-const servers: RegistryServer[] = [];
-async function start(options: RegistryServerOptions = {}): Promise<RegistryServer> {
-  const server = await startRegistry(options);
-  servers.push(server);
-  return server;
-}
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.close()));
-});
+const start = registriesOfTests();
 
 const big = layerOf(randomBytes(5_000_000));
 

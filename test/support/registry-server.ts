@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { afterEach } from 'vitest';
 
 /**
  * A registry in memory, for tests: the distribution protocol as far as a client of container images uses it, an account
@@ -297,5 +298,18 @@ export async function startRegistry(options: RegistryServerOptions = {}): Promis
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  };
+}
+
+/** Starts registries that end with the test; to be called once a file. */
+export function registriesOfTests(): typeof startRegistry {
+  const servers: RegistryServer[] = [];
+  afterEach(async () => {
+    await Promise.all(servers.splice(0).map((server) => server.close()));
+  });
+  return async (options) => {
+    const server = await startRegistry(options);
+    servers.push(server);
+    return server;
   };
 }
