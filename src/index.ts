@@ -11,6 +11,7 @@ export {
   type BuildErrorOptions,
   type ErrorCode,
   EXIT_CODES,
+  hintForOpenFiles,
   type SourceRange,
   systemErrorCode,
 } from './errors.ts';

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads';
-import type { BuildError } from '../errors.ts';
+import { type BuildError, hintForOpenFiles } from '../errors.ts';
 import type { ByteStream, FileGrowth } from '../oci/index.ts';
 import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type ToWorker } from './jobs.ts';
 import { fromSent } from './worker-errors.ts';
@@ -191,7 +191,8 @@ export class WorkerThread {
     if (this.#isDead) return;
     this.#isDead = true;
     const why = cause instanceof Error ? cause.message : String(cause);
-    this.#add({ type: 'failed', error: { code: 'E_INTERNAL', message: `The layers thread failed: ${why}` } });
+    const hint = hintForOpenFiles(cause);
+    this.#add({ type: 'failed', error: { code: 'E_INTERNAL', message: `The layers thread failed: ${why}`, hint } });
   }
 }
 
