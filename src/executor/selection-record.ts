@@ -1,20 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
-import { type Digest, hexOf, parseDigest } from '../oci/index.ts';
+import { type Digest, digestOf, hexOf, parseDigest } from '../oci/index.ts';
 import { STAMP_BYTES, STAMP_WORDS } from './file-stat.ts';
 import type { Looks } from './read-log.ts';
 
 /** Another number where what a selection's digest covers changes. */
 const MAGIC = 'tsbuild-selection 1\n';
 const SHA_BYTES = 32;
-/** CRC-32 of what follows it, number of paths, what was selected, the digest of that. */
+/** sha256 of what follows it (zlib, which has CRC-32, takes 4 ms to load), number of paths, what was selected, its digest. */
 const AT = {
-  crc: MAGIC.length,
-  count: MAGIC.length + 4,
-  identity: MAGIC.length + 8,
-  digest: MAGIC.length + 8 + SHA_BYTES,
+  check: MAGIC.length,
+  count: MAGIC.length + SHA_BYTES,
+  identity: MAGIC.length + SHA_BYTES + 4,
+  digest: MAGIC.length + 2 * SHA_BYTES + 4,
 } as const;
-/** A multiple of four: words follow it. */
 const HEAD_BYTES = AT.digest + SHA_BYTES;
 
 /** The digest of what a COPY selected, with the stamps of all that it depends on. */
@@ -44,7 +42,7 @@ export function encodeSelection({ identity, digest, looks }: Selected): Buffer {
     Buffer.from(looks.stamps.join(''), 'latin1'),
     Buffer.from(looks.paths.join('\0')),
   ]);
-  bytes.writeUInt32LE(crc32(bytes.subarray(AT.count)), AT.crc);
+  bytes.write(hexOf(digestOf(bytes.subarray(AT.count))), AT.check, 'hex');
   return bytes;
 }
 
@@ -60,7 +58,7 @@ export function readSelection(file: string, identity: Digest): SelectionRecord |
 function decodeSelection(bytes: Buffer, identity: Digest): SelectionRecord | undefined {
   if (bytes.length < HEAD_BYTES || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined;
   if (bytes.toString('hex', AT.identity, AT.digest) !== hexOf(identity)) return undefined;
-  if (bytes.readUInt32LE(AT.crc) !== crc32(bytes.subarray(AT.count))) return undefined;
+  if (bytes.toString('hex', AT.check, AT.count) !== hexOf(digestOf(bytes.subarray(AT.count)))) return undefined;
   const count = bytes.readUInt32LE(AT.count);
   const end = HEAD_BYTES + count * STAMP_BYTES;
   const stamps = Uint8Array.from(bytes.subarray(HEAD_BYTES, end));

@@ -298,9 +298,9 @@ it.each([
 it.each<[string, (bytes: Buffer) => Uint8Array]>([
   ['nothing', () => Buffer.alloc(0)],
   ['a part', (bytes) => bytes.subarray(0, bytes.length - 1)],
-  ['the head alone', (bytes) => bytes.subarray(0, 92)],
+  ['the head alone', (bytes) => bytes.subarray(0, 120)],
   ['another format', (bytes) => bytes.fill('2', 18, 19)],
-  ['another byte', (bytes) => bytes.fill(bytes.at(70) === 0 ? 1 : 0, 70, 71)],
+  ['another byte', (bytes) => bytes.fill(bytes.at(100) === 0 ? 1 : 0, 100, 101)],
 ])('takes nothing from a damaged record: %s', (_what, damage) => {
   const here = place();
   look(here, source);
