@@ -243,7 +243,8 @@ class BlockCrc {
   }
 
   add(bytes: Uint8Array): Uint8Array {
-    const ofByte = (table ??= crcTable());
+    table ??= crcTable();
+    const ofByte = table;
     let crc = this.#crc;
     for (const byte of bytes) crc = (crc << 8) ^ (ofByte[(crc >>> 24) ^ byte] ?? 0);
     this.#crc = crc;
