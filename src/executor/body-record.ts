@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { type DiffId, isDigest, parseDiffId } from '../oci/index.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** Bytes of a tar that have one checksum. */
 export const TAR_CHUNK_BYTES = 1024 * 1024;
@@ -45,31 +46,27 @@ export class BodyRecorder {
     const head = Buffer.from(`${MAGIC} ${diffId} ${this.#count}\n`);
     const crcs = Buffer.allocUnsafe(this.#crcs.length * CRC_BYTES);
     for (const [at, crc] of this.#crcs.entries()) crcs.writeUInt32BE(crc, at * CRC_BYTES);
-    const temporary = `${file}.${process.pid}`;
-    try {
-      mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(temporary, Buffer.concat([head, this.#entries.subarray(0, this.#count * ENTRY_BYTES), crcs]));
-      renameSync(temporary, file);
-    } catch {
-      // no space or no permission
-    }
+    writeWhole(file, Buffer.concat([head, this.#entries.subarray(0, this.#count * ENTRY_BYTES), crcs]));
   }
 }
 
 /** What a `BodyRecorder` kept of one layer. */
 export class BodyRecord {
+  /** Of the layer. */
+  readonly diffId: DiffId;
   readonly #entries: Buffer;
   readonly #crcs: Buffer;
   #next = 0;
   #bySha: ReadonlyMap<string, number> | undefined;
 
-  private constructor(entries: Buffer, crcs: Buffer) {
+  private constructor(diffId: DiffId, entries: Buffer, crcs: Buffer) {
+    this.diffId = diffId;
     this.#entries = entries;
     this.#crcs = crcs;
   }
 
-  /** undefined: there is none for this layer. */
-  static load(file: string, diffId: string): BodyRecord | undefined {
+  /** undefined: there is none. */
+  static load(file: string): BodyRecord | undefined {
     let bytes: Buffer;
     try {
       bytes = readFileSync(file);
@@ -77,11 +74,11 @@ export class BodyRecord {
       return undefined;
     }
     const start = bytes.indexOf('\n') + 1;
-    const head = /^(.*) (\d{1,9})\n$/.exec(bytes.toString('latin1', 0, start));
-    const end = start + Number(head?.[2]) * ENTRY_BYTES;
-    if (head?.[1] !== `${MAGIC} ${diffId}` || end > bytes.length || (bytes.length - end) % CRC_BYTES > 0)
+    const [, magic, diffId = '', count] = /^(.*) (\S+) (\d{1,9})\n$/.exec(bytes.toString('latin1', 0, start)) ?? [];
+    const end = start + Number(count) * ENTRY_BYTES;
+    if (magic !== MAGIC || !isDigest(diffId) || end > bytes.length || (bytes.length - end) % CRC_BYTES > 0)
       return undefined;
-    return new BodyRecord(bytes.subarray(start, end), bytes.subarray(end));
+    return new BodyRecord(parseDiffId(diffId), bytes.subarray(start, end), bytes.subarray(end));
   }
 
   get chunks(): number {

@@ -2,7 +2,7 @@ import { BuildError } from '../errors.ts';
 import type { CopyOp } from '../graph/index.ts';
 import { type Digest, digestOf } from '../oci/index.ts';
 import { hashSources } from './content-hash.ts';
-import { type FileHasher, type FileReader, writeWhole } from './file-hasher.ts';
+import type { FileHasher, FileReader } from './file-hasher.ts';
 import { expectFiles, isAsStamped } from './file-status.ts';
 import type { RootOf, SelectedSource } from './selected-source.ts';
 import { selectSources } from './selection.ts';
@@ -10,6 +10,7 @@ import { encodeSelection, readSelection, type SelectionRecord } from './selectio
 import { placeOf } from './source-cursor.ts';
 import type { Fingerprint } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
+import { writeWhole } from './whole-file.ts';
 
 /** What a COPY reads: listed, then hashed. A context is looked at once a build. */
 export interface Selection {

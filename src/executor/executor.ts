@@ -378,13 +378,13 @@ class Run {
     const view = await library.view(op.link ? [] : parent);
     const sources = selection?.sources ?? [];
     const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
-    const before = this.#cache.isOff(node) ? undefined : await cache.latest(node.slot);
-    using reuse = await CopyReuse.open(node.slot, before, { hasher, library });
+    // with --no-cache a step mostly makes what is there
+    const likely = (await cache.lookup(key))?.layer?.diffId;
+    const { slot } = node;
+    using reuse = await CopyReuse.open({ hasher, library, slot, isFresh: this.#cache.isOff(node), likely });
     const chunks = new ChunkPool();
     const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse, chunks });
     const onFree = (chunk: Uint8Array): void => chunks.give(chunk);
-    // with --no-cache a step mostly makes what is there
-    const likely = (await cache.lookup(key))?.layer?.diffId;
     const layer = await library.commitTar(untilAborted(tar, this.#signal), { likely, onFree });
     reuse.keep(layer.diffId);
     return layer;

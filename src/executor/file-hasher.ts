@@ -1,6 +1,6 @@
-import { closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { extentsOf, readXattrs } from '../layers/index.ts';
+import { closeRead, extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
 import type { FileStat, KnownFacts } from './file-stat.ts';
 import { settledAfter } from './settled.ts';
@@ -8,6 +8,7 @@ import { placeIn } from './source-cursor.ts';
 import { hostPath, type PlacedFile, type SourceRoot } from './source-root.ts';
 import { type LearnedFacts, StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
+import { writeWhole } from './whole-file.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 const ZEROS = new Uint8Array(CHUNK_BYTES);
@@ -121,18 +122,6 @@ export class FileHasher implements FileReader {
   }
 }
 
-/** Best effort: without the file the next build reads again. */
-export function writeWhole(file: string, bytes: Uint8Array): void {
-  const temporary = `${file}.${process.pid}`;
-  try {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(temporary, bytes);
-    renameSync(temporary, file);
-  } catch {
-    // no space or no permission
-  }
-}
-
 const NO_XATTRS: Xattrs = new Map();
 const NONE = '[]';
 
@@ -173,7 +162,7 @@ function hashFile(seen: SeenFile): string {
     }
     requireUnchanged(fd, seen);
   } finally {
-    closeSync(fd);
+    closeRead(fd);
   }
   return hash.digest('hex');
 }

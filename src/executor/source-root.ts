@@ -88,7 +88,7 @@ export function listSource(root: SourceRoot, path: string): string[] {
   try {
     const directory = directoryIn(root, path);
     const names = readdirSync(directory);
-    if (names.some(mayBeMangled)) {
+    if (mayBeMangled(names.join('/'))) {
       for (const name of readdirSync(directory, 'buffer'))
         requireUtf8(name, `a name in "${path}" of ${root.description}`);
     }

@@ -1,7 +1,7 @@
-import { closeSync, readSync } from 'node:fs';
+import { readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { BuildError } from '../errors.ts';
-import { encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
+import { closeRead, encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import type { StagedArchive, StagedMember } from './archive-source.ts';
 import { type BodyRecorder, TAR_CHUNK_BYTES } from './body-record.ts';
@@ -158,7 +158,7 @@ interface Reused {
 function* takeEarlier(batch: Batch, size: number, { seen, reuse }: Reused): Generator<Uint8Array, number> {
   const sha256 = size > 0 ? reuse.hashOf(seen) : undefined;
   if (sha256 === undefined) return 0;
-  reuse.recorder.add(sha256, { offset: batch.position, size });
+  reuse.recorder?.add(sha256, { offset: batch.position, size });
   const { earlier } = reuse;
   const body = earlier?.find(sha256, size);
   let at = 0;
@@ -194,7 +194,7 @@ function* readHost(batch: Batch, size: number, { seen, from }: HostBytes): Itera
     }
     requireUnchanged(fd, seen);
   } finally {
-    closeSync(fd);
+    closeRead(fd);
   }
 }
 
