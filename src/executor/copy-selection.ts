@@ -30,7 +30,7 @@ export interface Remembering {
   readonly hasher: FileHasher;
   /** Of the step: a context directory has one record for each. */
   readonly slot: string;
-  /** What is remembered does not count; it is written anew. */
+  /** What is remembered of the whole does not count. */
   readonly isFresh: boolean;
 }
 
@@ -43,16 +43,17 @@ export function selectFromContext(op: CopyOp, rootOf: RootOf, { hasher, slot, is
   if (!root?.log) return selectAll(op, rootOf, hasher);
   const identity = identityOf(op, root);
   const file = hasher.beside(digestOf(`selection ${slot}`).slice(7, 39));
-  const record = isFresh ? undefined : readSelection(file, identity);
-  if (record && isUnchanged(root, record)) {
+  const record = readSelection(file, identity);
+  if (!isFresh && record && isUnchanged(root, record)) {
     hasher.keep(root, record.paths);
     return new KnownSelection(record.digest, () => selectAll(op, rootOf, hasher));
   }
   const start = Date.now();
-  root.log.start((path, stat) => hasher.isSettled({ root, path }, stat, start));
+  root.log.start((path, stat) => hasher.isSettled({ root, path }, stat, start), record);
   const selection = selectAll(op, rootOf, hasher);
   const looks = root.log.end();
-  if (looks) writeWhole(file, encodeSelection({ identity, digest: selection.digest, looks }));
+  const { digest } = selection;
+  if (looks && !(isFresh && record?.digest === digest)) writeWhole(file, encodeSelection({ identity, digest, looks }));
   return selection;
 }
 

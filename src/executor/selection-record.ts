@@ -1,25 +1,28 @@
 import { readFileSync } from 'node:fs';
 import { type Digest, digestOf, hexOf, parseDigest } from '../oci/index.ts';
-import { STAMP_BYTES, STAMP_WORDS } from './file-stat.ts';
-import type { Looks } from './read-log.ts';
+import { STAMP_BYTES } from './file-stat.ts';
+import type { EarlierLooks, Listing, Looks } from './read-log.ts';
 
 /** Another number where what a selection's digest covers changes. */
 const MAGIC = 'tsbuild-selection 1\n';
 const SHA_BYTES = 32;
-/** sha256 of what follows it (zlib, which has CRC-32, takes 4 ms to load), number of paths, what was selected, its digest. */
+/**
+ * sha256 of what follows it (zlib, which has CRC-32, takes 4 ms to load), numbers of paths and of listings, what was selected,
+ * its digest. Then stamps, three numbers for each listing, and paths.
+ */
 const AT = {
   check: MAGIC.length,
   count: MAGIC.length + SHA_BYTES,
-  identity: MAGIC.length + SHA_BYTES + 4,
-  digest: MAGIC.length + 2 * SHA_BYTES + 4,
+  listings: MAGIC.length + SHA_BYTES + 4,
+  identity: MAGIC.length + SHA_BYTES + 8,
+  digest: MAGIC.length + 2 * SHA_BYTES + 8,
 } as const;
+const LISTING_WORDS = 3;
 const HEAD_BYTES = AT.digest + SHA_BYTES;
 
 /** The digest of what a COPY selected, with the stamps of all that it depends on. */
-export interface SelectionRecord {
+export interface SelectionRecord extends EarlierLooks {
   readonly digest: Digest;
-  /** Relative to the root, parents before children. */
-  readonly paths: readonly string[];
   /** `STAMP_WORDS` for each path. */
   readonly stamps: Uint32Array;
 }
@@ -34,13 +37,17 @@ interface Selected {
 export function encodeSelection({ identity, digest, looks }: Selected): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
   head.write(MAGIC, 'latin1');
-  head.writeUInt32LE(looks.paths.length, AT.count);
+  const { paths, stamps, listings } = looks;
+  head.writeUInt32LE(paths.length, AT.count);
+  head.writeUInt32LE(listings.length, AT.listings);
   head.write(hexOf(identity), AT.identity, 'hex');
   head.write(hexOf(digest), AT.digest, 'hex');
+  const numbers = Uint32Array.from(listings.flatMap(({ directory, start, count }) => [directory, start, count]));
   const bytes = Buffer.concat([
     head,
-    Buffer.from(looks.stamps.join(''), 'latin1'),
-    Buffer.from(looks.paths.join('\0')),
+    Buffer.from(stamps.join(''), 'latin1'),
+    Buffer.from(numbers.buffer),
+    Buffer.from(paths.join('\0')),
   ]);
   bytes.write(hexOf(digestOf(bytes.subarray(AT.count))), AT.check, 'hex');
   return bytes;
@@ -60,10 +67,28 @@ function decodeSelection(bytes: Buffer, identity: Digest): SelectionRecord | und
   if (bytes.toString('hex', AT.identity, AT.digest) !== hexOf(identity)) return undefined;
   if (bytes.toString('hex', AT.check, AT.count) !== hexOf(digestOf(bytes.subarray(AT.count)))) return undefined;
   const count = bytes.readUInt32LE(AT.count);
-  const end = HEAD_BYTES + count * STAMP_BYTES;
-  const stamps = Uint8Array.from(bytes.subarray(HEAD_BYTES, end));
+  const stampsEnd = HEAD_BYTES + count * STAMP_BYTES;
+  const end = stampsEnd + bytes.readUInt32LE(AT.listings) * LISTING_WORDS * Uint32Array.BYTES_PER_ELEMENT;
   const paths = bytes.toString('utf8', end).split('\0');
   if (paths.length !== count) return undefined;
-  const digest = parseDigest(`sha256:${bytes.toString('hex', AT.digest, HEAD_BYTES)}`);
-  return { digest, paths, stamps: new Uint32Array(stamps.buffer, 0, count * STAMP_WORDS) };
+  return {
+    digest: parseDigest(`sha256:${bytes.toString('hex', AT.digest, HEAD_BYTES)}`),
+    paths,
+    stamps: wordsOf(bytes.subarray(HEAD_BYTES, stampsEnd)),
+    listings: listingsOf(wordsOf(bytes.subarray(stampsEnd, end))),
+    stampAt: (position) => {
+      const at = HEAD_BYTES + position * STAMP_BYTES;
+      return bytes.toString('latin1', at, at + STAMP_BYTES);
+    },
+  };
+}
+
+/** A copy: words must begin at multiples of four. */
+const wordsOf = (bytes: Uint8Array): Uint32Array => new Uint32Array(Uint8Array.from(bytes).buffer);
+
+function listingsOf(words: Uint32Array): readonly Listing[] {
+  const listings: Listing[] = [];
+  for (let at = 0; at < words.length; at += LISTING_WORDS)
+    listings.push({ directory: words[at] ?? 0, start: words[at + 1] ?? 0, count: words[at + 2] ?? 0 });
+  return listings;
 }

@@ -57,6 +57,7 @@ export function statNames(root: SourceRoot, path: string, names: readonly string
   try {
     ({ directory } = placeOf(root, `${at}${first}`));
   } catch (error) {
+    root.log?.giveUp();
     return [unlessGone(root, path, error)];
   }
   return names.map((name) => {
