@@ -54,9 +54,9 @@ writeFileSync(`${root}/dist/package.json`, '{"type":"commonjs"}\n');
 chmodSync(`${root}/dist/tsbuild.js`, 0o755);
 keepCompiled();
 
-/** Lets parts of Node that few runs need be loaded when something of them is used: together they take a start 7 ms. */
+/** Lets parts of Node that few runs need be loaded when something of them is used: together they take a start 10 ms. */
 function loadLate(file) {
-  const late = 'child_process|fs/promises|net|readline|timers/promises|v8|worker_threads|zlib';
+  const late = 'child_process|fs/promises|http|net|readline|timers/promises|tty|v8|worker_threads|zlib';
   const lazy =
     'const __late = (name) => { let loaded; return new Proxy({}, { get: (_, key) => (loaded ??= require(name))[key] }); };';
   const text = readFileSync(file, 'utf8');

@@ -7,22 +7,29 @@ import type { Host } from './host.ts';
 
 /** The real process as a `Host`; installs the handlers of signals and broken pipes. */
 export function createHost(): Host {
-  const { stdin, stdout, stderr } = process;
+  const { stdout, stderr } = process;
   const { signal, onSignal, tell } = signalsOfProcess();
   endQuietlyOnBrokenPipe(stdout, tell);
   endQuietlyOnBrokenPipe(stderr, tell);
+  // opened where somebody reads it: that takes a start 5 ms
+  let input: Host['stdin'] | undefined;
   return {
     args: process.argv.slice(2),
     env: process.env,
     execPath: process.execPath,
     selfArgs: [...process.execArgv, ...process.argv.slice(1, 2)],
-    stdin: closedStdin() ? emptyInput() : abortable(stdin, signal),
+    get stdin() {
+      input ??= closedStdin() ? emptyInput() : abortable(process.stdin, signal);
+      return input;
+    },
     stdout,
     archiveStdout: stdout,
     stderr,
     signal,
     onSignal,
-    terminal: terminalOf(process),
+    get terminal() {
+      return terminalOf(process);
+    },
     now: () => performance.now(),
     ask,
   };

@@ -1,7 +1,7 @@
-import { closeSync, createReadStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { posix } from 'node:path';
 import { BuildError } from '../errors.ts';
-import { decodeTar, openIfArchive, type TarEntry } from '../layers/index.ts';
+import { closeRead, decodeTar, openIfArchive, type TarEntry } from '../layers/index.ts';
 import { resolveInRoot } from './rootfs-path.ts';
 import type { StagedView } from './staged-view.ts';
 import { openUnchanged, type SeenFile } from './unchanged-file.ts';
@@ -69,7 +69,7 @@ async function* readArchive(tar: AsyncIterable<Uint8Array>, seen: SeenFile): Tar
       cause,
     });
   }
-  closeSync(openUnchanged(seen));
+  closeRead(openUnchanged(seen));
 }
 
 function place(entry: TarEntry, destination: string, staged: StagedView): StagedMember | undefined {

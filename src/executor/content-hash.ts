@@ -1,4 +1,4 @@
-import { sha256 } from '../oci/index.ts';
+import { type Digest, digestFrom, sha256 } from '../oci/index.ts';
 import type { FileReader } from './file-hasher.ts';
 import type { SelectedSource } from './selected-source.ts';
 import { copiedEntries, type Fingerprint, shortened, shortHash } from './source-files.ts';
@@ -7,13 +7,13 @@ import type { SourceEntry } from './source-walk.ts';
 
 /**
  * Digest of exactly what a COPY reads: names, types, modes, owners (where they are kept), link targets, xattrs,
- * hard links and bytes; never times. `prints` gets one for each of `copiedEntries`.
+ * hard links and bytes; never times (what it covers is also remembered: see `MAGIC` in selection-record.ts). `prints` gets one for each of `copiedEntries`.
  */
 export function hashSources(
   sources: readonly SelectedSource[],
   hasher: FileReader,
   prints: Fingerprint[] = [],
-): string {
+): Digest {
   const hash = new TextHash();
   const inodes = new Map<string, string>();
   for (const [position, source] of sources.entries()) {
@@ -31,7 +31,7 @@ export function hashSources(
       }
     }
   }
-  return `sha256:${hash.hex()}`;
+  return hash.digest();
 }
 
 /** Enough that the calls do not count beside the hashing. */
@@ -47,9 +47,9 @@ class TextHash {
     if (this.#text.length > TEXT_CHARACTERS) this.#flush();
   }
 
-  hex(): string {
+  digest(): Digest {
     this.#flush();
-    return this.#hash.digest('hex');
+    return digestFrom(this.#hash);
   }
 
   #flush(): void {

@@ -225,11 +225,13 @@ export interface ContextFiles {
 /** The context as COPY reads it, with its ignore file. Throws `E_CONTEXT`, `E_PARSE`. */
 export function contextRoot(context: string, files: ContextFiles): SourceRoot {
   const ignore = contextIgnore(context, files);
-  return { directory: context, description: `the context "${context}"`, ignore, keepsOwners: false };
+  const isLasting = files.within === undefined;
+  return { directory: context, description: `the context "${context}"`, ignore, keepsOwners: false, isLasting };
 }
 
 /** A directory of `--build-context`: only the ignore file in itself counts (as in BuildKit). */
 export function namedContextRoot(name: string, directory: string): SourceRoot {
   const ignore = firstIgnoreFile(ignorePair(`${directory}/`));
-  return { directory, description: `the build context "${name}" (${directory})`, ignore, keepsOwners: false };
+  const description = `the build context "${name}" (${directory})`;
+  return { directory, description, ignore, keepsOwners: false, isLasting: true };
 }

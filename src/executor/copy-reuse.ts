@@ -1,5 +1,5 @@
 import type { LayerLibrary } from '../layers/index.ts';
-import { type CacheRecord, type DiffId, digestOf } from '../oci/index.ts';
+import { type DiffId, digestOf } from '../oci/index.ts';
 import { BodyRecord, BodyRecorder } from './body-record.ts';
 import { EarlierTar } from './earlier-tar.ts';
 import type { FileHasher } from './file-hasher.ts';
@@ -11,6 +11,12 @@ const FEWEST_FILES = 256;
 export interface ReuseParts {
   readonly hasher: FileHasher;
   readonly library: Pick<LayerLibrary, 'tarFile'>;
+  /** Of the step. */
+  readonly slot: string;
+  /** Everything is read. */
+  readonly isFresh: boolean;
+  /** The layer that will most likely come of it. */
+  readonly likely?: DiffId | undefined;
 }
 
 /**
@@ -18,24 +24,25 @@ export interface ReuseParts {
  * where the stat cache remembers its sha256, and the earlier tar holds bytes of that sha256.
  */
 export class CopyReuse implements Disposable {
-  readonly recorder = new BodyRecorder();
+  /** Absent where what it would tell is known. */
+  readonly recorder: BodyRecorder | undefined;
   readonly earlier: EarlierTar | undefined;
   readonly #hasher: FileHasher;
   readonly #file: string;
 
-  private constructor(hasher: FileHasher, file: string, earlier: EarlierTar | undefined) {
+  private constructor(hasher: FileHasher, file: string, parts: Pick<CopyReuse, 'recorder' | 'earlier'>) {
     this.#hasher = hasher;
     this.#file = file;
-    this.earlier = earlier;
+    this.recorder = parts.recorder;
+    this.earlier = parts.earlier;
   }
 
-  /** `before`: the newest record of the step; absent: everything is read. */
-  static async open(slot: string, before: CacheRecord | undefined, parts: ReuseParts): Promise<CopyReuse> {
-    const file = parts.hasher.beside(digestOf(slot).slice(7, 39));
-    const diffId = before?.layer?.diffId;
-    const record = diffId && BodyRecord.load(file, diffId);
-    const tar = record && (await parts.library.tarFile(diffId));
-    return new CopyReuse(parts.hasher, file, record && tar ? EarlierTar.open(record, tar) : undefined);
+  static async open({ hasher, library, slot, isFresh, likely }: ReuseParts): Promise<CopyReuse> {
+    const file = hasher.beside(digestOf(slot).slice(7, 39));
+    const record = BodyRecord.load(file);
+    const recorder = isFresh && record !== undefined && record.diffId === likely ? undefined : new BodyRecorder();
+    const tar = record && !isFresh ? await library.tarFile(record.diffId) : undefined;
+    return new CopyReuse(hasher, file, { recorder, earlier: record && tar ? EarlierTar.open(record, tar) : undefined });
   }
 
   /** Hex sha256 of the file, where that is known without reading it. */
@@ -45,7 +52,7 @@ export class CopyReuse implements Disposable {
 
   /** Remembers what was written for the next time. */
   keep(diffId: DiffId): void {
-    if (this.recorder.count >= FEWEST_FILES) this.recorder.save(this.#file, diffId);
+    if (this.recorder && this.recorder.count >= FEWEST_FILES) this.recorder.save(this.#file, diffId);
   }
 
   [Symbol.dispose](): void {

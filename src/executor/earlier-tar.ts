@@ -1,25 +1,28 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { type BodyRecord, TAR_CHUNK_BYTES, type TarBody } from './body-record.ts';
+import { type BodyRecord, PIECE_BYTES, type TarBody } from './body-record.ts';
 
 /** How many times over the tar may be read, before reading the files is cheaper. */
 const MOST_READS = 2;
 
 /**
  * The tar of an earlier layer as a source of files that have not changed since: one file that is read in one go instead of
- * thousands that are opened. What was damaged meanwhile is not taken: each chunk has a checksum.
+ * thousands that are opened. What was damaged meanwhile is not taken: each file has checksums.
  */
 export class EarlierTar implements Disposable {
   readonly #record: BodyRecord;
   readonly #fd: number;
-  readonly #chunk = Buffer.allocUnsafeSlow(TAR_CHUNK_BYTES);
-  #loaded: { readonly index: number; readonly length: number } | undefined;
-  #reads = 0;
-  #isDamaged = false;
+  readonly #window = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  /** In the tar: what is in the window. */
+  #start = 0;
+  #end = 0;
+  /** Bytes that may still be read. */
+  #budget: number;
 
   private constructor(record: BodyRecord, fd: number) {
     this.#record = record;
     this.#fd = fd;
+    this.#budget = MOST_READS * fstatSync(fd).size;
   }
 
   /** undefined: the file is gone. */
@@ -33,43 +36,33 @@ export class EarlierTar implements Disposable {
 
   /** undefined: no file with these bytes is in it. */
   find(sha256: string, size: number): TarBody | undefined {
-    return this.#isDamaged ? undefined : this.#record.find(sha256, size);
+    return this.#record.find(sha256, size);
   }
 
-  /** The bytes of a file from `from` on, as far as they are whole. A view that is valid until the next call. */
-  read({ offset, size }: TarBody, from: number): Uint8Array {
-    const at = offset + from;
-    const index = Math.floor(at / TAR_CHUNK_BYTES);
-    if (this.#loaded?.index !== index && !this.#load(index)) return new Uint8Array();
-    const start = at - index * TAR_CHUNK_BYTES;
-    return this.#chunk.subarray(start, Math.min(start + size - from, this.#loaded?.length ?? 0));
+  /** One of the file's pieces; undefined: it is not whole any more. A view that is valid until the next call. */
+  read({ offset, size, crcs }: TarBody, piece: number): Uint8Array | undefined {
+    const start = offset + piece * PIECE_BYTES;
+    const length = Math.min(size - piece * PIECE_BYTES, PIECE_BYTES);
+    if (start < this.#start || start + length > this.#end) this.#load(start);
+    if (start + length > this.#end) return undefined;
+    const bytes = this.#window.subarray(start - this.#start, start - this.#start + length);
+    return crc32(bytes) === crcs[piece] ? bytes : undefined;
   }
 
   [Symbol.dispose](): void {
     closeSync(this.#fd);
   }
 
-  #load(index: number): boolean {
-    this.#loaded = undefined;
-    this.#reads++;
-    const expected = this.#record.crcOf(index);
-    const length = this.#readChunk(index);
-    const isWhole = length > 0 && expected === crc32(this.#chunk.subarray(0, length));
-    this.#isDamaged ||= !isWhole || this.#reads > MOST_READS * this.#record.chunks;
-    if (isWhole) this.#loaded = { index, length };
-    return isWhole;
-  }
-
-  #readChunk(index: number): number {
-    let length = 0;
+  #load(start: number): void {
+    this.#start = start;
+    this.#end = start;
+    this.#budget -= PIECE_BYTES;
+    if (this.#budget < 0) return;
     try {
-      for (;;) {
-        const n = readSync(this.#fd, this.#chunk, length, TAR_CHUNK_BYTES - length, index * TAR_CHUNK_BYTES + length);
-        length += n;
-        if (n === 0 || length === TAR_CHUNK_BYTES) return length;
-      }
+      for (let got = -1; got !== 0 && this.#end < start + PIECE_BYTES; this.#end += got)
+        got = readSync(this.#fd, this.#window, this.#end - start, start + PIECE_BYTES - this.#end, this.#end);
     } catch {
-      return 0; // the disk does not give it back: the file itself is read
+      this.#end = start; // the disk does not give it back: the file itself is read
     }
   }
 }

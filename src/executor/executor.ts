@@ -22,11 +22,12 @@ import {
 import { ChunkPool } from './chunk-pool.ts';
 import { copyLayer, directoriesLayer } from './copy-layer.ts';
 import { CopyReuse } from './copy-reuse.ts';
-import { type Selection, selectAll } from './copy-selection.ts';
+import { type Selection, selectAll, selectFromContext } from './copy-selection.ts';
 import { type FileHasher, freshReader } from './file-hasher.ts';
 import { openLayerRoot } from './layer-root.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
+import { ReadLog } from './read-log.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
 import { Slots } from './slots.ts';
@@ -200,7 +201,7 @@ class Run {
       return undefined;
     }
     try {
-      const selection = op.kind === 'copy' ? this.#select(node.id, op, sources) : undefined;
+      const selection = op.kind === 'copy' ? this.#select(node, op, sources) : undefined;
       return await this.#lookupOrExecute({ node, parent: parent.chain, sources, ...(selection ? { selection } : {}) });
     } catch (error) {
       throw error instanceof BuildError && !this.#signal.aborted ? error.at(node.range) : error;
@@ -211,20 +212,22 @@ class Run {
     try {
       const { hasher } = this.#options;
       const root = await this.#options.sourceRoot(op);
-      return { ...root, xattrsOf: (file, stat) => hasher.xattrs(file, stat) };
+      const xattrsOf: SourceRoot['xattrsOf'] = (file, stat) => hasher.xattrs(file, stat);
+      return { ...root, xattrsOf, log: new ReadLog() };
     } catch (error) {
       throw error instanceof BuildError && !this.#signal.aborted ? error.at(node.range) : error;
     }
   }
 
   /** undefined: it copies from layers, which are looked into only when it runs. */
-  #select(id: NodeId, op: CopyOp, inputs: readonly StepResult[]): Selection | undefined {
+  #select(node: Node, op: CopyOp, inputs: readonly StepResult[]): Selection | undefined {
     const roots = inputs.flatMap(({ root }) => root ?? []);
     if (roots.length < inputs.length) return undefined;
-    const known = this.#selections.get(id);
+    const known = this.#selections.get(node.id);
     if (known) return known;
-    const selection = selectAll(op, (input) => inputRoot(roots, input), this.#options.hasher);
-    this.#selections.set(id, selection);
+    const memory = { hasher: this.#options.hasher, slot: node.slot, isFresh: this.#cache.isOff(node) };
+    const selection = selectFromContext(op, (input) => inputRoot(roots, input), memory);
+    this.#selections.set(node.id, selection);
     return selection;
   }
 
@@ -375,13 +378,13 @@ class Run {
     const view = await library.view(op.link ? [] : parent);
     const sources = selection?.sources ?? [];
     const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
-    const before = this.#cache.isOff(node) ? undefined : await cache.latest(node.slot);
-    using reuse = await CopyReuse.open(node.slot, before, { hasher, library });
+    // with --no-cache a step mostly makes what is there
+    const likely = (await cache.lookup(key))?.layer?.diffId;
+    const { slot } = node;
+    using reuse = await CopyReuse.open({ hasher, library, slot, isFresh: this.#cache.isOff(node), likely });
     const chunks = new ChunkPool();
     const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse, chunks });
     const onFree = (chunk: Uint8Array): void => chunks.give(chunk);
-    // with --no-cache a step mostly makes what is there
-    const likely = (await cache.lookup(key))?.layer?.diffId;
     const layer = await library.commitTar(untilAborted(tar, this.#signal), { likely, onFree });
     reuse.keep(layer.diffId);
     return layer;

@@ -1,13 +1,14 @@
-import { closeSync, mkdirSync, readFileSync, readSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { extentsOf, readXattrs } from '../layers/index.ts';
+import { closeRead, extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
 import type { FileStat, KnownFacts } from './file-stat.ts';
 import { settledAfter } from './settled.ts';
 import { placeIn } from './source-cursor.ts';
-import { hostPath, type PlacedFile } from './source-root.ts';
+import { hostPath, type PlacedFile, type SourceRoot } from './source-root.ts';
 import { type LearnedFacts, StatCache } from './stat-cache.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
+import { writeWhole } from './whole-file.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 const ZEROS = new Uint8Array(CHUNK_BYTES);
@@ -34,9 +35,12 @@ export const freshReader: FileReader = {
  */
 export class FileHasher implements FileReader {
   readonly #file: string;
-  readonly #stored: StatCache;
+  #cache: StatCache | undefined;
   readonly #learned = new Map<string, LearnedFacts>();
   #isDirty = false;
+
+  /** What earlier builds found out of these stays, though nobody asks. */
+  readonly #kept: { readonly root: SourceRoot; readonly paths: readonly string[] }[] = [];
 
   /** By device: see `settledAfter`. */
   readonly #windows = new Map<string, number>();
@@ -46,7 +50,6 @@ export class FileHasher implements FileReader {
   constructor(cacheFile: string, settled = settledAfter) {
     this.#file = cacheFile;
     this.#settledAfter = settled;
-    this.#stored = new StatCache(readCache(cacheFile));
   }
 
   hash(file: PlacedFile, stat: FileStat): string {
@@ -80,35 +83,42 @@ export class FileHasher implements FileReader {
     if (stat.known) return stat.known;
     const path = hostPath(file);
     const learned = this.#learned.get(path);
-    stat.known = learned?.stamp === stat.stamp ? learned : this.#stored.lookup(path, stat.stamp);
+    stat.known = learned?.stamp === stat.stamp ? learned : this.#stored().lookup(path, stat.stamp);
     return stat.known;
+  }
+
+  /** Read when it is asked first. */
+  #stored(): StatCache {
+    this.#cache ??= new StatCache(readCache(this.#file));
+    return this.#cache;
   }
 
   #learn(file: PlacedFile, stat: FileStat, facts: KnownFacts): void {
     this.#isDirty = true;
     const path = hostPath(file);
-    if (!(Date.now() - stat.newestMs > this.#windowOf(path, stat))) return;
+    if (!this.isSettled(file, stat, Date.now())) return;
     stat.known = facts;
     this.#learned.set(path, { ...facts, stamp: stat.stamp });
   }
 
-  #windowOf(path: string, { device }: FileStat): number {
-    const known = this.#windows.get(device) ?? this.#settledAfter(dirname(path));
-    this.#windows.set(device, known);
-    return known;
+  /** Whether what is read of the file at a time (in ms) or later is that of its stamp: a later change shows. */
+  isSettled(file: PlacedFile, { device, newestMs }: FileStat, time: number): boolean {
+    const window = this.#windows.get(device) ?? this.#settledAfter(dirname(hostPath(file)));
+    this.#windows.set(device, window);
+    return time - newestMs > window;
   }
 
-  /** Keeps what was asked for in this build. Best effort: a cache that cannot be written costs time only. */
+  /** The files are still copied: what is known of them is kept, though nobody asks in this build. */
+  keep(root: SourceRoot, paths: readonly string[]): void {
+    this.#kept.push({ root, paths });
+  }
+
+  /** Keeps what was asked for in this build. */
   save(): void {
     if (!this.#isDirty) return;
-    const temporary = `${this.#file}.${process.pid}`;
-    try {
-      mkdirSync(dirname(this.#file), { recursive: true });
-      writeFileSync(temporary, this.#stored.with(this.#learned));
-      renameSync(temporary, this.#file);
-    } catch {
-      // no space or no permission: the next build reads again
-    }
+    const stored = this.#stored();
+    for (const { root, paths } of this.#kept) for (const path of paths) stored.keep(hostPath({ root, path }));
+    writeWhole(this.#file, stored.with(this.#learned));
   }
 }
 
@@ -152,7 +162,7 @@ function hashFile(seen: SeenFile): string {
     }
     requireUnchanged(fd, seen);
   } finally {
-    closeSync(fd);
+    closeRead(fd);
   }
   return hash.digest('hex');
 }

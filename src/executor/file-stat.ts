@@ -29,6 +29,8 @@ export class FileStat {
    * character.
    */
   readonly stamp: string;
+  /** Milliseconds: the later one of mtime and ctime. */
+  readonly newestMs: number;
   /** What reading the file gave, where that is remembered; `FileHasher` keeps it here between two questions. */
   known: KnownFacts | undefined;
 
@@ -42,13 +44,8 @@ export class FileStat {
     this.rdev = deviceOf(words[AT.rdev] ?? 0, words[AT.rdev + 1] ?? 0);
     this.mtime = longAt(words, AT.mtime);
     this.stamp = stampOf(words);
+    this.newestMs = Math.max(msAt(words, AT.ctime), msAt(words, AT.mtime));
     this.known = undefined;
-  }
-
-  /** Milliseconds: the later one of mtime and ctime. */
-  get newestMs(): number {
-    const stamp = Buffer.from(this.stamp, 'latin1');
-    return Math.max(msAt(stamp, STAMP.ctime), msAt(stamp, STAMP.mtime));
   }
 
   /** Names of one inode have it in common. */
@@ -90,23 +87,29 @@ export class FileStat {
   }
 }
 
-/** A `struct statx`, as bytes and as words of 32 bits. */
+/** A `struct statx`, as bytes, as words of 32 bits, and as pairs of them. */
 export interface Status {
   readonly bytes: Buffer;
   readonly words: Uint32Array;
-}
-
-export function newStatus(): Status {
-  const bytes = Buffer.alloc(STATX_BYTES);
-  return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, STATX_BYTES / WORD_BYTES) };
+  readonly pairs: BigInt64Array;
 }
 
 const WORD_BYTES = 4;
+
+export function newStatus(): Status {
+  const bytes = Buffer.alloc(STATX_BYTES);
+  return {
+    bytes,
+    words: new Uint32Array(bytes.buffer, bytes.byteOffset, STATX_BYTES / WORD_BYTES),
+    pairs: new BigInt64Array(bytes.buffer, bytes.byteOffset, STATX_BYTES / (2 * WORD_BYTES)),
+  };
+}
+
 /** Words of linux/stat.h, `struct statx`. A time is two of seconds, one of nanoseconds and one of nothing. */
 const AT = { nlink: 4, uid: 5, gid: 6, mode: 7, ino: 8, size: 10, ctime: 24, mtime: 28, rdev: 32, dev: 34 } as const;
 
 /** What a stamp has of the struct, by its bytes: mode, inode and size; ctime, mtime and devices. */
-const STAMP = { inode: 4, size: 12, ctime: 20, mtime: 36, device: 60 } as const;
+const STAMP = { inode: 4, size: 12, device: 60 } as const;
 /** Of `FileStat.stamp`. */
 export const STAMP_BYTES = 68;
 const stampBytes = Buffer.alloc(STAMP_BYTES);
@@ -119,12 +122,23 @@ function stampOf(words: Uint32Array): string {
   return stampBytes.toString('latin1');
 }
 
+/** Words in a stamp. */
+export const STAMP_WORDS = STAMP_BYTES / WORD_BYTES;
+
+/** Whether the stamp of the file is the one that begins at the word `at` of `stamps`. */
+export function hasStamp({ words }: Status, stamps: Uint32Array, at: number): boolean {
+  let to = at;
+  for (let from = AT.mode; from < AT.size + 2; from++) if (stamps[to++] !== words[from]) return false;
+  for (let from = AT.ctime; from < AT.dev + 2; from++) if (stamps[to++] !== words[from]) return false;
+  return true;
+}
+
 const HIGH = 2 ** 32;
 
 const longAt = (words: Uint32Array, at: number): number => ((words[at + 1] ?? 0) | 0) * HIGH + (words[at] ?? 0);
 
-const msAt = (stamp: Buffer, at: number): number =>
-  Number(stamp.readBigInt64LE(at)) * 1000 + Math.floor(stamp.readUInt32LE(at + 8) / 1_000_000);
+const msAt = (words: Uint32Array, at: number): number =>
+  longAt(words, at) * 1000 + Math.floor((words[at + 2] ?? 0) / 1_000_000);
 
 /** As Node gives it (linux/kdev_t.h, new_encode_dev); what does not fit into 32 bits is cut off. */
 const deviceOf = (major: number, minor: number): number =>
@@ -132,27 +146,24 @@ const deviceOf = (major: number, minor: number): number =>
 
 const NS = 1_000_000_000n;
 
-/** What Node gives as a `struct statx`. */
-export function statusOf(stat: BigIntStats): Status {
-  const status = newStatus();
-  const write = (word: number, value: bigint): void => {
-    status.bytes.writeBigUInt64LE(BigInt.asUintN(64, value), word * WORD_BYTES);
-  };
-  write(AT.nlink, stat.nlink | (stat.uid << 32n));
-  write(AT.gid, stat.gid | (stat.mode << 32n));
-  write(AT.ino, stat.ino);
-  write(AT.size, stat.size);
-  for (const [at, ns] of [
-    [AT.ctime, stat.ctimeNs],
-    [AT.mtime, stat.mtimeNs],
-  ] as const) {
-    const rest = ((ns % NS) + NS) % NS;
-    write(at, (ns - rest) / NS);
-    write(at + 2, rest);
-  }
-  write(AT.rdev, deviceWords(stat.rdev));
-  write(AT.dev, deviceWords(stat.dev));
+/** What Node gives as a `struct statx`, in `status`. */
+export function statusOf(stat: BigIntStats, status = newStatus()): Status {
+  const { pairs } = status;
+  pairs[AT.nlink / 2] = stat.nlink | (stat.uid << 32n);
+  pairs[AT.gid / 2] = stat.gid | (stat.mode << 32n);
+  pairs[AT.ino / 2] = stat.ino;
+  pairs[AT.size / 2] = stat.size;
+  writeTime(pairs, AT.ctime / 2, stat.ctimeNs);
+  writeTime(pairs, AT.mtime / 2, stat.mtimeNs);
+  pairs[AT.rdev / 2] = deviceWords(stat.rdev);
+  pairs[AT.dev / 2] = deviceWords(stat.dev);
   return status;
+}
+
+function writeTime(pairs: BigInt64Array, at: number, ns: bigint): void {
+  const rest = ((ns % NS) + NS) % NS;
+  pairs[at] = (ns - rest) / NS;
+  pairs[at + 1] = rest;
 }
 
 /** sysmacros.h, gnu_dev_major and gnu_dev_minor. */

@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync } from 'node:fs';
+import { closeRead, openAt } from '../layers/index.ts';
 
 /** asm-generic/fcntl.h */
 const O_PATH = 0o10000000;
@@ -63,7 +64,7 @@ class SourceCursor {
     const missing = directory.slice(start === '' ? 0 : start.length + 1);
     for (const name of missing === '' ? [] : missing.split('/')) {
       const parent = this.#levels.at(-1)?.path ?? '';
-      const fd = openSync(`/proc/self/fd/${this.#deepest()}/${name}`, OPEN_DIRECTORY);
+      const fd = openAt(this.#deepest(), name, OPEN_DIRECTORY);
       this.#levels.push({ path: parent === '' ? name : `${parent}/${name}`, fd });
     }
     return this.#deepest();
@@ -76,7 +77,7 @@ class SourceCursor {
   #shorten(depth: number): void {
     while (this.#levels.length > depth) {
       const level = this.#levels.pop();
-      if (level) closeSync(level.fd);
+      if (level) closeRead(level.fd);
     }
   }
 }

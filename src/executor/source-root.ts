@@ -4,8 +4,9 @@ import { BuildError, systemErrorCode } from '../errors.ts';
 import { type Owners, ownerOf } from '../layers/index.ts';
 import type { IgnoreFile } from '../parser/index.ts';
 import type { FileStat } from './file-stat.ts';
-import { lstatOf } from './file-status.ts';
+import { isGone, lstatOf } from './file-status.ts';
 import { followLinks } from './follow-links.ts';
+import type { ReadLog } from './read-log.ts';
 import { directoryIn, type PlaceInRoot, pathOf, placeIn, placeOf } from './source-cursor.ts';
 
 /** Where COPY reads from: the context, or a stage or image that is mounted read-only. */
@@ -22,6 +23,10 @@ export interface SourceRoot {
   readonly owners?: Owners | undefined;
   /** A file's extended attributes, where something remembers them; else they are read. */
   readonly xattrsOf?: ((file: PlacedFile, stat: FileStat) => ReadonlyMap<string, Uint8Array>) | undefined;
+  /** A directory of the user's: the next build finds its files at the same paths. */
+  readonly isLasting?: boolean;
+  /** Is told what is looked at. */
+  readonly log?: ReadLog | undefined;
 }
 
 /** A file of a root: `path` is relative and clean, its directories resolved. */
@@ -38,11 +43,9 @@ const ROOT = { uid: 0, gid: 0 };
 
 /** `path` is relative and clean, its directories resolved. undefined: nothing there. */
 export function statSource(root: SourceRoot, path: string): FileStat | undefined {
-  try {
-    return statPlace(root, placeOf(root, path));
-  } catch (error) {
-    return unlessGone(root, path, error);
-  }
+  const stat = statIfThere(root, path, () => placeOf(root, path));
+  root.log?.add(path, stat);
+  return stat;
 }
 
 /** The same for names in a directory, one after another. */
@@ -54,34 +57,39 @@ export function statNames(root: SourceRoot, path: string, names: readonly string
   try {
     ({ directory } = placeOf(root, `${at}${first}`));
   } catch (error) {
+    root.log?.giveUp();
     return [unlessGone(root, path, error)];
   }
   return names.map((name) => {
-    try {
-      return statPlace(root, { directory, name });
-    } catch (error) {
-      return unlessGone(root, `${at}${name}`, error);
-    }
+    const path = `${at}${name}`;
+    const stat = statIfThere(root, path, () => ({ directory, name }));
+    root.log?.add(path, stat);
+    return stat;
   });
 }
 
-function statPlace(root: SourceRoot, place: PlaceInRoot): FileStat {
-  const owner = root.owners === 'recorded' ? ownerOf(pathOf(place), ROOT, root.owners) : undefined;
-  return lstatOf(place, owner);
+function statIfThere(root: SourceRoot, path: string, find: () => PlaceInRoot): FileStat | undefined {
+  try {
+    const place = find();
+    const owner = root.owners === 'recorded' ? ownerOf(pathOf(place), ROOT, root.owners) : undefined;
+    return lstatOf(place, owner);
+  } catch (error) {
+    return unlessGone(root, path, error);
+  }
 }
 
 function unlessGone(root: SourceRoot, path: string, error: unknown): undefined {
-  const code = systemErrorCode(error);
-  if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+  if (isGone(error)) return undefined;
   throw unreadable(root, path, error);
 }
 
 /** Names in a directory, sorted by code unit. Throws `E_CONTEXT` where it cannot be read or a name is not UTF-8. */
 export function listSource(root: SourceRoot, path: string): string[] {
+  root.log?.listing(path);
   try {
     const directory = directoryIn(root, path);
     const names = readdirSync(directory);
-    if (names.some(mayBeMangled)) {
+    if (mayBeMangled(names.join('/'))) {
       for (const name of readdirSync(directory, 'buffer'))
         requireUtf8(name, `a name in "${path}" of ${root.description}`);
     }

@@ -46,6 +46,7 @@ export function walkSource(root: SourceRoot, place: Place, filters: readonly Sou
 function addBelow(walk: Walk, place: Place): void {
   const { root, entries } = walk;
   const { names, left } = namesIn(walk, place);
+  root.log?.listed(place.directory, names.length);
   // all of a directory before what is below it: it is entered once
   const stats = statNames(root, place.directory, names);
   for (let index = 0; index < names.length; index++) {
@@ -72,7 +73,7 @@ interface Names {
 }
 
 function namesIn({ root, filters }: Walk, { directory, relative: prefix }: Place): Names {
-  const listed = listSource(root, directory);
+  const listed = root.log?.namesIn(directory) ?? listSource(root, directory);
   if (root.ignore === undefined && filters.length === 0) return { names: listed };
   const left = new Map<string, 'ignored' | 'filter'>();
   const names = listed.filter((name) => {

@@ -133,15 +133,19 @@ export class StatCache {
 
   /** What is known of the file in the state that the stamp names. */
   lookup(path: string, stamp: string): KnownFacts {
-    const isNext = this.#next < this.#count && this.#pathAt(this.#next) === path;
-    const position = isNext ? this.#next : this.#find(path);
+    const position = this.#positionOf(path);
     if (position === undefined) return {};
-    this.#next = position + 1 < this.#count ? position + 1 : 0;
     const at = position * RECORD_BYTES;
     const facts = this.#stampAt(at) === stamp ? this.#factsAt(at) : undefined;
     if (facts?.sha256 === undefined || facts.xattrs === undefined) this.#mayChange.set(path, position);
     if (facts) this.#isUsed[position] = 1;
     return facts ?? {};
+  }
+
+  /** As if it had been asked for in the state that is known. */
+  keep(path: string): void {
+    const position = this.#positionOf(path);
+    if (position !== undefined) this.#isUsed[position] = 1;
   }
 
   /** The bytes of the records that were asked for, and of others instead of them or beside them. */
@@ -165,6 +169,13 @@ export class StatCache {
     const known = new Set(instead.values());
     for (const [path, facts] of learned) if (!known.has(path)) writer.add(path, facts);
     return writer.finish();
+  }
+
+  #positionOf(path: string): number | undefined {
+    const isNext = this.#next < this.#count && this.#pathAt(this.#next) === path;
+    const position = isNext ? this.#next : this.#find(path);
+    if (position !== undefined) this.#next = position + 1 < this.#count ? position + 1 : 0;
+    return position;
   }
 
   #pathAt(position: number): string {

@@ -1,12 +1,12 @@
-import { closeSync, readSync } from 'node:fs';
-import { crc32 } from 'node:zlib';
+import { readSync } from 'node:fs';
 import { BuildError } from '../errors.ts';
-import { encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
+import { closeRead, encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import type { StagedArchive, StagedMember } from './archive-source.ts';
-import { type BodyRecorder, TAR_CHUNK_BYTES } from './body-record.ts';
-import { ChunkPool } from './chunk-pool.ts';
+import { PIECE_BYTES, PieceCrcs, type TarBody } from './body-record.ts';
+import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
 import type { CopyReuse } from './copy-reuse.ts';
+import type { EarlierTar } from './earlier-tar.ts';
 import type { StagedView } from './staged-view.ts';
 import { changedMeanwhile, openUnchanged, requireUnchanged, type SeenFile } from './unchanged-file.ts';
 
@@ -26,9 +26,6 @@ export interface TarPlan {
   readonly chunks?: ChunkPool | undefined;
 }
 
-/** Keeps memory low and the event loop awake. */
-const CHUNK_BYTES = TAR_CHUNK_BYTES;
-
 /** Collects bytes into chunks of one size; files are read straight into them. */
 class Batch {
   readonly #pool: ChunkPool;
@@ -36,10 +33,8 @@ class Batch {
   #used = 0;
   #full: Uint8Array[] = [];
   #closedBytes = 0;
-  readonly #recorder: BodyRecorder | undefined;
 
-  constructor(recorder: BodyRecorder | undefined, pool = new ChunkPool()) {
-    this.#recorder = recorder;
+  constructor(pool = new ChunkPool()) {
     this.#pool = pool;
     this.#chunk = pool.take();
   }
@@ -87,10 +82,7 @@ class Batch {
   #close(): void {
     const chunk = this.#chunk.subarray(0, this.#used);
     this.#closedBytes += this.#used;
-    if (this.#used > 0) {
-      this.#recorder?.addChunk(crc32(chunk));
-      this.#full.push(chunk);
-    }
+    if (this.#used > 0) this.#full.push(chunk);
     this.#chunk = this.#pool.take();
     this.#used = 0;
   }
@@ -99,7 +91,7 @@ class Batch {
 /** Sorted by path, then the archives' entries; deterministic. */
 export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
   const { reuse } = plan;
-  const batch = new Batch(reuse?.recorder, plan.chunks);
+  const batch = new Batch(plan.chunks);
   const fromArchives = new Set<TarEntry>(
     plan.archives.flatMap(({ members }) => [...members.values()].map(({ entry }) => entry)),
   );
@@ -142,42 +134,50 @@ interface BodySource {
 function* writeBody(batch: Batch, size: number, { body, reuse }: BodySource): Iterable<Uint8Array> {
   if (body.type === 'bytes') batch.add(body.bytes);
   else {
-    const reused = reuse ? yield* takeEarlier(batch, size, { seen: body, reuse }) : 0;
-    const isEmpty = size === 0 && reuse?.hashOf(body) !== undefined;
-    if (reused < size || (size === 0 && !isEmpty)) yield* readHost(batch, size, { seen: body, from: reused });
+    const sha256 = reuse?.hashOf(body);
+    if (reuse === undefined || sha256 === undefined) yield* readHost(batch, size, { seen: body, from: 0 });
+    else if (size > 0) yield* writeKnown(batch, size, { seen: body, reuse, sha256 });
   }
   batch.add(paddingAfter(size));
 }
 
-interface Reused {
+interface Known {
   readonly seen: SeenFile;
   readonly reuse: CopyReuse;
+  readonly sha256: string;
 }
 
-/** Returns how many of the file's bytes an earlier tar gave. */
-function* takeEarlier(batch: Batch, size: number, { seen, reuse }: Reused): Generator<Uint8Array, number> {
-  const sha256 = size > 0 ? reuse.hashOf(seen) : undefined;
-  if (sha256 === undefined) return 0;
-  reuse.recorder.add(sha256, { offset: batch.position, size });
-  const { earlier } = reuse;
+/** A file whose sha256 is known: from the earlier tar, as far as that has it. */
+function* writeKnown(batch: Batch, size: number, { seen, reuse, sha256 }: Known): Iterable<Uint8Array> {
+  const { recorder, earlier } = reuse;
+  const offset = batch.position;
   const body = earlier?.find(sha256, size);
-  let at = 0;
-  while (earlier && body && at < size) {
-    const part = earlier.read(body, at);
-    if (part.byteLength === 0) break;
-    batch.add(part);
-    at += part.byteLength;
+  const from = earlier && body ? yield* takeEarlier(batch, body, earlier) : 0;
+  const crcs = recorder && from < size ? new PieceCrcs() : undefined;
+  if (from < size) yield* readHost(batch, size, { seen, from, crcs });
+  const taken = body?.crcs.slice(0, from / PIECE_BYTES) ?? [];
+  recorder?.add(sha256, { offset, size, crcs: from < size ? [...taken, ...(crcs?.values ?? [])] : (body?.crcs ?? []) });
+}
+
+/** Returns how many of the file's bytes it gave: all, or some whole pieces. */
+function* takeEarlier(batch: Batch, body: TarBody, earlier: EarlierTar): Generator<Uint8Array, number> {
+  for (let piece = 0; piece < body.crcs.length; piece++) {
+    const bytes = earlier.read(body, piece);
+    if (bytes === undefined) return piece * PIECE_BYTES;
+    batch.add(bytes);
     if (batch.isFull) yield* batch.take();
   }
-  return at;
+  return body.size;
 }
 
 interface HostBytes {
   readonly seen: SeenFile;
   readonly from: number;
+  /** Gets what is read. */
+  readonly crcs?: PieceCrcs | undefined;
 }
 
-function* readHost(batch: Batch, size: number, { seen, from }: HostBytes): Iterable<Uint8Array> {
+function* readHost(batch: Batch, size: number, { seen, from, crcs }: HostBytes): Iterable<Uint8Array> {
   const fd = openUnchanged(seen);
   try {
     let at = from;
@@ -188,13 +188,14 @@ function* readHost(batch: Batch, size: number, { seen, from }: HostBytes): Itera
         const n = isHole ? fillZeros(space, wanted) : readSync(fd, space, 0, wanted, at);
         if (n === 0) throw changedMeanwhile(seen.file);
         at += n;
+        crcs?.add(space.subarray(0, n));
         batch.advance(n);
         if (batch.isFull) yield* batch.take();
       }
     }
     requireUnchanged(fd, seen);
   } finally {
-    closeSync(fd);
+    closeRead(fd);
   }
 }
 

@@ -1,8 +1,9 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { BuildError, systemErrorCode } from '../errors.ts';
+import { closeRead, openAt } from '../layers/index.ts';
 import type { FileStat } from './file-stat.ts';
 import { fstatOf } from './file-status.ts';
-import { placeIn } from './source-cursor.ts';
+import { placeOf } from './source-cursor.ts';
 import { hostPath, type PlacedFile } from './source-root.ts';
 
 /** A regular file as it was when it was selected: the cache key, the tar's header and its bytes must speak of one state. */
@@ -18,7 +19,7 @@ export function openUnchanged(seen: SeenFile): number {
     requireUnchanged(fd, seen);
     return fd;
   } catch (error) {
-    closeSync(fd);
+    closeRead(fd);
     throw error;
   }
 }
@@ -37,7 +38,8 @@ export const changedMeanwhile = (file: PlacedFile): BuildError =>
 function openFile(file: PlacedFile): number {
   try {
     // a fifo that took the file's place must not stop the build
-    return openSync(placeIn(file.root, file.path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { directory, name } = placeOf(file.root, file.path);
+    return openAt(directory, name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (cause) {
     throw new BuildError('E_CONTEXT', `Cannot read "${hostPath(file)}": ${systemErrorCode(cause) ?? 'error'}`, {
       hint: 'Make the file readable for the user who builds, or name it in .containerignore',

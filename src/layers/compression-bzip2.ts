@@ -224,11 +224,15 @@ function* output({ table, size, origin }: Block, expected: number): Generator<Ui
   if (crc.value !== expected) throw damaged('a checksum is wrong');
 }
 
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte << 24;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000_0000 ? (crc << 1) ^ 0x04c1_1db7 : crc << 1;
-  return crc;
-});
+/** Made when something is read: not at each start. */
+let table: Uint32Array | undefined;
+
+const crcTable = (): Uint32Array =>
+  Uint32Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte << 24;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000_0000 ? (crc << 1) ^ 0x04c1_1db7 : crc << 1;
+    return crc;
+  });
 
 /** CRC-32 with the bits in the order opposite to zlib's. */
 class BlockCrc {
@@ -239,8 +243,10 @@ class BlockCrc {
   }
 
   add(bytes: Uint8Array): Uint8Array {
+    table ??= crcTable();
+    const ofByte = table;
     let crc = this.#crc;
-    for (const byte of bytes) crc = (crc << 8) ^ (CRC_TABLE[(crc >>> 24) ^ byte] ?? 0);
+    for (const byte of bytes) crc = (crc << 8) ^ (ofByte[(crc >>> 24) ^ byte] ?? 0);
     this.#crc = crc;
     return bytes;
   }

@@ -1,14 +1,18 @@
-import { closeSync, constants, openSync, readSync } from 'node:fs';
+import { constants, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { BuildError } from '../errors.ts';
 import { type DiffId, diffIdFrom, sha256 } from '../oci/index.ts';
 import { extentsOf } from './file-extents.ts';
 import { readMeta } from './layer-meta.ts';
 import { type LayerForm, type LayerMember, walkLayer } from './layer-walk.ts';
+import { closeRead, openAt, SystemCallError } from './syscalls.ts';
 import { encodeHeader, paddingAfter, TAR_END } from './tar/encode.ts';
 
 const CHUNK = 256 * 1024;
-const { O_NOFOLLOW, O_RDONLY } = constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
+/** asm-generic/fcntl.h */
+const O_PATH = 0o10000000;
+const AT_FDCWD = -100;
 
 /**
  * The tar of a layer directory, in chunks that stay valid (each is a buffer of its own), or with `reuse` only until the next. Synchronous: for a worker thread.
@@ -16,9 +20,10 @@ const { O_NOFOLLOW, O_RDONLY } = constants;
  */
 export function* tarOf(root: string, form: LayerForm, reuse = false): Generator<Uint8Array> {
   const chunks = new ChunkBuffer(reuse);
+  using sources = new Sources();
   for (const member of walkLayer(root, form)) {
     yield* chunks.add(encodeHeader(member.entry));
-    yield* contentOf(member, chunks);
+    yield* contentOf(member, { chunks, sources });
   }
   yield* chunks.add(TAR_END);
   yield* chunks.rest();
@@ -48,9 +53,40 @@ export function identifyTar(root: string, form: LayerForm): TarIdentity {
   return { diffId: diffIdFrom(hash), tarSize };
 }
 
-function* contentOf({ entry, source }: LayerMember, chunks: ChunkBuffer): Generator<Uint8Array> {
+/** Opens files that follow one another: mostly in the directory of the one before. */
+class Sources implements Disposable {
+  #directory = '';
+  #fd: number | undefined;
+
+  open(path: string): number {
+    const slash = path.lastIndexOf('/');
+    const directory = path.slice(0, slash);
+    if (this.#fd === undefined || directory !== this.#directory) {
+      this[Symbol.dispose]();
+      this.#fd = openAt(AT_FDCWD, directory, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      this.#directory = directory;
+    }
+    try {
+      return openAt(this.#fd, path.slice(slash + 1), O_RDONLY | O_NOFOLLOW);
+    } catch (cause) {
+      throw cause instanceof SystemCallError ? new SystemCallError('open', cause.errno, path) : cause;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#fd !== undefined) closeRead(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+interface Reading {
+  readonly chunks: ChunkBuffer;
+  readonly sources: Sources;
+}
+
+function* contentOf({ entry, source }: LayerMember, { chunks, sources }: Reading): Generator<Uint8Array> {
   if (entry.type !== 'file' || source === undefined || entry.size === 0) return;
-  const fd = openSync(source, O_RDONLY | O_NOFOLLOW);
+  const fd = sources.open(source);
   try {
     let at = 0;
     for (const { end, isHole } of extentsOf(fd, entry.size)) {
@@ -64,7 +100,7 @@ function* contentOf({ entry, source }: LayerMember, chunks: ChunkBuffer): Genera
       }
     }
   } finally {
-    closeSync(fd);
+    closeRead(fd);
   }
   yield* chunks.add(paddingAfter(entry.size));
 }

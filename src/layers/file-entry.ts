@@ -1,5 +1,6 @@
-import { lstatSync, readlinkSync, type Stats } from 'node:fs';
+import { lstatSync, readlinkSync } from 'node:fs';
 import { readOwnFacts } from './attributes.ts';
+import type { FileFacts } from './file-facts.ts';
 import type { Owners } from './ownership.ts';
 import type { RootEntry } from './root-view.ts';
 
@@ -11,7 +12,7 @@ const minorOf = (dev: number): number => (dev & 0xff) + ((Math.floor(dev / 2 ** 
 export function entryAt(
   at: string,
   path: string,
-  { owners, stats = lstatSync(at) }: { readonly owners: Owners; readonly stats?: Stats },
+  { owners, stats = lstatSync(at) }: { readonly owners: Owners; readonly stats?: FileFacts },
 ): RootEntry | undefined {
   const { uid, gid, xattrs } = readOwnFacts(at, stats, owners);
   const common = {

@@ -1,8 +1,9 @@
-import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync, type Stats, unlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmdirSync, rmSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import { setPathTime } from './attributes.ts';
 import { entryAt } from './file-entry.ts';
+import type { FileFacts } from './file-facts.ts';
 import { implicitDirectory, join } from './layer-tree.ts';
 import { type FoundFile, namesIn } from './layer-walk.ts';
 import type { MergedTree } from './merged-tree.ts';
@@ -90,7 +91,7 @@ function settle(at: string, path: string, { name, lower, mtimeRule }: Settling):
 }
 
 /** Of what lies in a fresh directory: the same, where there is nothing below. undefined: it is no part of the layer, and gone. */
-export function settleFresh({ at, stats }: FoundFile, mtimeRule: MtimeRule | undefined): Stats | undefined {
+export function settleFresh({ at, stats }: FoundFile, mtimeRule: MtimeRule | undefined): FileFacts | undefined {
   if (isWhiteout(at, stats)) {
     keepTime(dirname(at), () => unlinkSync(at));
     return undefined;

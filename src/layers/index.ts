@@ -41,9 +41,11 @@ export type {
   ViewSnapshot,
 } from './snapshot.ts';
 export {
+  closeRead,
   type Libc,
   libc,
   mknod,
+  openAt,
   openat2,
   RESOLVE_IN_ROOT,
   STATX_BYTES,

@@ -1,7 +1,9 @@
-import { lstatSync, readdirSync, type Stats } from 'node:fs';
+import { constants, lstatSync, readdirSync } from 'node:fs';
 import { BuildError } from '../errors.ts';
 import { entryAt } from './file-entry.ts';
+import { type FileFacts, factsOf } from './file-facts.ts';
 import type { Owners } from './ownership.ts';
+import { closeRead, openAt } from './syscalls.ts';
 import type { TarEntry } from './tar/entry.ts';
 import { isOpaque, isWhiteout, opaqueName, refuseLiteralMarker, whiteoutName } from './whiteout.ts';
 
@@ -22,13 +24,13 @@ export interface LayerForm {
 
 export interface FoundFile {
   readonly at: string;
-  readonly stats: Stats;
+  readonly stats: FileFacts;
 }
 
 export interface Unsettled {
   readonly directories: ReadonlySet<string>;
   /** Makes a file in them, at whatever depth, what it is in a layer; undefined: it is gone. */
-  settle(file: FoundFile): Stats | undefined;
+  settle(file: FoundFile): FileFacts | undefined;
 }
 
 const REPLACEMENT = '\uFFFD';
@@ -64,13 +66,26 @@ interface Child extends FoundFile {
   readonly isSettled: boolean;
 }
 
-function childrenOf(directory: Child, { unsettled }: LayerForm): Child[] {
+/** asm-generic/fcntl.h */
+const O_PATH = 0o10000000;
+const AT_FDCWD = -100;
+
+function childrenOf(directory: Child, form: LayerForm): Child[] {
+  const fd = openAt(AT_FDCWD, directory.at, O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    return childrenIn(directory, fd, form);
+  } finally {
+    closeRead(fd);
+  }
+}
+
+function childrenIn(directory: Child, fd: number, { unsettled }: LayerForm): Child[] {
   const { path } = directory;
   const settle = directory.isSettled ? undefined : unsettled?.settle;
   const children: Child[] = [];
   for (const name of namesIn(directory.at, path)) {
     const at = `${directory.at}/${name}`;
-    const found = lstatSync(at);
+    const found = factsOf(fd, name, at);
     const stats = settle ? settle({ at, stats: found }) : found;
     if (!stats) continue;
     const gone = !settle && isWhiteout(at, stats);

@@ -71,6 +71,8 @@ interface Calls {
   readonly lseek: (fd: number, offset: number, whence: number) => number;
   readonly sync_file_range: (fd: number, offset: number, count: number, flags: number) => number;
   readonly mknodat: (call: number, dirfd: number, path: string, mode: number, dev: number) => number;
+  readonly openat: (dirfd: number, path: string, flags: number, mode: number) => number;
+  readonly close: (fd: number) => number;
   readonly openat2: (call: number, dirfd: number, path: string, how: Uint8Array, size: number) => number;
   readonly statx: StatxCall;
 }
@@ -91,6 +93,8 @@ function calls(): Calls {
     lremovexattr: library.func('int lremovexattr(const char *path, const char *name)'),
     lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
     sync_file_range: library.func('int sync_file_range(int fd, int64_t offset, int64_t count, unsigned int flags)'),
+    openat: library.func('int openat(int dirfd, const char *path, int flags, unsigned int mode)'),
+    close: library.func('int close(int fd)'),
     // By number: glibc before 2.33 has no mknod symbol, and openat2 has none at all.
     mknodat: library.func('syscall', 'long', ['long', 'long', 'const char *', 'unsigned long', 'unsigned long']),
     openat2: library.func('syscall', 'long', ['long', 'long', 'const char *', 'const uint8_t *', 'size_t']),
@@ -158,12 +162,26 @@ export interface OpenHow {
   readonly resolve: number;
 }
 
+/** asm-generic/fcntl.h */
+const O_CLOEXEC = 0o2000000;
+
+/**
+ * Opens what is called `name` in an open directory, with O_CLOEXEC. Half the cost of `openSync` by a path through
+ * `/proc/self/fd`, which counts where thousands of files are read.
+ */
+export const openAt = (directoryFd: number, name: string, flags: number): number =>
+  checked('open', calls().openat(directoryFd, name, flags | O_CLOEXEC, 0), name);
+
+/** A quarter of the cost of `closeSync`; nobody learns of an error, so only for what was read. */
+export function closeRead(fd: number): void {
+  calls().close(fd);
+}
+
 /**
  * Opens `path` relative to a directory, resolving every link inside it (RESOLVE_IN_ROOT: the directory is the root). Returns
  * a file descriptor with O_CLOEXEC. ENOSYS before Linux 5.6.
  */
 export function openat2(directoryFd: number, path: string, { flags, mode = 0, resolve }: OpenHow): number {
-  const O_CLOEXEC = 0o2000000;
   const how = Buffer.alloc(24); // struct open_how: three u64
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(mode), 8);

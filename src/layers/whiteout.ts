@@ -1,6 +1,7 @@
-import { mkdirSync, type Stats, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BuildError, systemErrorCode } from '../errors.ts';
+import type { FileFacts } from './file-facts.ts';
 import { lgetxattr, llistxattr, lremovexattr, lsetxattr, mknod } from './syscalls.ts';
 
 /**
@@ -58,7 +59,7 @@ export function refuseLiteralMarker(path: string, name: string): void {
 }
 
 /** Whether a layer directory says here that the name is deleted. */
-export function isWhiteout(path: string, stats: Stats): boolean {
+export function isWhiteout(path: string, stats: FileFacts): boolean {
   if (stats.isCharacterDevice()) return stats.rdev === 0;
   if (!stats.isFile() || stats.size !== 0) return false;
   return overlayNote(path, 'whiteout') !== undefined;

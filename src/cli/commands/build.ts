@@ -167,7 +167,7 @@ async function runBuild(context: CommandContext, { directory, flags, globals }: 
     caFile: flags.caFile,
     authfile: flags.authfile,
     // what is printed there is not the result
-    user: { ...userStreams(host), onOutput: (_, chunk) => void host.stderr.write(chunk) },
+    user: userStreams(host, (_, chunk) => void host.stderr.write(chunk)),
     stdout: host.archiveStdout,
     self: selfCommand(host),
   } satisfies Omit<BuildOptions, 'emit' | 'signal' | 'env'>;
