@@ -64,12 +64,16 @@ export class TarIndexes {
   #openKept(diffId: DiffId): SortedFile | undefined {
     const path = this.pathOf(diffId);
     try {
-      return SortedFile.open(path, () => {
+      const file = SortedFile.open(path, () => {
         rmSync(path, { force: true });
         this.#open.delete(diffId);
       });
+      // what is damaged in the blocks that each look-up reads is found here, where it costs nobody a step
+      file?.get('');
+      return file;
     } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      const code = systemErrorCode(error);
+      if (code === 'ENOENT' || code === 'E_CORRUPT_STORE') return undefined;
       throw error;
     }
   }

@@ -77,7 +77,9 @@ export class SortedWriter {
     const { first, bytes } = this.#levels[level]?.take() ?? { first: '', bytes: Buffer.alloc(0) };
     const pointer = { offset: this.#offset, length: bytes.length, crc: crc32(bytes) };
     this.#write(bytes);
-    this.#add(level + 1, first, this.#pointer.number(pointer.offset).number(pointer.length).number(pointer.crc).take());
+    const packed = this.#pointer.number(pointer.offset).number(pointer.length).number(pointer.crc).take();
+    // a copy: the level above may be full, and have a pointer to itself made before it takes this one
+    this.#add(level + 1, first, Buffer.from(packed));
     return pointer;
   }
 
