@@ -329,7 +329,11 @@ class Run {
     const start = performance.now();
     emit({ type: 'step.started', step: id });
     try {
-      const layer = await this.#perform(step, key);
+      const layer = await this.#perform(step, key).catch((error: unknown) => {
+        // whoever finds damage puts what is damaged away; a RUN has shown its output by then
+        if (!isDamage(error) || step.node.op.kind === 'run') throw error;
+        return this.#perform(step, key);
+      });
       const result = layer ? { diffId: layer.diffId, sizeBytes: layer.sizeBytes } : {};
       emit({ type: 'step.finished', step: id, durationMs: performance.now() - start, ...result });
       return layer;
@@ -390,3 +394,5 @@ class Run {
     return layer;
   }
 }
+
+const isDamage = (error: unknown): boolean => error instanceof BuildError && error.code === 'E_CORRUPT_STORE';

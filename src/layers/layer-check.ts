@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { BuildError, systemErrorCode } from '../errors.ts';
-import { type DiffId, hexOf, type Layer, type LayerSource } from '../oci/index.ts';
+import { existsSync, rmSync, statSync } from 'node:fs';
+import { BuildError } from '../errors.ts';
+import type { DiffId, Layer, LayerSource } from '../oci/index.ts';
+import { hasBeginning } from './contents/sorted-file.ts';
 import type { LayerDirectories } from './layer-directories.ts';
 import { type LayerMeta, readMeta } from './layer-meta.ts';
-import { buildTarIndex, encodeTarIndex } from './tar/index.ts';
+import { TarIndexes } from './tar-indexes.ts';
+import { hasSameBytes } from './unchanged.ts';
 
 /** absent: nothing to check. unproved: nothing is left that it could be compared with. */
 export type LayerState = 'absent' | 'sound' | 'damaged' | 'unproved';
@@ -14,12 +14,12 @@ export type LayerState = 'absent' | 'sound' | 'damaged' | 'unproved';
 export class LayerCheck {
   readonly #directories: LayerDirectories;
   readonly #layers: LayerSource;
-  readonly #tarIndexes: string;
+  readonly #indexes: TarIndexes;
 
   constructor(stateDirectory: string, directories: LayerDirectories, layers: LayerSource) {
     this.#directories = directories;
     this.#layers = layers;
-    this.#tarIndexes = join(stateDirectory, 'tar-index');
+    this.#indexes = new TarIndexes(stateDirectory);
   }
 
   /** What a step left must give the tar of its diffID; what was unpacked must be what unpacking gives. */
@@ -42,14 +42,15 @@ export class LayerCheck {
   }
 
   async tarIndex(diffId: DiffId): Promise<LayerState> {
-    const bytes = await readFile(join(this.#tarIndexes, hexOf(diffId))).catch((error: unknown) => {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
-      throw error;
-    });
-    if (!bytes) return 'absent';
+    const path = this.#indexes.pathOf(diffId);
+    if (!hasBeginning(path)) return 'absent';
     return this.#compare(diffId, async (layer) => {
-      const made = encodeTarIndex(await buildTarIndex(layer.uncompressed()));
-      return Buffer.compare(made, bytes) === 0;
+      const fresh = await this.#indexes.make(layer);
+      try {
+        return statSync(fresh).size === statSync(path).size && hasSameBytes(fresh, path);
+      } finally {
+        rmSync(fresh);
+      }
     });
   }
 

@@ -26,7 +26,7 @@ import type { LayerLibrary, MadeTar, WatchBytes } from './library.ts';
 import { MergedTree } from './merged-tree.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
-import { TAR_END, TarIndexer } from './tar/index.ts';
+import { TAR_END } from './tar/index.ts';
 import { TarIndexes } from './tar-indexes.ts';
 import { TarTree } from './tar-tree.ts';
 
@@ -107,9 +107,9 @@ export class DiskLayerLibrary implements LayerLibrary {
   }
 
   async importTar(tar: ByteStream): Promise<CommittedLayer> {
-    const indexer = new TarIndexer();
-    const committed = await this.commitTar(through(tar, indexer));
-    await this.#indexes.keep(committed.diffId, indexer.entries);
+    using making = this.#indexes.begin();
+    const committed = await this.commitTar(making.watch(tar));
+    this.#indexes.keep(making.write(), committed.diffId);
     return committed;
   }
 
@@ -205,15 +205,6 @@ export class DiskLayerLibrary implements LayerLibrary {
     await this.#parts.index.add({ diffId: layer.diffId, blobs: [blob] });
     return blob;
   }
-}
-
-/** Shows every chunk to the indexer on its way; fails where the archive is not whole. */
-async function* through(bytes: ByteStream, indexer: TarIndexer): ByteStream {
-  for await (const chunk of bytes) {
-    indexer.push(chunk);
-    yield chunk;
-  }
-  indexer.finish();
 }
 
 async function* abortable(bytes: ByteStream, signal: AbortSignal | undefined): ByteStream {

@@ -1,184 +1,68 @@
 import { BuildError } from '../errors.ts';
 import type { Layer } from '../oci/index.ts';
-import { refused } from './directory-cursor.ts';
-import { readName } from './entry-name.ts';
-import { implicitDirectory, join, type LayerNode, type LayerTree } from './layer-tree.ts';
-import type { RootEntry } from './root-view.ts';
-import { decodeTar, type TarEntry, type TarIndexEntry } from './tar/index.ts';
+import { decodePlace, type Place } from './contents/place.ts';
+import type { SortedFile } from './contents/sorted-file.ts';
+import type { LayerNode, LayerTree } from './layer-tree.ts';
+import { decodeTar } from './tar/index.ts';
 
-/** As in DirectoryCursor. */
-const MAX_LINKS = 40;
+const AFTER_SLASH = String.fromCharCode('/'.charCodeAt(0) + 1);
 
-interface Place {
-  readonly node: LayerNode;
-  /** Where a file's bytes begin in the tar; absent for a sparse file. */
-  readonly offset?: number | undefined;
-  /** The entry that has the bytes: the file that a hard link names. */
-  readonly archived: string;
-  readonly names: Set<string>;
-}
-
-/** A layer that lies in a tar, by its index: the same tree that unpacking it would give. */
+/** A layer that lies in a tar, by its index (see TreeMaker): the same tree that unpacking it would give. */
 export class TarTree implements LayerTree {
+  readonly isOpaqueRoot: boolean;
   readonly #layer: Layer;
-  readonly #places = new Map<string, Place>();
-  #isOpaqueRoot = false;
+  readonly #index: SortedFile;
 
-  constructor(layer: Layer, index: readonly TarIndexEntry[]) {
+  constructor(layer: Layer, index: SortedFile) {
     this.#layer = layer;
-    this.#put('', { node: directoryNode(implicitDirectory(''), { isImplicit: true }), archived: '' });
-    for (const { entry, offset } of index) this.#add(entry, offset);
-  }
-
-  get isOpaqueRoot(): boolean {
-    return this.#isOpaqueRoot;
+    this.#index = index;
+    const root = this.#placeAt('')?.node;
+    this.isOpaqueRoot = root?.kind === 'entry' && root.isOpaque;
   }
 
   lookup(path: string): LayerNode | undefined {
-    return this.#places.get(path)?.node;
+    const node = this.#placeAt(path)?.node;
+    return path === '' && node?.kind === 'entry' ? { ...node, isOpaque: false } : node;
   }
 
   list(path: string): readonly string[] {
-    return [...(this.#places.get(path)?.names ?? [])];
+    const prefix = path === '' ? '' : `${path}/`;
+    const names: string[] = [];
+    for (let next = `${prefix}\x01`; ; ) {
+      const key = this.#index.first(next)?.key;
+      if (!key?.startsWith(prefix)) return names;
+      const slash = key.indexOf('/', prefix.length);
+      if (slash < 0) {
+        names.push(key.slice(prefix.length));
+        next = `${key}\0`;
+      } else next = key.slice(0, slash) + AFTER_SLASH; // all that is in a directory, which came before it
+    }
   }
 
   /** Reads the layer up to the file; what lies in the store was verified when it came there. */
   async readFile(path: string): Promise<Uint8Array> {
-    const place = this.#places.get(path);
-    if (place?.node.kind !== 'entry' || place.node.entry.type !== 'file') throw missing(path);
-    const { size } = place.node.entry;
-    return place.offset === undefined
-      ? this.#readMember(place.archived)
-      : readRange(this.#layer, { start: place.offset, end: place.offset + size });
+    const { node, bytes } = this.#placeAt(path) ?? {};
+    if (node?.kind !== 'entry' || node.entry.type !== 'file' || !bytes) throw missing(path);
+    if ('member' in bytes) return this.#readMember(path, bytes.member);
+    return readRange(this.#layer, { start: bytes.offset, end: bytes.offset + node.entry.size });
   }
 
-  /** The last member of the name counts. */
-  async #readMember(path: string): Promise<Uint8Array> {
-    let found: Uint8Array | undefined;
-    for await (const { entry, body } of decodeTar(this.#layer.uncompressed())) {
-      if (entry.path !== path || entry.type !== 'file') continue;
+  #placeAt(path: string): Place | undefined {
+    const value = this.#index.get(path);
+    return value && decodePlace(value, path);
+  }
+
+  async #readMember(path: string, wanted: number): Promise<Uint8Array> {
+    let member = 0;
+    for await (const { body } of decodeTar(this.#layer.uncompressed())) {
+      if (member++ < wanted) continue;
       const chunks: Uint8Array[] = [];
       for await (const chunk of body) chunks.push(Uint8Array.from(chunk));
-      found = Buffer.concat(chunks);
+      return Buffer.concat(chunks);
     }
-    if (!found) throw missing(path);
-    return found;
-  }
-
-  #add(entry: TarEntry, offset: number | undefined): void {
-    const place = readName(entry.path);
-    if (!place) return;
-    const parent = this.#directory(place.directory, true) ?? '';
-    const path = join(parent, place.name);
-    const known = this.#places.get(path)?.node;
-    switch (place.marker?.kind) {
-      case 'opaque':
-        this.#makeOpaque(parent);
-        return;
-      case 'whiteout': {
-        const hidden = join(parent, place.marker.name);
-        const own = this.#places.get(hidden)?.node;
-        if (!own) this.#put(hidden, { node: { kind: 'whiteout' }, archived: '' });
-        else if (own.kind === 'entry' && own.entry.type === 'directory') this.#makeOpaque(hidden);
-        return;
-      }
-      case 'ignored':
-        return;
-      case undefined:
-        if (entry.type === 'hardlink') this.#link(path, entry.linkname);
-        else if (entry.type === 'directory') this.#addDirectory({ ...entry, path }, known);
-        else {
-          this.#remove(path);
-          this.#put(path, { node: fileNode({ ...entry, path }), offset, archived: entry.path });
-        }
-        return;
-      default:
-        place.marker satisfies never;
-    }
-  }
-
-  #addDirectory(entry: RootEntry, known: LayerNode | undefined): void {
-    const wasDirectory = known?.kind === 'entry' && known.entry.type === 'directory';
-    const isOpaque = known?.kind === 'whiteout' || (wasDirectory && known.isOpaque);
-    this.#put(entry.path, { node: directoryNode(entry, { isOpaque }), archived: entry.path });
-  }
-
-  #link(path: string, linkname: string): void {
-    const link = readName(linkname);
-    const parent = link && this.#directory(link.directory, false);
-    const target = parent === undefined || !link ? undefined : this.#places.get(join(parent, link.name));
-    if (target?.node.kind === 'whiteout') throw refused(path, `its link target "${linkname}" is deleted`);
-    if (target?.node.kind === 'entry') {
-      if (target.node.entry.type === 'directory') throw refused(path, `its link target "${linkname}" is a directory`);
-      const { path: real } = target.node.entry;
-      if (real === path) return;
-      if (real.startsWith(`${path}/`)) throw refused(path, 'it links to what it replaces');
-      this.#remove(path);
-      this.#put(path, { ...target, node: fileNode({ ...target.node.entry, path }) });
-      return;
-    }
-    this.#remove(path);
-    const lower = target?.node.kind === 'link' ? target.node : ({ kind: 'link', linkname } as const);
-    this.#put(path, { node: lower, archived: '' });
-  }
-
-  /** The real path of a directory, links followed inside the layer; undefined: missing, and not to be made. */
-  #directory(path: string, make: boolean): string | undefined {
-    let rest = path === '' ? [] : path.split('/');
-    let at = '';
-    let links = 0;
-    for (let name = rest.shift(); name !== undefined; name = rest.shift()) {
-      if (name === '' || name === '.') continue;
-      if (name === '..') {
-        at = at.slice(0, Math.max(0, at.lastIndexOf('/')));
-        continue;
-      }
-      const next = join(at, name);
-      const node = this.#places.get(next)?.node;
-      if (node?.kind === 'entry' && node.entry.type === 'symlink') {
-        if (++links > MAX_LINKS) throw refused(path, 'its symbolic links form a loop');
-        const { linkname } = node.entry;
-        if (linkname.startsWith('/')) at = '';
-        rest = [...linkname.split('/'), ...rest];
-        continue;
-      }
-      const isDirectory = node?.kind === 'entry' && node.entry.type === 'directory';
-      if (!isDirectory && !make) return undefined;
-      if (node && node.kind !== 'whiteout' && !isDirectory) throw refused(path, `"${next}" is not a directory`);
-      if (node?.kind !== 'entry') {
-        const isOpaque = node?.kind === 'whiteout';
-        this.#put(next, { node: directoryNode(implicitDirectory(next), { isImplicit: true, isOpaque }), archived: '' });
-      }
-      at = next;
-    }
-    return at;
-  }
-
-  #makeOpaque(path: string): void {
-    if (path === '') this.#isOpaqueRoot = true;
-    const place = this.#places.get(path);
-    if (place?.node.kind === 'entry') this.#put(path, { ...place, node: { ...place.node, isOpaque: path !== '' } });
-  }
-
-  #put(path: string, place: Omit<Place, 'names'>): void {
-    this.#places.set(path, { ...place, names: this.#places.get(path)?.names ?? new Set() });
-    if (path === '') return;
-    const slash = path.lastIndexOf('/');
-    this.#places.get(slash < 0 ? '' : path.slice(0, slash))?.names.add(path.slice(slash + 1));
-  }
-
-  #remove(path: string): void {
-    for (const name of this.#places.get(path)?.names ?? []) this.#remove(join(path, name));
-    this.#places.delete(path);
+    throw missing(path);
   }
 }
-
-const fileNode = (entry: RootEntry): LayerNode => ({ kind: 'entry', entry, isImplicit: false, isOpaque: false });
-
-const directoryNode = (
-  entry: RootEntry,
-  { isImplicit = false, isOpaque = false }: { readonly isImplicit?: boolean; readonly isOpaque?: boolean },
-): LayerNode => ({ kind: 'entry', entry, isImplicit, isOpaque });
 
 const missing = (path: string): BuildError =>
   new BuildError('E_STORE', `Cannot read "/${path}" of a layer: its index does not fit the tar`, {

@@ -69,7 +69,7 @@ export function isSameAttributes(one: RootEntry['xattrs'], other: RootEntry['xat
 const CHUNK_BYTES = 1024 * 1024;
 
 /** Of two regular files of one size. */
-function hasSameBytes(one: string, other: string): boolean {
+export function hasSameBytes(one: string, other: string): boolean {
   const files = [openSync(one, 'r'), openSync(other, 'r')] as const;
   const chunks = [Buffer.allocUnsafe(CHUNK_BYTES), Buffer.allocUnsafe(CHUNK_BYTES)] as const;
   try {

@@ -75,6 +75,19 @@ describe.runIf(hasBase()).each(people())('the state directory of $name', (person
     expect(succeeded(await verify(space)).stdout).toContain('all is well');
   });
 
+  it.each([30, -1])('makes an index that is damaged at byte %i anew', async (at) => {
+    const space = workspace(person, { containerfile: `FROM ${BASE}\nCOPY f /f\n`, files: { f: 'text' } });
+    await space.build(['-t', 'app']);
+    for (const path of filesIn(join(space.store, 'tar-index'))) {
+      const bytes = readFileSync(path);
+      bytes[at < 0 ? bytes.length + at : at] = 0xff;
+      overwrite(path, bytes);
+    }
+    space.write({ f: 'other text' });
+    await space.build(['-t', 'app']);
+    expect(succeeded(await verify(space)).stdout).toContain('all is well');
+  });
+
   it('shows a file that was changed in an unpacked layer', async () => {
     const space = await project();
     const layers = filesIn(join(space.store, 'layers'));

@@ -276,3 +276,22 @@ it.each([
     `RUN failed with exit status 1: ${shown}`,
   );
 });
+
+it('works on once more where something of the store was damaged, which is put away by then', async () => {
+  const { options } = machine();
+  const { library } = options();
+  const damage = new BuildError('E_CORRUPT_STORE', 'Cannot read the index of a layer: it is damaged');
+  const damaged = (times: number) => {
+    let left = times;
+    const view: LayerLibrary['view'] = async (chain) => {
+      if (left-- > 0) throw damage;
+      return library.view(chain);
+    };
+    return options({ library: { ...library, view } });
+  };
+  const targets = (line: string) => [graphOf(`FROM scratch\n${line}`).target];
+  const { results } = await executeSteps(targets('WORKDIR /a'), damaged(1));
+  expect([...results.values()].at(-1)?.hasLayer).toBe(true);
+  await expect(executeSteps(targets('WORKDIR /b'), damaged(2))).rejects.toMatchObject({ code: damage.code });
+  await expect(executeSteps(targets('RUN x'), damaged(1))).rejects.toMatchObject({ code: damage.code });
+});

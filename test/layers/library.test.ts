@@ -13,17 +13,16 @@ import {
   LayerWorkers,
   OverlaySnapshotter,
   TarDecoder,
-  TarIndexer,
 } from '../../src/layers/index.ts';
 import { join as joinPath, type LayerTree } from '../../src/layers/layer-tree.ts';
 import { MergedTree } from '../../src/layers/merged-tree.ts';
-import { TarTree } from '../../src/layers/tar-tree.ts';
 import { canonicalJson, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../../src/oci/index.ts';
 import { runIn } from '../contract/snapshotter.ts';
 import {
   buildWorker,
   canMountOverlay,
   collect,
+  indexed,
   isRoot,
   layerOf,
   MemoryIndex,
@@ -178,13 +177,6 @@ function unpacked(root: string, tar: Uint8Array): LayerTree {
   return tree;
 }
 
-function indexed(tar: Uint8Array): LayerTree {
-  const indexer = new TarIndexer();
-  indexer.push(tar);
-  indexer.finish();
-  return new TarTree(layerOf(tar), indexer.entries);
-}
-
 describe.runIf(isRoot)('a layer', () => {
   const name = fc.constantFrom('a', 'b', 'c', '.wh.a', '.wh.b', '.wh..wh..opq');
   const plain = fc.constantFrom('a', 'b', 'c');
@@ -235,7 +227,7 @@ describe.runIf(isRoot)('a layer', () => {
         }
       };
       const onDisk = outcome(() => unpacked(home.path, tar));
-      expect(onDisk).toEqual(outcome(() => indexed(tar)));
+      expect(onDisk).toEqual(outcome(() => indexed(tar, home.path)));
       expect(onDisk.code).toBe(expected);
       home.remove();
     },
@@ -256,7 +248,7 @@ describe.runIf(isRoot)('a layer', () => {
         round++;
         const tars = layers.map(tarBytes);
         const onDisk = tars.map((tar, n) => attempt(() => unpacked(join(home.path, `${round}-${n}`), tar)));
-        const inTar = tars.map((tar) => attempt(() => indexed(tar)));
+        const inTar = tars.map((tar) => attempt(() => indexed(tar, home.path)));
         const isTree = (tree: LayerTree | string): tree is LayerTree => typeof tree !== 'string';
         expect(inTar.map((tree) => (isTree(tree) ? 'ok' : tree))).toEqual(
           onDisk.map((tree) => (isTree(tree) ? 'ok' : tree)),

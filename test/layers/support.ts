@@ -1,10 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { SortedFile } from '../../src/layers/contents/sorted-file.ts';
+import { SortedTable } from '../../src/layers/contents/sorted-table.ts';
+import { SortedWriter } from '../../src/layers/contents/sorted-writer.ts';
+import { TreeMaker } from '../../src/layers/contents/tree-maker.ts';
 import { encodeHeader, paddingAfter, TAR_END, type TarEntry } from '../../src/layers/index.ts';
+import { TarTree } from '../../src/layers/tar-tree.ts';
 import {
   asDigest,
   type ByteStream,
@@ -96,6 +101,26 @@ export function layerOf(bytes: Uint8Array): Layer {
     compressed: () => streamOf(bytes),
     uncompressed: () => streamOf(bytes),
   };
+}
+
+/** A tar as a tree by its index, which is made in the directory; `freshBytes`: of the rows in memory meanwhile. */
+export function indexed(tar: Uint8Array, directory: string, freshBytes?: number): TarTree {
+  let files = 0;
+  const newPath = () => join(directory, `${process.pid}-${files++}`);
+  using table = new SortedTable(newPath, freshBytes);
+  const maker = new TreeMaker(table);
+  maker.push(tar);
+  maker.end();
+  const path = newPath();
+  const fd = openSync(path, 'wx');
+  const writer = new SortedWriter(fd);
+  for (const { key, value } of maker.rows()) writer.add(key, value);
+  writer.finish();
+  closeSync(fd);
+  const file = SortedFile.open(path, () => undefined);
+  rmSync(path);
+  if (!file) throw new Error('what was written cannot be opened');
+  return new TarTree(layerOf(tar), file);
 }
 
 export const tarLayer = (entries: readonly TestEntry[]): Layer => layerOf(tarBytes(entries));

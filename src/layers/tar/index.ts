@@ -12,4 +12,4 @@ export { TarDecoder, type TarHandler } from './decoder.ts';
 export { encodeHeader, encodeTarStream, paddingAfter, TAR_END, type TarMember } from './encode.ts';
 export type { TarEntry } from './entry.ts';
 export { BLOCK as TAR_BLOCK, isTarHeader } from './fields.ts';
-export { buildTarIndex, decodeTarIndex, encodeTarIndex, type TarIndexEntry, TarIndexer } from './tar-index.ts';
+export { buildTarIndex, type TarIndexEntry } from './tar-index.ts';
