@@ -2,6 +2,7 @@ import type { Compression, DiffId, MtimeRule } from '../oci/index.ts';
 import type { CopyOptions } from './copy-chain.ts';
 import type { LayerMeta } from './layer-meta.ts';
 import type { Owners } from './ownership.ts';
+import type { Settling } from './unsettled.ts';
 
 /**
  * What a worker thread does. Paths are absolute; `layers` are layer directories (`fs`, `meta.json`), topmost first.
@@ -64,6 +65,8 @@ export interface Jobs {
   };
   /** Bytes on disk of a tree. */
   readonly measure: { readonly input: { readonly path: string }; readonly output: number };
+  /** See `settle`. */
+  readonly settle: { readonly input: Settling; readonly output: undefined };
   readonly remove: { readonly input: { readonly paths: readonly string[] }; readonly output: undefined };
 }
 
