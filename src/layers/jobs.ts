@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Compression, DiffId, MtimeRule } from '../oci/index.ts';
 import type { CopyOptions } from './copy-chain.ts';
 import type { LayerMeta } from './layer-meta.ts';
@@ -80,6 +81,8 @@ export const CHUNKS_ON_THE_WAY = 8;
 
 export type ToWorker =
   | { readonly type: 'start'; readonly job: Job }
+  /** Beside the job; what else is said of it goes by the port. */
+  | { readonly type: 'unpack'; readonly job: JobOf<'unpack'>; readonly port: MessagePort }
   | { readonly type: 'chunk'; readonly bytes: Uint8Array }
   /** So many bytes of the file are there. */
   | { readonly type: 'grown'; readonly size: number }

@@ -13,7 +13,7 @@ import {
 } from '../oci/index.ts';
 import { tarOfLayer } from './dir-tar.ts';
 import { type LayerMeta, readMeta, writeMeta } from './layer-meta.ts';
-import type { LayerWorkers } from './layer-workers.ts';
+import type { LayerWorkers, UnpackPlace } from './layer-workers.ts';
 import { isOwnerGone, newOwnedName } from './owner.ts';
 import type { Owners } from './ownership.ts';
 import { isFromLostBoot, isUnsettled, markUnsettled } from './unsettled.ts';
@@ -70,9 +70,11 @@ export class LayerDirectories {
 
   /** The directories of a chain, topmost first; those that are missing are unpacked in parallel. Hidden ones are left out. */
   async materialize(chain: readonly Layer[]): Promise<readonly string[]> {
-    const applied = (await Promise.all(chain.map((layer) => this.#apply(layer)))).reverse();
+    // the largest first: see LayerWorkers.placeFor
+    const bySize = chain.toSorted((one, other) => other.descriptor.size - one.descriptor.size);
+    await Promise.all(bySize.map((layer) => this.#apply(layer)));
     // Overlay refuses a directory twice; of equal layers (steps that change nothing give them) the topmost decides.
-    const paths = [...new Set(applied)];
+    const paths = [...new Set(chain.map(({ diffId }) => this.pathOf(diffId)).reverse())];
     this.#settleSoon(paths);
     const cut = paths.findIndex((path) => readMeta(path).opaqueRoot);
     return cut < 0 ? paths : paths.slice(0, cut + 1);
@@ -198,9 +200,10 @@ export class LayerDirectories {
   /** Nothing else than the layer's own tar makes it to the end. */
   async #fill(fs: string, layer: Layer): Promise<Omit<LayerMeta, 'kind'>> {
     const into = { directory: fs, owners: this.owners };
-    for (let file = await layer.file?.(); file; file = await layer.file?.()) {
+    using place = layer.file && (await this.workers.placeFor(layer.descriptor.size));
+    for (let file = await layer.file?.(); place && file; file = await layer.file?.()) {
       await mkdir(fs, { mode: 0o755 });
-      const unpacked = await this.#unpackFile({ ...into, file }, layer.diffId);
+      const unpacked = await this.#unpackFile({ ...into, file, place }, layer.diffId);
       if (unpacked) return unpacked;
       await this.remove([fs]);
     }
@@ -210,7 +213,7 @@ export class LayerDirectories {
 
   /** undefined: the file did not become what it was meant to be; there is another one. */
   async #unpackFile(
-    { file, ...into }: { readonly directory: string; readonly owners: Owners; readonly file: LayerFile },
+    { file, place, ...into }: UnpackingFile,
     expected: DiffId,
   ): Promise<Omit<LayerMeta, 'kind'> | undefined> {
     const { compression, growth } = file;
@@ -219,7 +222,7 @@ export class LayerDirectories {
     if (fd === undefined) return undefined;
     try {
       const opened = { path: `/proc/self/fd/${fd}`, compression };
-      const unpacked = await this.workers.follow({ kind: 'unpack', ...into, file: opened }, growth);
+      const unpacked = await place.follow({ kind: 'unpack', ...into, file: opened }, growth);
       if (!unpacked) return undefined;
       const { diffId, ...meta } = unpacked;
       if (diffId !== expected) throw digestMismatch('layer (uncompressed)', expected, diffId);
@@ -298,6 +301,13 @@ async function renameUnlessThere(directory: string, path: string): Promise<boole
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
     return false;
   }
+}
+
+interface UnpackingFile {
+  readonly directory: string;
+  readonly owners: Owners;
+  readonly file: LayerFile;
+  readonly place: UnpackPlace;
 }
 
 function openUnlessMoved({ path, growth }: LayerFile): number | undefined {
