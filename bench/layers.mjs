@@ -1,7 +1,7 @@
 // What layers cost, beside GNU tar on the same files. Usage: node bench/layers.mjs [LAYER.tar]   (root, or inside the namespace)
 // LAYER.tar: an uncompressed layer to unpack, e.g. that of a Debian base image; absent: only the small files.
 import { execFileSync } from 'node:child_process';
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -16,13 +16,14 @@ await build({
   absWorkingDir: root,
   entryPoints: { layers: 'src/layers/index.ts' },
   outdir: join(root, 'dist'),
+  outExtension: { '.js': '.mjs' },
   bundle: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.18',
   external: ['koffi'],
 });
-const { LayerDirectories, LayerWorkers, OverlaySnapshotter } = await import(pathToFileURL(join(root, 'dist/layers.js')).href);
+const { LayerDirectories, LayerWorkers, OverlaySnapshotter } = await import(pathToFileURL(join(root, 'dist/layers.mjs')).href);
 
 const times = new Map();
 async function time(name, work) {
@@ -39,35 +40,39 @@ function smallFiles(directory, count) {
   }
 }
 
+/** Unpacking and packing one tar, ours and GNU tar's in turn, each in a directory of its own. */
+async function bothWays(what, tar, { state, directories, name }) {
+  const [sum] = execFileSync('sha256sum', [tar], { encoding: 'utf8' }).split(' ');
+  const file = async () => ({ path: tar, compression: 'none', check: async () => undefined });
+  const layer = { diffId: `sha256:${sum}`, file, uncompressed: () => createReadStream(tar, { highWaterMark: 262144 }) };
+  const target = join(state, `gnu-${name}`);
+  mkdirSync(target, { recursive: true });
+  await time(`${what}: GNU tar -x`, () =>
+    execFileSync('tar', ['-xpf', tar, '-C', target, '--numeric-owner', '--xattrs', '--xattrs-include=*']),
+  );
+  await time(`${what}: unpack`, () => directories.materialize([layer]));
+  await time(`${what}: GNU tar -c | sha256sum`, () =>
+    execFileSync('sh', ['-c', `tar -c --xattrs -C '${target}' . | sha256sum`], { stdio: 'ignore' }),
+  );
+  await time(`${what}: directory -> diffID`, () => workers.run({ kind: 'identify', layer: directories.pathOf(layer.diffId) }));
+}
+
 const index = { get: async () => undefined, add: async () => undefined };
 const workers = new LayerWorkers();
+const source = join(home, 'source');
+smallFiles(source, 20_000);
+const small = join(home, 'small.tar');
+execFileSync('tar', ['-cf', small, '--numeric-owner', '-C', source, '.']);
 for (let run = 0; run < RUNS; run++) {
   const state = join(home, `state${run}`);
   const directories = new LayerDirectories(state, workers);
-  const snapshotter = new OverlaySnapshotter(directories, index);
-  const active = await snapshotter.prepare([]);
+  const active = await new OverlaySnapshotter(directories, index).prepare([]);
   smallFiles(active.mount.upper, 20_000);
-  const upper = active.mount.upper;
-  await time('20,000 files: GNU tar | sha256sum', () =>
-    execFileSync('sh', ['-c', `tar -cf - -C '${upper}' . | sha256sum`], { stdio: 'ignore' }),
-  );
   await time('20,000 files: commit (upper directory -> diffID)', () => active.commit({ exclude: [] }));
   await active[Symbol.asyncDispose]();
+  await bothWays('20,000 files', small, { state, directories, name: 'small' });
   const tar = process.argv[2];
-  if (tar && existsSync(tar)) {
-    const layer = { diffId: `sha256:${'0'.repeat(64)}`, uncompressed: () => createReadStream(tar, { highWaterMark: 262144 }) };
-    await time('layer: unpack', () => directories.materialize([layer]));
-    const target = join(home, `gnu${run}`);
-    mkdirSync(target);
-    await time('layer: GNU tar -x --xattrs', () =>
-      execFileSync('tar', ['-xpf', tar, '-C', target, '--numeric-owner', '--xattrs', '--xattrs-include=*']),
-    );
-    const path = directories.pathOf(layer.diffId);
-    await time('layer: directory -> diffID', () => workers.run({ kind: 'identify', layer: path }));
-    await time('layer: GNU tar -c --xattrs | sha256sum', () =>
-      execFileSync('sh', ['-c', `tar -c --xattrs -C '${target}' . | sha256sum`], { stdio: 'ignore' }),
-    );
-  }
+  if (tar) await bothWays('layer', tar, { state, directories, name: 'layer' });
 }
 for (const [name, all] of times) {
   const shown = all.map((ms) => `${Math.round(ms)}`).join(' ');

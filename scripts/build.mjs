@@ -1,6 +1,6 @@
 // Bundles the program into dist/: tsbuild.js (the command), program.cjs (what it runs) and the threads' entry points.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -46,6 +46,8 @@ await build({
   define: { TSBUILD_VERSION: JSON.stringify(version), 'import.meta.url': '__moduleUrl' },
   banner: { js: "const __moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
 });
+// read beside the script when a layer is compressed with zstd
+copyFileSync(fileURLToPath(new URL('zstd.wasm', import.meta.resolve('@bokuweb/zstd-wasm'))), `${root}/dist/zstd.wasm`);
 loadLate(`${root}/dist/program.cjs`);
 await build({ ...common, entryPoints: { tsbuild: 'src/cli/start.ts' } });
 writeFileSync(`${root}/dist/package.json`, '{"type":"commonjs"}\n');

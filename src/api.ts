@@ -44,6 +44,7 @@ export type {
   ImageOptions,
   IsolationOptions,
   OutputSpec,
+  PackingOptions,
   PullPolicy,
   ResultOptions,
   SandboxOptions,

@@ -1,6 +1,6 @@
 import type { CapabilityChanges, Isolation, SandboxSettings } from './executor/index.ts';
 import type { ImageEdits } from './graph/index.ts';
-import type { ImageFormat } from './oci/index.ts';
+import type { Compression, ImageFormat } from './oci/index.ts';
 
 /** When a base image is fetched: always; where the store lacks it; where the registry has a newer one; never. */
 export type PullPolicy = 'always' | 'missing' | 'newer' | 'never';
@@ -18,13 +18,22 @@ export interface ImageOptions {
   readonly createdAnnotation?: boolean | undefined;
 }
 
+/** How the layers of an image that leaves the store are compressed. */
+export interface PackingOptions {
+  /** Of layers that are not compressed yet, as those that were built here. Default: gzip. */
+  readonly compression?: Compression | undefined;
+  /** Layers that are compressed in another way, too. */
+  readonly forceCompression?: boolean | undefined;
+}
+
 /** `-o type=...,dest=...`. `dest` is `-` for standard output. */
 export type OutputSpec =
-  | { readonly type: 'oci' | 'docker' | 'tar'; readonly dest: string }
-  | { readonly type: 'local'; readonly dest: string };
+  /** `packing`: instead of that of the build. */
+  | { readonly type: 'oci'; readonly dest: string; readonly packing?: PackingOptions | undefined }
+  | { readonly type: 'docker' | 'tar' | 'local'; readonly dest: string };
 
 /** What becomes of the image. The store has it in any case. */
-export interface ResultOptions {
+export interface ResultOptions extends PackingOptions {
   /** As the user wrote them. */
   readonly tags: readonly string[];
   readonly outputs: readonly OutputSpec[];

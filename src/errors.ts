@@ -139,3 +139,12 @@ export function systemErrorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
+
+/** What helps where a system call found no descriptor left (EMFILE, ENFILE); undefined for other errors. */
+export function hintForOpenFiles(error: unknown): string | undefined {
+  const code = systemErrorCode(error);
+  // Node says it of a thread in words only
+  const isThread = code === 'ERR_WORKER_INIT_FAILED' && error instanceof Error && error.message.includes('EMFILE');
+  if (code !== 'EMFILE' && code !== 'ENFILE' && !isThread) return undefined;
+  return 'Too many files are open: raise the limit with "ulimit -n 4096", or use fewer --jobs';
+}

@@ -2,6 +2,7 @@ import type {
   Delegated,
   Environment,
   ImageSummary,
+  PackingOptions,
   PullResult,
   PushResult,
   RegistryAccess,
@@ -13,6 +14,8 @@ import { parseDestination, sinkFor } from './destinations.ts';
 import { BuildError, type ErrorCode } from './errors.ts';
 import { forFormat, isInsideNamespace } from './executor/index.ts';
 import {
+  type ByteStream,
+  type Compression,
   choosePlatform,
   createIndex,
   formatPlatform,
@@ -45,7 +48,7 @@ export interface PullOptions extends SessionOptions, RegistryAccess {
   readonly platform?: string | undefined;
 }
 
-export interface PushOptions extends SessionOptions, RegistryAccess {
+export interface PushOptions extends SessionOptions, RegistryAccess, PackingOptions {
   readonly self: SelfCommand;
   readonly format?: ImageFormat | undefined;
   /** Of an index only the image for this one. */
@@ -124,6 +127,7 @@ export const resultOf = (name: string, content: ImageOrIndex): PullResult => ({
 export interface Portable {
   readonly workspace: Workspace;
   readonly format: ImageFormat;
+  readonly packing?: PackingOptions | undefined;
   /** Where a layer goes while it is compressed. */
   readonly begin?: (() => UnfinishedBlob) | undefined;
 }
@@ -134,10 +138,24 @@ export function beginAt(sink: ImageSink, ref: Reference, options: TransferOption
   return begin && (() => begin(ref, options));
 }
 
-async function pack(layer: Layer, { library }: Workspace, unfinished: UnfinishedBlob | undefined): Promise<Layer> {
-  const packed = await library.compressed(layer, 'gzip', unfinished && ((bytes) => unfinished.through(bytes)));
+async function pack(layer: Layer, compression: Compression, { workspace, begin }: Portable): Promise<Layer> {
+  const unfinished = begin?.();
+  const watch = unfinished && ((bytes: ByteStream) => unfinished.through(bytes));
+  const packed = await workspace.library.compressed(layer, compression, watch);
   await unfinished?.finish(packed.descriptor);
   return packed;
+}
+
+/** What is compressed stays as it came, so that a base image is not sent twice; unless the user demands another way. */
+function isPacked(
+  layer: Layer,
+  { format, packing: { compression = 'gzip', forceCompression } = {} }: Portable,
+): boolean {
+  const actual = layerCompression(layer.descriptor.mediaType);
+  // the plain tar of what a RUN left has no blob yet
+  if (actual === 'none') return false;
+  if (actual === compression) return true;
+  return forceCompression !== true && (actual === 'gzip' || (actual === 'zstd' && format === 'oci'));
 }
 
 /**
@@ -157,13 +175,12 @@ export async function portable(content: ImageOrIndex, options: Portable): Promis
 }
 
 /** The same for one image. */
-export async function portableImage(image: Image, { workspace, format, begin }: Portable): Promise<Image> {
+export async function portableImage(image: Image, options: Portable): Promise<Image> {
+  const { workspace, format, packing } = options;
   const layers = await Promise.all(
     image.layers.map(async (layer): Promise<Layer> => {
       if (isForeignLayer(layer.descriptor.mediaType)) return layer;
-      const compression = layerCompression(layer.descriptor.mediaType);
-      const isReady = compression === 'gzip' || (compression === 'zstd' && format === 'oci');
-      const packed = isReady ? layer : await pack(layer, workspace, begin?.());
+      const packed = isPacked(layer, options) ? layer : await pack(layer, packing?.compression ?? 'gzip', options);
       await requireBlob(packed, workspace);
       return forFormat(packed, format);
     }),
@@ -206,6 +223,7 @@ export const push = (
     const target = parseDestination(destination ?? `docker://${name}`, name);
     const content = await contentOf(name, workspace, options.platform);
     if (target.kind === 'docker-archive' && isImageIndex(content)) throw onePlatformOnly(content);
+    if (target.kind === 'docker-archive' && options.compression === 'zstd') throw noZstd();
     const layers = imagesOf(content).flatMap((image) => image.layers);
     if (await isUnreadable(layers, workspace, options.env)) return delegate(options);
     const { emit, signal } = options;
@@ -213,7 +231,7 @@ export const push = (
     const sink = sinkFor(target, { workspace, session: options });
     const format = options.format ?? formatOf(content);
     const begin = beginAt(sink, target.ref, { emit, signal });
-    const ready = await portable(content, { workspace, format, begin });
+    const ready = await portable(content, { workspace, format, packing: options, begin });
     const written = await sink.write(ready, target.ref, { emit, signal });
     return { destination: target.text, manifest: written.digest };
   });
@@ -225,6 +243,11 @@ async function contentOf(
 ): Promise<ImageOrIndex> {
   return platform === undefined ? images.findContent(name) : images.find(name, parsePlatform(platform));
 }
+
+const noZstd = (): BuildError =>
+  new BuildError('E_UNSUPPORTED', 'A Docker archive has no zstd layers', {
+    hint: 'Use --compression gzip, or push to oci-archive:FILE',
+  });
 
 const onePlatformOnly = ({ images }: ImageIndex): BuildError =>
   new BuildError('E_UNSUPPORTED', 'A Docker archive has no room for images of several platforms', {

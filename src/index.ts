@@ -11,6 +11,7 @@ export {
   type BuildErrorOptions,
   type ErrorCode,
   EXIT_CODES,
+  hintForOpenFiles,
   type SourceRange,
   systemErrorCode,
 } from './errors.ts';
@@ -22,6 +23,7 @@ export { importRootfs } from './import-rootfs.ts';
 export { info } from './info.ts';
 export { load } from './load.ts';
 export { login, logout } from './logins.ts';
+export type { Compression } from './oci/index.ts';
 export { codeFrame, parseDuration, splitCsv } from './parser/index.ts';
 export { prune } from './prune.ts';
 export { stateUsage, verifyState } from './state-directory.ts';

@@ -53,7 +53,8 @@ async function pushTags(
   const [first] = targets;
   if (!first) return undefined;
   const sink = sinkFor(first, { workspace, session: options });
-  const ready = await portable(content, { workspace, format, begin: beginAt(sink, first.ref, { emit, signal }) });
+  const begin = beginAt(sink, first.ref, { emit, signal });
+  const ready = await portable(content, { workspace, format, packing: options, begin });
   for (const { ref } of targets) await sink.write(ready, ref, { emit, signal });
   return ready.descriptor;
 }
@@ -72,7 +73,8 @@ async function writeOutput(
   await workspace.store.bring(layers, { signal });
   switch (output.type) {
     case 'oci': {
-      const ready = await portable(content, { workspace, format: options.format });
+      const packing = output.packing ?? options;
+      const ready = await portable(content, { workspace, format: options.format, packing });
       await new OciArchiveSink(destination).write(ready, ref, { emit, signal });
       return ready.descriptor;
     }

@@ -1,8 +1,8 @@
 /** Options of `docker build`, `docker buildx build` and `buildah build` that this program does not have yet. */
 const BUILD_OPTIONS =
   'all-platforms allow attest blob-cache builder cdi-config-dir cert-dir cgroupns ' +
-  'compat-volumes compress compression-format compression-level cpp-flag creds cw decryption-key device ' +
-  'digest-file disable-compression disable-content-trust force-compression group-add hooks-dir ipc ' +
+  'compat-volumes compress compression-level cpp-flag creds cw decryption-key device ' +
+  'digest-file disable-compression disable-content-trust group-add hooks-dir ipc ' +
   'layer-label logfile logsplit manifest net no-hostname no-hosts no-pivot-root omit-history ' +
   'output-format pid policy provenance resource retry retry-delay runtime-flag save-stages sbom ' +
   'sbom-image-output sbom-image-purl-output sbom-merge-strategy sbom-output sbom-purl-output ' +

@@ -9,6 +9,7 @@ const SWITCHES: ReadonlySet<string> = new Set([
   '--push',
   '--load',
   '--squash',
+  '--force-compression',
 ]);
 
 /** Options whose value may be left out, with what they mean then. */
@@ -28,6 +29,9 @@ const WITHOUT_VALUE: ReadonlyMap<string, string> = new Map([
   ['--pull', 'always'],
 ]);
 
+/** Other builders' names of our options. */
+const ALIASES: ReadonlyMap<string, string> = new Map([['--compression-format', '--compression']]);
+
 /**
  * Go programs take `--flag=true` and never `--flag true`; commander knows no such option. `--tls-verify` becomes
  * `--tls-verify=true` and `--no-cache=true` becomes `--no-cache`, `-c=2` is `-c 2`. Words after `--` stay as they are.
@@ -44,6 +48,8 @@ function normaliseArg(arg: string): string[] {
   if (implied !== undefined) return [`${arg}=${implied}`];
   const equals = arg.indexOf('=');
   const name = equals < 0 ? arg : arg.slice(0, equals);
+  const alias = ALIASES.get(name);
+  if (alias !== undefined) return [`${alias}${arg.slice(name.length)}`];
   if (equals < 0 || !SWITCHES.has(name)) return [arg];
   const value = arg.slice(equals + 1);
   return parseBoolean(name, value) ? [name] : [];

@@ -1,9 +1,11 @@
-import type { OutputSpec } from '../index.ts';
+import type { OutputSpec, PackingOptions } from '../index.ts';
 import { parseCsvRecord } from './csv.ts';
 import { usageError } from './usage.ts';
+import { parseBoolean, parseCompression } from './values.ts';
 
 const TYPES = ['oci', 'docker', 'local', 'tar'] as const;
 const NOT_BUILT_YET = ['image', 'registry', 'cacheonly'];
+const KEYS: readonly string[] = ['type', 'dest', 'compression', 'force-compression'];
 const EXAMPLE = 'write type=oci|docker|local|tar and dest=PATH, e.g. -o type=oci,dest=image0.oci.tar';
 
 /** `type=oci,dest=FILE`, or a bare directory as in docker (`-o out` means type=local, `-o -` means type=tar). */
@@ -15,11 +17,11 @@ export function parseOutput(text: string): OutputSpec {
     const equals = field.indexOf('=');
     const key = equals < 0 ? field : field.slice(0, equals);
     if (equals < 0) throw usageError(`Cannot read output "${text}": "${field}" is not KEY=VALUE`, EXAMPLE);
-    if (key !== 'type' && key !== 'dest') throw usageError(`Unknown key "${key}" in output "${text}"`, EXAMPLE);
+    if (!KEYS.includes(key)) throw usageError(`Unknown key "${key}" in output "${text}"`, EXAMPLE);
     if (given.has(key)) throw usageError(`Key "${key}" is given twice in output "${text}"`, EXAMPLE);
     given.set(key, field.slice(equals + 1));
   }
-  return toSpec(text, given.get('type'), given.get('dest'));
+  return toSpec(text, given);
 }
 
 function bareDestination(dest: string): OutputSpec {
@@ -27,7 +29,8 @@ function bareDestination(dest: string): OutputSpec {
   return dest === '-' ? { type: 'tar', dest } : { type: 'local', dest };
 }
 
-function toSpec(text: string, type: string | undefined, dest: string | undefined): OutputSpec {
+function toSpec(text: string, given: ReadonlyMap<string, string>): OutputSpec {
+  const [type, dest, packing] = [given.get('type'), given.get('dest'), packingOf(given)];
   if (type === undefined) throw usageError(`Output "${text}" has no type`, EXAMPLE);
   if (NOT_BUILT_YET.includes(type)) {
     throw usageError(`Output type "${type}" is not built yet`, 'every build is kept in the store; use "tsbuild push"');
@@ -38,5 +41,18 @@ function toSpec(text: string, type: string | undefined, dest: string | undefined
   if (known === 'local' && dest === '-') {
     throw usageError('Output type "local" needs a directory, not "-"', 'use type=tar,dest=- for a stream');
   }
+  if (known === 'oci') return { type: known, dest, packing };
+  if (packing !== undefined) throw usageError(`Output type "${known}" has no compression`, 'use type=oci');
   return { type: known, dest };
+}
+
+/** As BuildKit spells them. */
+function packingOf(given: ReadonlyMap<string, string>): PackingOptions | undefined {
+  const compression = given.get('compression');
+  const force = given.get('force-compression');
+  if (compression === undefined && force === undefined) return undefined;
+  return {
+    compression: compression === undefined ? undefined : parseCompression('compression', compression),
+    forceCompression: force === undefined ? undefined : parseBoolean('force-compression', force),
+  };
 }

@@ -1,3 +1,4 @@
+import type { Compression } from '../index.ts';
 import { usageError } from './usage.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -77,6 +78,10 @@ export function choice<T extends string>(option: string, text: string, allowed: 
   if (found !== undefined) return found;
   throw usageError(`${option} "${text}" is not known`, `choose one of: ${allowed.join(', ')}`);
 }
+
+/** BuildKit says "uncompressed" for none. */
+export const parseCompression = (option: string, text: string): Compression =>
+  text === 'uncompressed' ? 'none' : choice(option, text, ['gzip', 'zstd', 'none']);
 
 const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, '1': true, false: false, '0': false };
 

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import type { ByteStream } from '../oci/index.ts';
+import { blocksOf } from './blocks.ts';
 
 const deflateRaw = (bytes: Uint8Array, options: zlib.ZlibOptions): Promise<Buffer> =>
   promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.deflateRaw)(bytes, options);
@@ -37,7 +38,7 @@ export async function* gzip(bytes: ByteStream, options: GzipOptions = {}): ByteS
   let crc = 0;
   let size = 0;
   yield HEADER;
-  for await (const { block, isLast } of blocksOf(bytes)) {
+  for await (const { block, isLast } of blocksOf(bytes, BLOCK_BYTES)) {
     crc = zlib.crc32(block, crc);
     size += block.length;
     const finishFlush = isLast ? zlib.constants.Z_FINISH : zlib.constants.Z_SYNC_FLUSH;
@@ -64,40 +65,4 @@ function trailer(crc: number, size: number): Uint8Array {
   bytes.writeUInt32LE(crc, 0);
   bytes.writeUInt32LE(size % 2 ** 32, 4);
   return bytes;
-}
-
-interface Block {
-  readonly block: Buffer;
-  readonly isLast: boolean;
-}
-
-/**
- * Cut into whole blocks; the last one is shorter, empty only if there are no bytes at all. A block that lies in one chunk is
- * not copied: chunks must not change afterwards.
- */
-async function* blocksOf(bytes: ByteStream): AsyncGenerator<Block, void, undefined> {
-  /** Whole; it may be the last. */
-  let whole: Buffer | undefined;
-  let begun = Buffer.alloc(0);
-  let filled = 0;
-  for await (const chunk of bytes) {
-    for (let at = 0; at < chunk.byteLength; ) {
-      if (whole) yield { block: whole, isLast: false };
-      whole = undefined;
-      const isWhole = filled === 0 && chunk.byteLength - at >= BLOCK_BYTES;
-      if (!isWhole && filled === 0) begun = Buffer.allocUnsafeSlow(BLOCK_BYTES);
-      const part = chunk.subarray(at, at + BLOCK_BYTES - filled);
-      at += part.byteLength;
-      if (isWhole) whole = Buffer.from(part.buffer, part.byteOffset, BLOCK_BYTES);
-      else {
-        begun.set(part, filled);
-        filled += part.byteLength;
-        if (filled < BLOCK_BYTES) continue;
-        whole = begun;
-        filled = 0;
-      }
-    }
-  }
-  if (whole) yield { block: whole, isLast: true };
-  else yield { block: begun.subarray(0, filled), isLast: true };
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { BuildError } from '../errors.ts';
 import {
   asDigest,
   type ByteStream,
@@ -19,6 +18,7 @@ import {
 import { ChainView } from './chain-view.ts';
 import { decompress } from './compression.ts';
 import { gzip } from './compression-gzip.ts';
+import { zstd } from './compression-zstd.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import type { LayerDirectories } from './layer-directories.ts';
 import type { LayerTree } from './layer-tree.ts';
@@ -45,6 +45,12 @@ interface Packing {
   readonly compression: Compression;
   readonly watch: WatchBytes;
 }
+
+const COMPRESSORS: Readonly<Record<Compression, (tar: ByteStream) => ByteStream>> = {
+  none: (tar) => tar,
+  gzip: (tar) => gzip(tar),
+  zstd: (tar) => zstd(tar),
+};
 
 interface FoundTar {
   /** What holds it. */
@@ -114,7 +120,7 @@ export class DiskLayerLibrary implements LayerLibrary {
   }
 
   async compressed(layer: Layer, compression: Compression, watch: WatchBytes = (bytes) => bytes): Promise<Layer> {
-    if (layerCompression(layer.descriptor.mediaType) === compression) return layer;
+    if (compression !== 'none' && layerCompression(layer.descriptor.mediaType) === compression) return layer;
     const key = `${layer.diffId} ${compression}`;
     const running =
       this.#compressing.get(key) ??
@@ -138,7 +144,7 @@ export class DiskLayerLibrary implements LayerLibrary {
     return new TarTree(layer, await this.#indexes.of(layer));
   }
 
-  /** How to open the tar; undefined: no form of the layer is here. The cheapest form first. */
+  /** How to open the tar; undefined: no form of the layer is here. A directory last: its owners show only in the namespace. */
   async #tarOf(diffId: DiffId): Promise<FoundTar | undefined> {
     const { index, store } = this.#parts;
     const blobs = (await index.get(diffId))?.blobs ?? [];
@@ -150,18 +156,20 @@ export class DiskLayerLibrary implements LayerLibrary {
       return { blob: plain, open: () => store.open(plain), isVerified: asDigest(diffId) === plain.digest };
     }
     const [packed] = present;
-    const directory = await this.#tarDirectory(diffId, packed !== undefined);
-    if (directory !== undefined) return { open: () => this.#parts.directories.tarOf(directory), isVerified: false };
-    const open = packed && (() => decompress(store.open(packed), packed.compression));
-    return packed && open && { blob: packed, open, isVerified: false };
+    if (packed) {
+      return { blob: packed, open: () => decompress(store.open(packed), packed.compression), isVerified: false };
+    }
+    const directory = await this.#tarDirectory(diffId);
+    return directory === undefined
+      ? undefined
+      : { open: () => this.#parts.directories.tarOf(directory), isVerified: false };
   }
 
   /** A directory whose tar is the layer's: one that a step left, or at need an unpacked one that gives the same bytes. */
-  async #tarDirectory(diffId: DiffId, hasBlob: boolean): Promise<string | undefined> {
+  async #tarDirectory(diffId: DiffId): Promise<string | undefined> {
     const { directories } = this.#parts;
     const found = directories.lookup(diffId);
     if (!found || found.meta.kind === 'frozen') return found?.path;
-    if (hasBlob) return undefined;
     const actual = await directories.workers.run<'identify'>({ kind: 'identify', layer: found.path });
     return actual === diffId ? found.path : undefined;
   }
@@ -196,13 +204,7 @@ export class DiskLayerLibrary implements LayerLibrary {
   }
 
   async #makeBlob(layer: Layer, { compression, watch }: Packing): Promise<LayerBlob> {
-    if (compression === 'zstd') {
-      throw new BuildError('E_UNSUPPORTED', 'Cannot compress layers with zstd', {
-        hint: 'Use gzip, or no compression',
-      });
-    }
-    const bytes = compression === 'gzip' ? gzip(layer.uncompressed()) : layer.uncompressed();
-    const { digest, size } = await this.#parts.store.ingest(watch(bytes));
+    const { digest, size } = await this.#parts.store.ingest(watch(COMPRESSORS[compression](layer.uncompressed())));
     const blob: LayerBlob = { compression, digest, size };
     await this.#parts.index.add({ diffId: layer.diffId, blobs: [blob] });
     return blob;

@@ -28,8 +28,8 @@ export interface LayerLibrary {
   /** The file that is the layer's tar, where there is one. Its bytes are not verified. */
   tarFile(diffId: DiffId): Promise<string | undefined>;
   /**
-   * The same layer with a compressed descriptor; compresses at most once per diffId and compression, on all cores. What
-   * has to be compressed goes through `watch`.
+   * The same layer as a blob of that compression; made at most once per diffId and compression, on all cores. What has to be
+   * made goes through `watch`.
    */
   compressed(layer: Layer, compression: Compression, watch?: WatchBytes): Promise<Layer>;
   view(chain: readonly Layer[]): Promise<RootView>;

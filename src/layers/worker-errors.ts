@@ -1,4 +1,4 @@
-import { BuildError, type ErrorCode, EXIT_CODES, systemErrorCode } from '../errors.ts';
+import { BuildError, type ErrorCode, EXIT_CODES, hintForOpenFiles, systemErrorCode } from '../errors.ts';
 import type { JobKind, SentError } from './jobs.ts';
 
 const ACTIONS: Readonly<Record<JobKind, string>> = {
@@ -39,10 +39,11 @@ export function explain(kind: JobKind, error: unknown): BuildError {
     );
   }
   const isDenied = system === 'EACCES' || system === 'EPERM';
+  const placeHint = isDenied
+    ? 'Files of layers belong to other ids of your user namespace: this has to run inside of it'
+    : 'The state directory must be on a local filesystem, writable, and used by one user only';
   return new BuildError('E_STORE', `Cannot ${ACTIONS[kind]}: ${text}`, {
-    hint: isDenied
-      ? 'Files of layers belong to other ids of your user namespace: this has to run inside of it'
-      : 'The state directory must be on a local filesystem, writable, and used by one user only',
+    hint: hintForOpenFiles(error) ?? placeHint,
     cause: error,
   });
 }

@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import type { BuildError } from '../errors.ts';
+import { type BuildError, hintForOpenFiles } from '../errors.ts';
 import type { ByteStream, FileGrowth } from '../oci/index.ts';
 import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type JobOf, type SentError, type ToWorker } from './jobs.ts';
 import { fromSent } from './worker-errors.ts';
@@ -206,7 +206,8 @@ export class WorkerThread {
   #die(cause: unknown): void {
     if (this.#isDead) return;
     const why = cause instanceof Error ? cause.message : String(cause);
-    this.#end({ code: 'E_INTERNAL', message: `The layers thread failed: ${why}` });
+    const hint = hintForOpenFiles(cause);
+    this.#end({ code: 'E_INTERNAL', message: `The layers thread failed: ${why}`, hint });
   }
 
   #end(error: SentError): void {

@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { BuildError, systemErrorCode } from '../errors.ts';
+import { BuildError, hintForOpenFiles, systemErrorCode } from '../errors.ts';
 
 /** What was being done when the system refused. */
 export interface StoreAction {
@@ -53,7 +53,7 @@ export function storeError(action: StoreAction, cause: unknown): BuildError {
       return outOfSpace(action, 'the disk quota is used up', cause);
     case 'EMFILE':
     case 'ENFILE':
-      return fail('too many open files', 'Raise the limit with "ulimit -n 4096", or use fewer --jobs');
+      return fail('too many open files', hintForOpenFiles(cause) ?? '');
     case 'EACCES':
     case 'EPERM':
       return fail('permission denied', 'Make the directory writable for this user, or choose another with --root');

@@ -49,6 +49,11 @@ describe('the exit code', () => {
 
   it('of anything unknown is 1, of a full disk 9', () => {
     expect(toBuildError(new TypeError('x'), signal).exitCode).toBe(1);
+    const suppressed = Object.assign(new Error('disposal'), {
+      name: 'SuppressedError',
+      suppressed: new BuildError('E_RUN_FAILED', 'x'),
+    });
+    expect(toBuildError(suppressed, signal)).toMatchObject({ code: 'E_RUN_FAILED', message: 'x' });
     expect(toBuildError('text', signal).code).toBe('E_INTERNAL');
     expect(toBuildError(Object.assign(new Error('x'), { code: 'ENOSPC' }), signal).code).toBe('E_NO_SPACE');
   });

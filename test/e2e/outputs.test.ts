@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, inject, it } from 'vitest';
+import { detectCompression } from '../../src/layers/compression.ts';
 import { hasBase, type Person, people } from '../support/person.ts';
 import { inspect, succeeded, type Workspace, workspace } from '../support/workspace.ts';
 
@@ -80,6 +81,51 @@ describe.runIf(hasBase()).each(people())('outputs of $name', (person) => {
     const id = succeeded(await other.tsbuild(['images', '-q'])).stdout.trim();
     expect(loaded).not.toBe('');
     expect(await layersOf(other, id)).toEqual(await layersOf(space, 'image0'));
+  });
+
+  describe('--compression', () => {
+    /** What a layout says of the image's layers, and that it loads. */
+    async function packed(args: readonly string[]): Promise<readonly string[]> {
+      const layout = join(out, `layout-${args.join('')}`);
+      succeeded(await space.tsbuild(['push', 'image0', `oci:${layout}`, ...args]));
+      const other = workspace(person);
+      succeeded(await other.tsbuild(['load', layout]));
+      const id = succeeded(await other.tsbuild(['images', '-q'])).stdout.trim();
+      expect(await layersOf(other, id)).toEqual(await layersOf(space, 'image0'));
+      const read = (digest: string) => readFileSync(join(layout, 'blobs', digest.replace(':', '/')));
+      const index: Listed = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8'));
+      const manifest: Listed = JSON.parse(String(read(index.manifests?.[0]?.digest ?? '')));
+      return (manifest.layers ?? []).map(({ mediaType, digest }) => {
+        const kind = detectCompression(read(digest));
+        expect(mediaType.endsWith(kind === 'none' ? '.tar' : `+${kind}`)).toBe(true);
+        return kind;
+      });
+    }
+
+    interface Listed {
+      readonly manifests?: readonly { readonly digest: string }[];
+      readonly layers?: readonly { readonly mediaType: string; readonly digest: string }[];
+    }
+
+    it('is that of the layers built here, with force of all, whatever was made before', async () => {
+      const base = (await layersOf(space, 'image0')).length - 2;
+      const own = (kind: string) => [kind, kind];
+      const [first] = await packed([]);
+      const kept = Array<string | undefined>(base).fill(first);
+      expect(await packed(['--compression', 'zstd'])).toEqual([...kept, ...own('zstd')]);
+      expect(await packed(['--compression', 'gzip'])).toEqual([...kept, ...own('gzip')]);
+      expect(new Set(await packed(['--compression', 'none', '--force-compression']))).toEqual(new Set(['none']));
+      expect(new Set(await packed(['--compression=zstd', '--force-compression']))).toEqual(new Set(['zstd']));
+    });
+
+    it('is refused where a format has none', async () => {
+      const zstd = ['--compression', 'zstd'];
+      const docker = await space.tsbuild(['push', 'image0', `oci:${join(out, 'none')}`, '--format', 'docker', ...zstd]);
+      expect(docker.stderr).toContain('The Docker format has no zstd layers');
+      const archive = await space.tsbuild(['push', 'image0', `docker-archive:${join(out, 'none.tar')}`, ...zstd]);
+      expect(archive.stderr).toContain('A Docker archive has no zstd layers');
+      expect([docker.status, archive.status, existsSync(join(out, 'none.tar'))]).toEqual([3, 3, false]);
+    });
   });
 
   it('images, tag and rmi agree on names', async () => {

@@ -35,6 +35,16 @@ describe.runIf(hasBase()).each(people())('the state directory of $name', (person
     expect(df.stdout).toMatch(/"tsbuild prune" would free 0 B/);
   });
 
+  it.each([32, 36])('survives a limit of %i open files, and the error says the limit', async (limit) => {
+    const space = await project();
+    const words = [process.execPath, inject('installed'), '--root', space.store, 'build', '--no-cache', space.context];
+    const outcome = await person.run(['sh', '-c', `ulimit -n ${limit}; exec "$@"`, 'sh', ...words]);
+    expect(outcome.stderr).not.toMatch(/^ {4}at /m);
+    if (outcome.status !== 0) expect(outcome.stderr).toMatch(/^next: .*"ulimit -n 4096"|they ended at once$/m);
+    succeeded(await verify(space));
+    succeeded(await space.build(['-t', 'app']));
+  });
+
   it('shows every kind of damage, is repaired, and the next build gives the same image', async () => {
     const space = await project();
     const { Digest: before } = await inspect(space, 'app');

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { BuildError } from '../../src/errors.ts';
 import { type CompressionKind, decompress, detectCompression } from '../../src/layers/compression.ts';
 import { gzip } from '../../src/layers/compression-gzip.ts';
+import { zstd } from '../../src/layers/compression-zstd.ts';
 import { requires } from '../support/requires.ts';
 import { chunked, collect } from './tar/archives.ts';
 
@@ -61,6 +62,34 @@ describe('gzip', () => {
     };
     for await (const chunk of gzip(source(), { concurrency: 2 })) if (chunk.length > 10) break;
     expect(read).toBeLessThan(6);
+  });
+});
+
+describe('zstd', () => {
+  it('gives the same bytes for any concurrency and any chunking', async () => {
+    const large = Buffer.concat([data, data, data]);
+    const expected = await collect(zstd(chunked(large), { concurrency: 1 }));
+    for (const concurrency of [2, 8]) {
+      expect((await collect(zstd(chunked(large, 999_983), { concurrency }))).equals(expected)).toBe(true);
+    }
+    if (requires('zstd', spawnSync('zstd', ['--version']).status === 0)) {
+      expect(execFileSync('zstd', ['-dc'], { input: expected, maxBuffer: 1e8 }).equals(large)).toBe(true);
+    }
+  });
+
+  it.each([0, 1, MIB, 4 * MIB - 1, 4 * MIB, 4 * MIB + 1])('%d bytes come back', async (size) => {
+    const plain = Buffer.concat([data, data]).subarray(0, size);
+    const zipped = await collect(zstd(chunked(plain)));
+    expect(detectCompression(zipped)).toBe('zstd');
+    expect((await collect(decompress(chunked(zipped, 70_001), 'zstd'))).equals(plain)).toBe(true);
+  });
+
+  it('passes on an error of its source', async () => {
+    const failing = async function* () {
+      yield* chunked(data);
+      throw new BuildError('E_SIZE_MISMATCH', 'Short');
+    };
+    await expect(collect(zstd(failing()))).rejects.toThrow('Short');
   });
 });
 

@@ -1,15 +1,18 @@
 import type { Command } from 'commander';
 import type { BuildResult, ResultOptions } from '../../index.ts';
+import { compressionOption, forceCompressionOption } from '../commands/command.ts';
 import { parseOutput } from '../output-option.ts';
 import { writeResultFile } from '../result-file.ts';
 import { parseSize } from '../sandbox-values.ts';
 import { usageError } from '../usage.ts';
-import { choice, collect, parseBoolean } from '../values.ts';
+import { choice, collect, parseBoolean, parseCompression } from '../values.ts';
 
 export interface ResultFlags {
   readonly tag?: readonly string[];
   readonly output?: readonly string[];
   readonly format: string;
+  readonly compression?: string;
+  readonly forceCompression?: boolean;
   readonly push?: boolean;
   readonly load?: boolean;
   readonly squash?: boolean;
@@ -28,12 +31,14 @@ export function addResultOptions(command: Command): Command {
     .option('-t, --tag <name>', 'name of the image (repeatable)', collect)
     .option(
       '-o, --output <spec>',
-      'type=oci|docker|local|tar,dest=PATH|-; a bare DIR means type=local (repeatable)',
+      'type=oci|docker|local|tar,dest=PATH|-, with oci also compression=KIND; a bare DIR means type=local (repeatable)',
       collect,
     )
     .option('--push', 'send the image to the registries that the tags name')
     .option('--load', 'keep the image in the store; always so')
     .option('--format <format>', 'manifest format: oci or docker', 'oci')
+    .addOption(compressionOption())
+    .addOption(forceCompressionOption())
     .option('--squash', 'make one layer of everything, base image included')
     .option('--layers <bool>', 'keep one layer a step in the cache; only true', 'true')
     .option('--rm <bool>', 'leave no containers behind; only true', 'true')
@@ -58,6 +63,8 @@ export function resultOptions(flags: ResultFlags): ResultOptions {
     tags,
     outputs: (flags.output ?? []).map(parseOutput),
     format: choice('--format', flags.format, ['oci', 'docker']),
+    compression: flags.compression === undefined ? undefined : parseCompression('--compression', flags.compression),
+    forceCompression: flags.forceCompression,
     squash: flags.squash === true,
     push: flags.push === true,
     keepStorageBytes: flags.keepStorage === undefined ? undefined : parseSize('--keep-storage', flags.keepStorage),

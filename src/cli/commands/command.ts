@@ -44,6 +44,15 @@ export const progressOption = (): Option =>
     'auto',
   );
 
+export const compressionOption = (): Option =>
+  new Option(
+    '--compression <kind>',
+    'of layers that leave the store and are not compressed yet, as those built here: gzip (default), zstd or none',
+  );
+
+export const forceCompressionOption = (): Option =>
+  new Option('--force-compression', 'compress layers of base images again that came in another way');
+
 /** Options of the program itself, wherever they stood. */
 export function globalsOf(command: Command): GlobalOptions {
   const { root, debug } = command.optsWithGlobals<GlobalOptions>();

@@ -2,10 +2,12 @@ import { Command } from 'commander';
 import type { Delegated } from '../../index.ts';
 import { progressMode } from '../render/create.ts';
 import { type CommandContext, inSession, type Session, selfCommand } from '../session.ts';
-import { choice, parseBoolean, singlePlatform } from '../values.ts';
+import { choice, parseBoolean, parseCompression, singlePlatform } from '../values.ts';
 import {
   authfileOption,
   caFileOption,
+  compressionOption,
+  forceCompressionOption,
   globalsOf,
   progressOption,
   type Registrar,
@@ -16,6 +18,8 @@ import {
 interface Flags {
   readonly platform?: string;
   readonly format?: string;
+  readonly compression?: string;
+  readonly forceCompression?: boolean;
   readonly quiet?: boolean;
   readonly progress: string;
   readonly tlsVerify: string;
@@ -85,6 +89,8 @@ export function pushCommand(registrar: Registrar): Command {
     )
     .option('--platform <os/arch>', 'of an image for several platforms only that for this one')
     .option('--format <format>', 'manifest format: oci or docker (default: as the image is)')
+    .addOption(compressionOption())
+    .addOption(forceCompressionOption())
     .option(...quietOption)
     .addOption(progressOption())
     .addOption(tlsVerifyOption())
@@ -98,7 +104,11 @@ export function pushCommand(registrar: Registrar): Command {
   return command.action(async (image: string, destination: string | undefined, flags: Flags) => {
     const format = flags.format === undefined ? undefined : choice('--format', flags.format, ['oci', 'docker']);
     const platform = singlePlatform(flags.platform);
-    const options = { ...access(flags), platform, ...(format !== undefined && { format }) };
+    const packing = {
+      compression: flags.compression === undefined ? undefined : parseCompression('--compression', flags.compression),
+      forceCompression: flags.forceCompression,
+    };
+    const options = { ...access(flags), ...packing, platform, ...(format !== undefined && { format }) };
     await runTransfer(
       registrar,
       { command, flags, activity: `Pushing ${image}` },

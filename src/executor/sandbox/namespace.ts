@@ -190,7 +190,9 @@ export function exitOf(child: ChildProcess): Promise<number> {
 
 async function openNamespace(child: ChildProcess, maps: IdMaps, ended: Promise<number>): Promise<void> {
   // A `pipe` in stdio is a socket pair, so it goes both ways; the types only know Readable | Writable.
-  const line = child.stdio[3] as Duplex;
+  // Where the process could not be started there are no streams at all: `ended` says why.
+  const line = child.stdio?.[3] as Duplex | undefined;
+  if (line === undefined) return void (await ended);
   line.on('error', () => {}); // it ends with the child, whose exit status says more
   const isReady = await new Promise<boolean>((resolve, reject) => {
     line.once('data', () => resolve(true));

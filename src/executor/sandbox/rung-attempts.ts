@@ -99,7 +99,8 @@ function complaintOf(program: string, args: readonly string[]): Promise<string |
   return new Promise((resolve) => {
     const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let text = '';
-    child.stderr.on('data', (chunk: Buffer) => {
+    // absent where the process could not be started
+    child.stderr?.on('data', (chunk: Buffer) => {
       text += chunk.toString();
     });
     child.once('error', (error) => resolve(error.message));

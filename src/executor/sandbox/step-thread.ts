@@ -1,4 +1,4 @@
-import { BuildError, systemErrorCode } from '../../errors.ts';
+import { BuildError, hintForOpenFiles, systemErrorCode } from '../../errors.ts';
 import { dropCapabilities, lastCapability, limitCapabilities } from './capabilities.ts';
 import { type Init, startInit } from './init.ts';
 import { runBundle } from './oci/run-bundle.ts';
@@ -135,8 +135,9 @@ export function describe(error: unknown): StepReport {
   if (error instanceof BuildError)
     return { kind: 'failed', code: error.code, message: error.message, hint: error.hint, fields: error.fields };
   const reason = error instanceof Error ? error.message : String(error);
-  const isDenied = ['EPERM', 'EACCES'].includes(systemErrorCode(error) ?? '');
-  const hint = 'Run "tsbuild info": it says what this machine allows';
+  const code = systemErrorCode(error) ?? '';
+  const isDenied = ['EPERM', 'EACCES'].includes(code);
+  const hint = hintForOpenFiles(error) ?? 'Run "tsbuild info": it says what this machine allows';
   return {
     kind: 'failed',
     code: isDenied ? 'E_MOUNT_DENIED' : 'E_SANDBOX',

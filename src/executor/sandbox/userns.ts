@@ -187,7 +187,13 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #startWorker(role?: string): Worker {
-    return new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false, workerData: { role } });
+    const worker = new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false, workerData: { role } });
+    // one that fails before it is taken is nobody's failure; the step it serves listens for itself
+    worker.on('error', () => {});
+    worker.once('exit', () => {
+      if (this.#spare === worker) this.#spare = undefined;
+    });
+    return worker;
   }
 }
 
