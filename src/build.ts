@@ -138,6 +138,7 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     using _coming = bringBeside(pending, { results: lookedUp?.results ?? new Map(), images }, { options, workspace });
     const { results } = await executeSteps(rootsOf(graphs), executor, lookedUp);
     const built = await builtOf(targets, results, { options, workspace, mtimeRule });
+    await workspace.library.settle([...built.images.values()].flatMap(({ layers }) => layers));
     const names = await keep(built.content, workspace, options);
     const descriptor = await writeOutputs(built, { options, workspace, mtimeRule });
     await writeCaches(graphs, results, { options, workspace });

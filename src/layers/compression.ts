@@ -4,6 +4,7 @@ import * as zlib from 'node:zlib';
 import { BuildError } from '../errors.ts';
 import type { ByteStream } from '../oci/index.ts';
 import { bunzip } from './compression-bzip2.ts';
+import { gunzipHere } from './gunzip.ts';
 
 /** What can be read. Layers are `none`, `gzip` or `zstd`; the others are for archives that ADD unpacks. */
 export type CompressionKind = 'none' | 'gzip' | 'zstd' | 'bzip2' | 'xz';
@@ -31,9 +32,16 @@ export function detectCompression(firstBytes: Uint8Array): CompressionKind {
  * The bytes before compression; members (gzip, bzip2, xz) and frames (zstd) that follow one another are joined. Memory is
  * bounded, output is not: the consumer guards against bombs. Damaged or cut off: throws `E_BAD_LAYER`.
  */
-export async function* decompress(bytes: ByteStream, kind: CompressionKind): ByteStream {
+export const decompress = (bytes: ByteStream, kind: CompressionKind): ByteStream =>
+  explained(decompressor(bytes, kind), kind);
+
+/** The same rather in the calling thread than in the thread pool: what it gives is good until the next piece is asked for. */
+export const decompressHere = (bytes: ByteStream, kind: CompressionKind): ByteStream =>
+  explained((kind === 'gzip' && gunzipHere(bytes)) || decompressor(bytes, kind), kind);
+
+async function* explained(decompressed: ByteStream, kind: CompressionKind): ByteStream {
   try {
-    yield* decompressor(bytes, kind);
+    yield* decompressed;
   } catch (cause) {
     if (cause instanceof BuildError || !isCodecError(cause)) throw cause;
     throw new BuildError('E_BAD_LAYER', `Cannot decompress ${kind} data: it is damaged or cut off`, {

@@ -1,7 +1,9 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Compression, DiffId, MtimeRule } from '../oci/index.ts';
 import type { CopyOptions } from './copy-chain.ts';
 import type { LayerMeta } from './layer-meta.ts';
 import type { Owners } from './ownership.ts';
+import type { Settling } from './unsettled.ts';
 
 /**
  * What a worker thread does. Paths are absolute; `layers` are layer directories (`fs`, `meta.json`), topmost first.
@@ -64,6 +66,8 @@ export interface Jobs {
   };
   /** Bytes on disk of a tree. */
   readonly measure: { readonly input: { readonly path: string }; readonly output: number };
+  /** See `settle`. */
+  readonly settle: { readonly input: Settling; readonly output: undefined };
   readonly remove: { readonly input: { readonly paths: readonly string[] }; readonly output: undefined };
 }
 
@@ -77,6 +81,8 @@ export const CHUNKS_ON_THE_WAY = 8;
 
 export type ToWorker =
   | { readonly type: 'start'; readonly job: Job }
+  /** Beside the job; what else is said of it goes by the port. */
+  | { readonly type: 'unpack'; readonly job: JobOf<'unpack'>; readonly port: MessagePort }
   | { readonly type: 'chunk'; readonly bytes: Uint8Array }
   /** So many bytes of the file are there. */
   | { readonly type: 'grown'; readonly size: number }

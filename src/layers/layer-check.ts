@@ -6,6 +6,7 @@ import type { LayerDirectories } from './layer-directories.ts';
 import { type LayerMeta, readMeta } from './layer-meta.ts';
 import { TarIndexes } from './tar-indexes.ts';
 import { hasSameBytes } from './unchanged.ts';
+import { isFromLostBoot } from './unsettled.ts';
 
 /** absent: nothing to check. unproved: nothing is left that it could be compared with. */
 export type LayerState = 'absent' | 'sound' | 'damaged' | 'unproved';
@@ -25,7 +26,7 @@ export class LayerCheck {
   /** What a step left must give the tar of its diffID; what was unpacked must be what unpacking gives. */
   async directory(diffId: DiffId): Promise<LayerState> {
     const path = this.#directories.pathOf(diffId);
-    if (!existsSync(path)) return 'absent';
+    if (!existsSync(path) || isFromLostBoot(path)) return 'absent';
     const meta = knownMeta(path);
     if (!meta) return 'damaged';
     const actual = await this.#identify(path);

@@ -13,9 +13,10 @@ import {
 } from '../oci/index.ts';
 import { tarOfLayer } from './dir-tar.ts';
 import { type LayerMeta, readMeta, writeMeta } from './layer-meta.ts';
-import type { LayerWorkers } from './layer-workers.ts';
+import type { LayerWorkers, UnpackPlace } from './layer-workers.ts';
 import { isOwnerGone, newOwnedName } from './owner.ts';
 import type { Owners } from './ownership.ts';
+import { isFromLostBoot, isUnsettled, markUnsettled } from './unsettled.ts';
 import { explain } from './worker-errors.ts';
 
 const KINDS = ['real', 'recorded'] as const satisfies readonly Owners[];
@@ -25,19 +26,23 @@ const CHAINS: Readonly<Record<Owners, string>> = { real: 'chains', recorded: 'ch
 /** What damaged bytes can lead to. */
 const WRONG_BYTES: ReadonlySet<ErrorCode> = new Set(['E_BAD_LAYER', 'E_DIGEST_MISMATCH']);
 
+/** After which it is worth while to have new directories on the disk beside what runs: the end of a build would wait for it. */
+const SETTLE_MS = 1000;
+
 /** Bytes that are read sooner than a thread is started for them. */
 const SMALL_TAR = 256 * 1024;
 
 /**
  * The layers that lie unpacked in the state directory: `layers/HEX` by diffID, `chains/HEX` by chainID (what a chain needs beside its
  * layers), `active/` for what is being made. Everything is made in `active` and renamed when it is whole; where another
- * process was faster, its result is used.
+ * process was faster, its result is used. What a power cut may have damaged is as good as absent (`unsettled.ts`).
  */
 export class LayerDirectories {
   readonly workers: LayerWorkers;
   readonly owners: Owners;
   readonly #root: string;
   readonly #running = new Map<string, Promise<string>>();
+  readonly #unsettled = new Set<string>();
 
   /** `owners`: of what is made; directories of either kind lie apart. */
   constructor(root: string, workers: LayerWorkers, owners: Owners = 'real') {
@@ -58,15 +63,19 @@ export class LayerDirectories {
   lookup(diffId: DiffId): { readonly path: string; readonly meta: LayerMeta } | undefined {
     // whoever has sub-ids can read what was made without them; the other way round the files are somebody else's
     const kinds = this.owners === 'real' ? KINDS : (['recorded'] as const);
-    const path = kinds.map((kind) => this.#pathOf(diffId, kind)).find((at) => existsSync(join(at, 'meta.json')));
+    const paths = kinds.map((kind) => this.#pathOf(diffId, kind));
+    const path = paths.find((at) => existsSync(join(at, 'meta.json')) && !isFromLostBoot(at));
     return path === undefined ? undefined : { path, meta: readMeta(path) };
   }
 
   /** The directories of a chain, topmost first; those that are missing are unpacked in parallel. Hidden ones are left out. */
   async materialize(chain: readonly Layer[]): Promise<readonly string[]> {
-    const applied = (await Promise.all(chain.map((layer) => this.#apply(layer)))).reverse();
+    // the largest first: see LayerWorkers.placeFor
+    const bySize = chain.toSorted((one, other) => other.descriptor.size - one.descriptor.size);
+    await Promise.all(bySize.map((layer) => this.#apply(layer)));
     // Overlay refuses a directory twice; of equal layers (steps that change nothing give them) the topmost decides.
-    const paths = [...new Set(applied)];
+    const paths = [...new Set(chain.map(({ diffId }) => this.pathOf(diffId)).reverse())];
+    this.#settleSoon(paths);
     const cut = paths.findIndex((path) => readMeta(path).opaqueRoot);
     return cut < 0 ? paths : paths.slice(0, cut + 1);
   }
@@ -75,6 +84,15 @@ export class LayerDirectories {
   async copyTree(chain: readonly Layer[], top: string, target: string): Promise<void> {
     const layers = await this.materialize(chain);
     await this.workers.run<'copy'>({ kind: 'copy', layers, target, top, owners: this.owners });
+  }
+
+  /** Resolves when what steps left of these layers is on the disk; what was unpacked can be made again. */
+  async settle(layers: readonly DiffId[]): Promise<void> {
+    const found = layers.flatMap((diffId) => this.lookup(diffId) ?? []).filter(({ path }) => isUnsettled(path));
+    const pathsOf = (wanted: LayerMeta['kind']) =>
+      found.flatMap(({ path, meta }) => (meta.kind === wanted ? path : []));
+    const [frozen, applied] = [pathsOf('frozen'), pathsOf('applied')];
+    if (frozen.length > 0) await this.workers.run<'settle'>({ kind: 'settle', layers: frozen, others: applied });
   }
 
   /** Bytes on disk of a directory in the state directory. */
@@ -182,9 +200,10 @@ export class LayerDirectories {
   /** Nothing else than the layer's own tar makes it to the end. */
   async #fill(fs: string, layer: Layer): Promise<Omit<LayerMeta, 'kind'>> {
     const into = { directory: fs, owners: this.owners };
-    for (let file = await layer.file?.(); file; file = await layer.file?.()) {
+    using place = layer.file && (await this.workers.placeFor(layer.descriptor.size));
+    for (let file = await layer.file?.(); place && file; file = await layer.file?.()) {
       await mkdir(fs, { mode: 0o755 });
-      const unpacked = await this.#unpackFile({ ...into, file }, layer.diffId);
+      const unpacked = await this.#unpackFile({ ...into, file, place }, layer.diffId);
       if (unpacked) return unpacked;
       await this.remove([fs]);
     }
@@ -194,7 +213,7 @@ export class LayerDirectories {
 
   /** undefined: the file did not become what it was meant to be; there is another one. */
   async #unpackFile(
-    { file, ...into }: { readonly directory: string; readonly owners: Owners; readonly file: LayerFile },
+    { file, place, ...into }: UnpackingFile,
     expected: DiffId,
   ): Promise<Omit<LayerMeta, 'kind'> | undefined> {
     const { compression, growth } = file;
@@ -203,7 +222,7 @@ export class LayerDirectories {
     if (fd === undefined) return undefined;
     try {
       const opened = { path: `/proc/self/fd/${fd}`, compression };
-      const unpacked = await this.workers.follow({ kind: 'unpack', ...into, file: opened }, growth);
+      const unpacked = await place.follow({ kind: 'unpack', ...into, file: opened }, growth);
       if (!unpacked) return undefined;
       const { diffId, ...meta } = unpacked;
       if (diffId !== expected) throw digestMismatch('layer (uncompressed)', expected, diffId);
@@ -219,9 +238,22 @@ export class LayerDirectories {
     }
   }
 
+  /** Best effort: another build may do it, or they are made again after a power cut. */
+  #settleSoon(paths: readonly string[]): void {
+    const isFirst = this.#unsettled.size === 0;
+    for (const path of paths) if (isUnsettled(path)) this.#unsettled.add(path);
+    if (!isFirst || this.#unsettled.size === 0) return;
+    const run = (): void => {
+      const others = [...this.#unsettled];
+      this.#unsettled.clear();
+      this.workers.run<'settle'>({ kind: 'settle', layers: [], others }).catch(() => undefined); // see above
+    };
+    setTimeout(run, SETTLE_MS).unref();
+  }
+
   /** Makes the directory `path` unless it is there; at the same time only once in this process. */
   async #once(path: string, make: (directory: string) => Promise<void>): Promise<string> {
-    if (existsSync(path)) return path;
+    if (existsSync(path) && !isFromLostBoot(path)) return path;
     const running = this.#running.get(path) ?? this.#make(path, make).finally(() => this.#running.delete(path));
     this.#running.set(path, running);
     return running;
@@ -241,14 +273,41 @@ export class LayerDirectories {
 
   async #publish(directory: string, path: string): Promise<void> {
     await mkdir(join(path, '..'), { recursive: true, mode: 0o700 });
-    try {
-      await rename(directory, path);
-    } catch (error) {
-      const code = systemErrorCode(error);
-      if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
-      await this.remove([directory]);
-    }
+    markUnsettled(directory);
+    if (isFromLostBoot(path)) await this.#removeLost(path);
+    if (await renameUnlessThere(directory, path)) return;
+    await this.remove([directory]);
   }
+
+  /** Moved away first and looked at again: another process may have put a new one there. */
+  async #removeLost(path: string): Promise<void> {
+    const away = await this.createActive();
+    const moved = join(away, 'lost');
+    await rename(path, moved).catch((error: unknown) => {
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+    });
+    if (existsSync(moved) && !isFromLostBoot(moved)) await renameUnlessThere(moved, path);
+    await this.remove([away]);
+  }
+}
+
+/** false: something has the name. */
+async function renameUnlessThere(directory: string, path: string): Promise<boolean> {
+  try {
+    await rename(directory, path);
+    return true;
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+    return false;
+  }
+}
+
+interface UnpackingFile {
+  readonly directory: string;
+  readonly owners: Owners;
+  readonly file: LayerFile;
+  readonly place: UnpackPlace;
 }
 
 function openUnlessMoved({ path, growth }: LayerFile): number | undefined {

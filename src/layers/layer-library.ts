@@ -134,6 +134,10 @@ export class DiskLayerLibrary implements LayerLibrary {
     return new ChainView(new MergedTree(trees.reverse()));
   }
 
+  settle(layers: readonly Layer[]): Promise<void> {
+    return this.#parts.directories.settle(layers.map(({ diffId }) => diffId));
+  }
+
   async #treeOf(layer: Layer): Promise<LayerTree> {
     const directory = this.#parts.directories.lookup(layer.diffId);
     if (directory) return new DirectoryTree(join(directory.path, 'fs'), directory.meta);

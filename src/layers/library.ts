@@ -33,4 +33,6 @@ export interface LayerLibrary {
    */
   compressed(layer: Layer, compression: Compression, watch?: WatchBytes): Promise<Layer>;
   view(chain: readonly Layer[]): Promise<RootView>;
+  /** Resolves when the layers survive a power cut. Until then one that a step left may be gone after it, never wrong. */
+  settle(layers: readonly Layer[]): Promise<void>;
 }

@@ -10,6 +10,7 @@ import type { Job, JobKind, JobOf, JobOutput } from './jobs.ts';
 import type { LayerMeta } from './layer-meta.ts';
 import { implicitDirectory } from './layer-tree.ts';
 import type { FoundFile } from './layer-walk.ts';
+import { settle } from './unsettled.ts';
 
 /** Jobs without a stream. */
 export function runJob(job: Job): JobOutput<JobKind> {
@@ -28,6 +29,9 @@ export function runJob(job: Job): JobOutput<JobKind> {
       return diffInto(new DirectoryChain(job.layers).tree, job);
     case 'measure':
       return diskUsage(job.path);
+    case 'settle':
+      settle(job);
+      return undefined;
     case 'remove':
       for (const path of job.paths) rmSync(path, { recursive: true, force: true });
       return undefined;

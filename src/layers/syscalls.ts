@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
@@ -69,7 +70,7 @@ interface Calls {
   readonly lsetxattr: (path: string, name: string, value: Uint8Array, size: number, flags: number) => number;
   readonly lremovexattr: (path: string, name: string) => number;
   readonly lseek: (fd: number, offset: number, whence: number) => number;
-  readonly sync_file_range: (fd: number, offset: number, count: number, flags: number) => number;
+  readonly syncfs: (fd: number) => number;
   readonly mknodat: (call: number, dirfd: number, path: string, mode: number, dev: number) => number;
   readonly openat: (dirfd: number, path: string, flags: number, mode: number) => number;
   readonly close: (fd: number) => number;
@@ -92,9 +93,9 @@ function calls(): Calls {
     ),
     lremovexattr: library.func('int lremovexattr(const char *path, const char *name)'),
     lseek: library.func('int64_t lseek(int fd, int64_t offset, int whence)'),
-    sync_file_range: library.func('int sync_file_range(int fd, int64_t offset, int64_t count, unsigned int flags)'),
     openat: library.func('int openat(int dirfd, const char *path, int flags, unsigned int mode)'),
     close: library.func('int close(int fd)'),
+    syncfs: library.func('int syncfs(int fd)'),
     // By number: glibc before 2.33 has no mknod symbol, and openat2 has none at all.
     mknodat: library.func('syscall', 'long', ['long', 'long', 'const char *', 'unsigned long', 'unsigned long']),
     openat2: library.func('syscall', 'long', ['long', 'long', 'const char *', 'const uint8_t *', 'size_t']),
@@ -189,12 +190,14 @@ export function openat2(directoryFd: number, path: string, { flags, mode = 0, re
   return checked('openat2', calls().openat2(NUMBERS.openat2, directoryFd, path, how, how.length), path);
 }
 
-/** sync_file_range(2) */
-const SYNC_FILE_RANGE_WRITE = 2;
-
-/** Has the disk begin with a file's bytes, and does not wait: what is left to the sync at the end waits for the disk alone. */
-export function startWriting(fd: number): void {
-  calls().sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); // where it cannot, the kernel begins by itself
+/** Returns when the disk has all of the file system that a directory lies on. */
+export function syncFileSystem(directory: string): void {
+  const fd = openSync(directory, 'r');
+  try {
+    checked('syncfs', calls().syncfs(fd), directory);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** linux/stat.h: `struct statx`. */

@@ -1,12 +1,16 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { bytesPassed, diffIdFrom, sha256 } from '../oci/index.ts';
 import { LayerWriter } from './apply.ts';
-import { decompress } from './compression.ts';
+import { decompressHere } from './compression.ts';
 import type { FileFeed } from './file-feed.ts';
 import { IdMap } from './id-map.ts';
 import type { JobOf, JobOutput } from './jobs.ts';
 import { TarDecoder } from './tar/index.ts';
 
-/** Decompresses (in the thread pool), hashes and writes in one pass. For a worker thread. */
+/** Bytes after which other files of the thread have their turn, and messages are heard. */
+const TURN_BYTES = 1024 * 1024;
+
+/** Decompresses, hashes and writes in one pass. For a worker thread. */
 export async function unpackFile(
   { directory, owners, file }: JobOf<'unpack'>,
   feed: FileFeed,
@@ -21,11 +25,16 @@ export async function unpackFile(
     });
     const hash = sha256();
     let tarSize = 0;
-    for await (const bytes of decompress(feed.bytes(), file.compression)) {
+    let beforeTurn = TURN_BYTES;
+    for await (const bytes of decompressHere(feed.bytes(), file.compression)) {
       hash.update(bytes);
       tarSize += bytes.byteLength;
       decoder.push(bytes);
       bytesPassed(bytes.byteLength);
+      beforeTurn -= bytes.byteLength;
+      if (beforeTurn > 0) continue;
+      beforeTurn = TURN_BYTES;
+      await turn();
     }
     decoder.finish();
     return { ...writer.end(), tarSize, diffId: diffIdFrom(hash) };

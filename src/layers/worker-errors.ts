@@ -12,6 +12,7 @@ const ACTIONS: Readonly<Record<JobKind, string>> = {
   copy: 'copy layers into a root directory',
   diff: 'find what the step changed',
   measure: 'measure old layers',
+  settle: 'have layers on the disk',
   remove: 'remove old layers',
 };
 

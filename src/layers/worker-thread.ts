@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { type BuildError, hintForOpenFiles } from '../errors.ts';
 import type { ByteStream, FileGrowth } from '../oci/index.ts';
-import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type ToWorker } from './jobs.ts';
+import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type JobOf, type SentError, type ToWorker } from './jobs.ts';
 import { fromSent } from './worker-errors.ts';
 
 /** Beside the bundle; where the sources run as they are (tests), the one that the last build made. */
@@ -13,13 +13,18 @@ const workerFile = (): URL =>
 /** V8 would take 48 MB for short-lived objects in each thread. */
 const YOUNG_MB = 6;
 
-/** One thread; does one job at a time. While it is idle it does not keep the process alive. */
+type Outcome = Extract<FromWorker, { readonly type: 'done' | 'failed' }>;
+
+/** One thread; does one job at a time, and unpacks files beside it. While it is idle it does not keep the process alive. */
 export class WorkerThread {
   readonly #worker = new Worker(workerFile(), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
   readonly #messages: FromWorker[] = [];
   #wake: () => void = () => undefined;
   #isDead = false;
   #job: Job['kind'] | undefined;
+  #users = 0;
+  /** Of the files that are unpacked. */
+  readonly #lines = new Map<MessagePort, (outcome: Outcome) => void>();
 
   constructor() {
     this.#worker.on('message', (message: FromWorker) => this.#add(message));
@@ -34,9 +39,10 @@ export class WorkerThread {
 
   /** Ends the thread in the middle of its job, which fails with `E_CANCELLED`. What only removes goes on. */
   cancel(): void {
-    if (this.#job === undefined || this.#job === 'remove' || this.#isDead) return;
-    this.#isDead = true;
-    this.#add({ type: 'failed', error: { code: 'E_CANCELLED', message: 'Cancelled while layers were worked on' } });
+    if (this.#isDead) return;
+    for (const line of this.#lines.keys()) line.postMessage({ type: 'abort' } satisfies ToWorker);
+    if (this.#job === undefined || this.#job === 'remove') return;
+    this.#end({ code: 'E_CANCELLED', message: 'Cancelled while layers were worked on' });
     void this.#worker.terminate();
   }
 
@@ -49,7 +55,7 @@ export class WorkerThread {
   }
 
   /** A job that eats a stream. When the stream fails, the job is given up and the stream's error thrown. */
-  async feed(job: Job, bytes: ByteStream): Promise<unknown> {
+  async feed(job: JobOf<'apply'>, bytes: ByteStream): Promise<unknown> {
     return this.#busy(async () => {
       this.#start(job);
       const returned: ArrayBuffer[] = [];
@@ -73,41 +79,43 @@ export class WorkerThread {
   }
 
   /**
-   * A job that reads a file which may grow. Where that fails the job is given up and the reason thrown; undefined: what the file
-   * was meant to hold is elsewhere.
+   * Unpacks a file which may grow, beside whatever the thread does. Where that fails it is given up and the reason thrown; undefined:
+   * what the file was meant to hold is elsewhere.
    */
-  async follow(job: Job, growth: FileGrowth | undefined): Promise<unknown> {
-    return this.#busy(async () => {
-      const seen: { isOver?: true; isElsewhere?: true; failure?: { readonly cause: unknown } } = {};
-      // after its end the thread may have another job
-      const tell = (message: ToWorker): void => void (seen.isOver || this.#send(message));
-      this.#start(job);
-      growth?.watch((size) => tell({ type: 'grown', size }));
-      const whole = growth?.whole ?? Promise.resolve('here' as const);
-      whole.then(
-        (where) => {
-          tell({ type: where === 'here' ? 'end' : 'abort' });
-          if (where === 'elsewhere') seen.isElsewhere = true;
-        },
-        (cause: unknown) => {
-          tell({ type: 'abort' });
-          seen.failure = { cause };
-        },
-      );
-      try {
-        return await this.#outcome();
-      } catch (error) {
-        if (seen.isElsewhere) return undefined;
-        throw seen.failure ? seen.failure.cause : error;
-      } finally {
-        seen.isOver = true;
-      }
+  async follow(job: JobOf<'unpack'>, growth: FileGrowth | undefined): Promise<unknown> {
+    const { port1: line, port2: port } = new MessageChannel();
+    const seen: { isElsewhere?: true; failure?: { readonly cause: unknown } } = {};
+    const tell = (message: ToWorker): void => line.postMessage(message); // to nobody, after its end
+    this.#hold();
+    const outcome = new Promise<Outcome>((resolve) => {
+      this.#lines.set(line, resolve);
+      line.on('message', resolve);
     });
+    this.#send({ type: 'unpack', job, port }, [port]);
+    growth?.watch((size) => tell({ type: 'grown', size }));
+    const whole = growth?.whole ?? Promise.resolve('here' as const);
+    whole.then(
+      (where) => {
+        tell({ type: where === 'here' ? 'end' : 'abort' });
+        if (where === 'elsewhere') seen.isElsewhere = true;
+      },
+      (cause: unknown) => {
+        tell({ type: 'abort' });
+        seen.failure = { cause };
+      },
+    );
+    const ended = await outcome;
+    this.#lines.delete(line);
+    line.close();
+    this.#letGo();
+    if (ended.type === 'done') return ended.output;
+    if (seen.isElsewhere) return undefined;
+    throw seen.failure ? seen.failure.cause : fromSent(ended.error);
   }
 
   /** A job that makes a stream. Leaving the stream early gives the job up. */
-  async *stream(job: Job): ByteStream {
-    this.#worker.ref();
+  async *stream(job: JobOf<'tar'>): ByteStream {
+    this.#hold();
     this.#start(job);
     let isOver = false;
     try {
@@ -125,7 +133,7 @@ export class WorkerThread {
     } finally {
       if (!isOver) await this.#giveUp();
       this.#job = undefined;
-      this.#worker.unref();
+      this.#letGo();
     }
   }
 
@@ -134,13 +142,21 @@ export class WorkerThread {
   }
 
   async #busy<T>(work: () => Promise<T>): Promise<T> {
-    this.#worker.ref();
+    this.#hold();
     try {
       return await work();
     } finally {
       this.#job = undefined;
-      this.#worker.unref();
+      this.#letGo();
     }
+  }
+
+  #hold(): void {
+    if (this.#users++ === 0) this.#worker.ref();
+  }
+
+  #letGo(): void {
+    if (--this.#users === 0) this.#worker.unref();
   }
 
   #start(job: Job): void {
@@ -178,7 +194,7 @@ export class WorkerThread {
     }
   }
 
-  #send(message: ToWorker, transfer: readonly ArrayBuffer[] = []): void {
+  #send(message: ToWorker, transfer: readonly (ArrayBuffer | MessagePort)[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
 
@@ -189,10 +205,16 @@ export class WorkerThread {
 
   #die(cause: unknown): void {
     if (this.#isDead) return;
-    this.#isDead = true;
     const why = cause instanceof Error ? cause.message : String(cause);
     const hint = hintForOpenFiles(cause);
-    this.#add({ type: 'failed', error: { code: 'E_INTERNAL', message: `The layers thread failed: ${why}`, hint } });
+    this.#end({ code: 'E_INTERNAL', message: `The layers thread failed: ${why}`, hint });
+  }
+
+  #end(error: SentError): void {
+    this.#isDead = true;
+    const outcome = { type: 'failed', error } as const;
+    this.#add(outcome);
+    for (const resolve of this.#lines.values()) resolve(outcome);
   }
 }
 

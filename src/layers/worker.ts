@@ -1,8 +1,8 @@
 /**
- * Entry point of the layers' worker thread (scripts/build.mjs makes dist/layers-worker.cjs of it). One job at a time; bytes pass
- * in chunks, with at most CHUNKS_ON_THE_WAY unanswered ones, so that neither side can fill the memory.
+ * Entry point of the layers' worker thread (scripts/build.mjs makes dist/layers-worker.cjs of it). One job at a time, beside it files
+ * to unpack; bytes pass in chunks, with at most CHUNKS_ON_THE_WAY unanswered ones, so that neither side can fill the memory.
  */
-import { parentPort } from 'node:worker_threads';
+import { type MessagePort, parentPort } from 'node:worker_threads';
 import { BuildError } from '../errors.ts';
 import { LayerWriter } from './apply.ts';
 import { tarOfLayer } from './dir-tar.ts';
@@ -19,17 +19,18 @@ if (!port) throw new BuildError('E_INTERNAL', 'The layers worker was started as 
 
 const send = (message: FromWorker, transfer: readonly ArrayBuffer[] = []): void =>
   port.postMessage(message, [...transfer]);
-const fail = (job: Job, error: unknown): void => send({ type: 'failed', error: toSent(explain(job.kind, error)) });
+const failed = ({ kind }: Job, error: unknown): FromWorker => ({ type: 'failed', error: toSent(explain(kind, error)) });
+const fail = (job: Job, error: unknown): void => send(failed(job, error));
 const aborted = new BuildError('E_CANCELLED', 'The layer was given up');
 
 /** What the running job does with further messages. */
 let receive: (message: ToWorker) => void = () => undefined;
 
 port.on('message', (message: ToWorker) => {
+  if (message.type === 'unpack') return startUnpack(message.job, message.port);
   if (message.type !== 'start') return receive(message);
   const { job } = message;
   if (job.kind === 'apply') return startApply(job);
-  if (job.kind === 'unpack') return startUnpack(job);
   if (job.kind === 'tar') return void streamTar(job).catch((error: unknown) => fail(job, error));
   try {
     send({ type: 'done', output: runJob(job) });
@@ -82,18 +83,19 @@ function startApply(job: JobOf<'apply'>): void {
   });
 }
 
-function startUnpack(job: JobOf<'unpack'>): void {
+function startUnpack(job: JobOf<'unpack'>, line: MessagePort): void {
   const feed = new FileFeed(job.file.path);
-  receive = (message) => {
+  line.on('message', (message: ToWorker) => {
     if (message.type === 'grown') feed.grown(message.size);
     if (message.type === 'end') feed.end();
     if (message.type === 'abort') feed.fail(aborted);
-  };
+  });
   unpackFile(job, feed)
-    .then((output) => send({ type: 'done', output }))
-    .catch((error: unknown) => fail(job, error))
-    .finally(() => {
-      receive = () => undefined;
+    .then((output): FromWorker => ({ type: 'done', output }))
+    .catch((error: unknown) => failed(job, error))
+    .then((outcome) => {
+      line.postMessage(outcome);
+      line.close();
     });
 }
 

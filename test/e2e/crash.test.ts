@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, inject, it } from 'vitest';
@@ -59,6 +59,47 @@ describe.runIf(hasBase()).each(people())('kill -9 at any moment, by $name', (per
     expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(space.store);
   });
 });
+
+describe.runIf(hasBase()).each(people())('a power cut, by $name', (person) => {
+  const begun = `FROM ${BASE}\nRUN echo one >/one; touch -d @1600000000 /one\nRUN `;
+
+  it('loses no layer of an image that was reported', async () => {
+    const space = workspace(person, { containerfile: `${begun} seq 200 | while read i; do echo $i >/many-$i; done` });
+    await space.build(['-t', 'app']);
+    const metas = layersOf(space).map((layer) => ({ layer, ...JSON.parse(readMeta(layer)) }));
+    const isSettled = ({ layer }: { readonly layer: string }): boolean => !existsSync(join(layer, 'boot'));
+    expect(metas.filter(({ kind }) => kind === 'frozen').map(isSettled)).toEqual([true, true]);
+    cutPower(space);
+    const { stderr } = await space.build(['-t', 'app']);
+    expect(stderr).toContain('2 steps, all cached');
+    expect(succeeded(await space.tsbuild(['store', 'verify'])).stdout).toContain('all is well');
+  });
+
+  it('loses what was not reported, and nothing that is left of it is used', async () => {
+    const space = workspace(person, { containerfile: `${begun}false` });
+    expect((await space.tryBuild()).status).toBe(5);
+    cutPower(space);
+    space.write({ Containerfile: `${begun}cat /one /etc/passwd` });
+    const { stderr } = await space.build(['-t', 'app']);
+    expect(stderr).toContain('2 steps, none cached');
+    expect(stderr).toContain('one\n');
+    expect(stderr).toContain('root:');
+    expect(succeeded(await space.tsbuild(['store', 'verify'])).stdout).toContain('all is well');
+  });
+});
+
+function layersOf({ store }: Workspace): readonly string[] {
+  const directories = ['layers', 'layers-recorded'].map((name) => join(store, name)).filter((path) => existsSync(path));
+  return directories.flatMap((path) => readdirSync(path).map((name) => join(path, name)));
+}
+
+const readMeta = (layer: string): string => readFileSync(join(layer, 'meta.json'), 'utf8');
+
+/** As if the machine had lost what was not on the disk yet, and was started anew. */
+function cutPower(space: Workspace): void {
+  const unsettled = layersOf(space).filter((layer) => existsSync(join(layer, 'boot')));
+  for (const layer of unsettled) for (const name of ['boot', 'meta.json']) writeFileSync(join(layer, name), '');
+}
 
 interface Crash {
   readonly afterMs: number;

@@ -71,6 +71,7 @@ function machine(run: Run = async () => 0) {
     tarFile: async () => undefined,
     compressed: async (layer) => layer,
     view: async () => memoryView({}),
+    settle: async () => {},
   };
   const directory = tempDir();
   const cache = new MemoryCache();

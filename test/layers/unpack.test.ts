@@ -78,6 +78,42 @@ describe.runIf(isRoot)('unpacking a layer from its file', () => {
     await unpacked;
   });
 
+  it('unpacks many files in one thread, however long each of them takes to come', async () => {
+    const workers = new LayerWorkers({ limit: 1 });
+    const directories = new LayerDirectories(path('shared'), workers);
+    const finish: ((where: 'here') => void)[] = [];
+    const layers = Array.from({ length: 6 }, (_, index): Layer => {
+      const tar = tarBytes([{ path: 'f', body: `${index}` }]);
+      writeFileSync(path(`shared-${index}`), tar);
+      const whole = new Promise<'here'>((resolve) => finish.push(resolve));
+      const growth: FileGrowth = { watch: (listener) => listener(100), whole };
+      const file = { path: path(`shared-${index}`), compression: 'none', growth, check: fine } as const;
+      return { ...layerOf(tar), compressed: unused, uncompressed: unused, file: async () => file };
+    });
+    const all = Promise.all(layers.map((layer) => directories.materialize([layer])));
+    for (const end of finish.slice(0, 4).reverse()) {
+      end('here');
+      await workers.run<'measure'>({ kind: 'measure', path: path('shared-0') }); // the thread does other work meanwhile
+    }
+    for (const end of finish.slice(4)) end('here');
+    const contents = (await all).map(([directory]) => readFileSync(join(directory ?? '', 'fs/f'), 'utf8'));
+    expect(contents).toEqual(['0', '1', '2', '3', '4', '5']);
+  });
+
+  it('stops in the middle of a file when it is cancelled', async () => {
+    const controller = new AbortController();
+    const workers = new LayerWorkers({ limit: 1, signal: controller.signal });
+    const directories = new LayerDirectories(path('cancelled'), workers);
+    writeFileSync(path('never'), TAR.subarray(0, 10_000));
+    const growth: FileGrowth = { watch: (listener) => listener(10_000), whole: new Promise(() => undefined) };
+    const layer = fileLayer(async () => ({ path: path('never'), compression: 'none', growth, check: fine }));
+    const unpacked = directories.materialize([layer]);
+    setTimeout(() => controller.abort(), 100);
+    await expect(unpacked).rejects.toMatchObject({ code: 'E_CANCELLED' });
+    expect(readdirSync(path('cancelled/active'))).toEqual([]);
+    await expect(directories.materialize([layer])).rejects.toMatchObject({ code: 'E_CANCELLED' });
+  });
+
   it('begins anew where the bytes come in another file', async () => {
     writeFileSync(path('first'), TAR.subarray(0, 10_000));
     writeFileSync(path('second'), TAR);

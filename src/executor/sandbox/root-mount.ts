@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync } from 'node:fs';
 import { BuildError } from '../../errors.ts';
 import type { Mount } from '../../layers/index.ts';
 import { chdir, detach, MS, mount, setReadOnly } from './syscalls.ts';
@@ -35,7 +35,9 @@ export function mountRoot(root: Mount, { target, links }: RootMountOptions): voi
   const options = [`lowerdir=${lower.join(':')}`, 'userxattr'];
   if (root.upper !== undefined && root.work !== undefined) {
     options.push(`upperdir=${link(root.upper, `${links}/u`, 'u')}`, `workdir=${link(root.work, `${links}/w`, 'w')}`);
-    options.push('index=off', 'metacopy=off');
+    // what a step leaves is synced before the build is reported: each unmount would sync all of the file system
+    options.push('index=off', 'metacopy=off', 'volatile');
+    rmSync(`${root.work}/work/incompat`, { recursive: true, force: true }); // a mount before, of the same step
   }
   mount({
     source: 'overlay',
