@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { LibraryHandle } from 'koffi';
 import { BuildError } from '../errors.ts';
+import { preparingNative } from './native-threads.ts';
 
 type Koffi = typeof import('koffi');
 
@@ -21,8 +22,10 @@ let loaded: Libc | undefined;
  */
 export function libc(): Libc {
   if (loaded) return loaded;
-  const koffi = loadKoffi();
-  loaded = { koffi, library: koffi.load(null) };
+  loaded = preparingNative(() => {
+    const koffi = loadKoffi();
+    return { koffi, library: koffi.load(null) };
+  });
   return loaded;
 }
 
@@ -83,9 +86,13 @@ type StatxCall = (call: number, dirfd: number, path: string, flags: number, mask
 let declared: Calls | undefined;
 
 function calls(): Calls {
-  if (declared) return declared;
+  declared ??= preparingNative(declareCalls);
+  return declared;
+}
+
+function declareCalls(): Calls {
   const { koffi, library } = libc();
-  declared = {
+  return {
     llistxattr: library.func('long llistxattr(const char *path, _Out_ uint8_t *list, size_t size)'),
     lgetxattr: library.func('long lgetxattr(const char *path, const char *name, _Out_ uint8_t *value, size_t size)'),
     lsetxattr: library.func(
@@ -102,7 +109,6 @@ function calls(): Calls {
     // glibc before 2.28 has no statx
     statx: library.func('syscall', 'long', ['long', 'long', 'const char *', 'long', 'long', koffi.out('uint8_t *')]),
   };
-  return declared;
 }
 
 /** XATTR_SIZE_MAX and XATTR_LIST_MAX of linux/limits.h. */

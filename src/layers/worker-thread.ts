@@ -1,7 +1,8 @@
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { type BuildError, hintForOpenFiles } from '../errors.ts';
 import type { ByteStream, FileGrowth } from '../oci/index.ts';
 import { CHUNKS_ON_THE_WAY, type FromWorker, type Job, type JobOf, type SentError, type ToWorker } from './jobs.ts';
+import { endThread, startThread } from './native-threads.ts';
 import { fromSent } from './worker-errors.ts';
 
 /** Beside the bundle; where the sources run as they are (tests), the one that the last build made. */
@@ -17,7 +18,7 @@ type Outcome = Extract<FromWorker, { readonly type: 'done' | 'failed' }>;
 
 /** One thread; does one job at a time, and unpacks files beside it. While it is idle it does not keep the process alive. */
 export class WorkerThread {
-  readonly #worker = new Worker(workerFile(), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
+  readonly #worker = startThread(workerFile(), { resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } });
   readonly #messages: FromWorker[] = [];
   #wake: () => void = () => undefined;
   #isDead = false;
@@ -43,7 +44,7 @@ export class WorkerThread {
     for (const line of this.#lines.keys()) line.postMessage({ type: 'abort' } satisfies ToWorker);
     if (this.#job === undefined || this.#job === 'remove') return;
     this.#end({ code: 'E_CANCELLED', message: 'Cancelled while layers were worked on' });
-    void this.#worker.terminate();
+    void endThread(this.#worker);
   }
 
   /** A job without a stream. */
@@ -138,7 +139,7 @@ export class WorkerThread {
   }
 
   async close(): Promise<void> {
-    await this.#worker.terminate();
+    await endThread(this.#worker);
   }
 
   async #busy<T>(work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import { constants, openSync, readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
+import { endThread } from '../../layers/index.ts';
 import { lastCapability, limitCapabilities } from './capabilities.ts';
 import { DEFAULT_CAPABILITIES } from './capability-names.ts';
 import { becomeReaper, chroot, readAt, reapChildren } from './chroot-calls.ts';
@@ -70,7 +71,7 @@ export async function superviseStep(order: ChrootOrder, worker: Worker): Promise
   await ended;
   clearInterval(reaping);
   await killChildren(() => threads.flatMap((thread) => childrenOf(tasks, thread)), step);
-  await worker.terminate();
+  await endThread(worker);
   if (process.connected) process.send?.({ kind: 'gone' } satisfies StepReport, () => process.disconnect());
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { BuildError, systemErrorCode } from '../../errors.ts';
-import { openat2, RESOLVE_IN_ROOT } from '../../layers/index.ts';
+import { endThread, openat2, RESOLVE_IN_ROOT, startThread } from '../../layers/index.ts';
 import type { ContainerOrder } from './container-worker.ts';
 import type { JoinedProgram, JoinReport } from './join-thread.ts';
 import type { ProxiedPort } from './network/port-proxy.ts';
@@ -21,8 +21,8 @@ const KINDS = [
   ['mnt', CLONE.mount],
 ] as const;
 
-const startThread = (): Worker =>
-  new Worker(new URL('./container-worker.cjs', import.meta.url), { env: {}, stdin: false, trackUnmanagedFds: false });
+const startJoining = (): Worker =>
+  startThread(new URL('./container-worker.cjs', import.meta.url), { env: {}, stdin: false, trackUnmanagedFds: false });
 
 /**
  * Runs a program in the container whose PID 1 is `init` here. To be called in the container's user namespace. Throws
@@ -39,7 +39,7 @@ export async function runInContainer(
   const streams = new ProcessStreams(io, program);
   dieWithParent();
   forbidInspection();
-  const thread = startThread();
+  const thread = startJoining();
   let pid: number | undefined;
   const kill = () => pid !== undefined && process.kill(pid, 'SIGKILL');
   signal.addEventListener('abort', kill);
@@ -93,7 +93,7 @@ export interface PortProxy {
 /** Serves published ports of the container whose PID 1 is `init`, until `stop`. */
 export async function startPortProxy(init: number, ports: readonly ProxiedPort[]): Promise<PortProxy> {
   const network = openSync(`/proc/${init}/ns/net`, 'r');
-  const thread = startThread();
+  const thread = startJoining();
   try {
     await new Promise<void>((resolve, reject) => {
       thread.once('message', () => resolve());
@@ -107,7 +107,7 @@ export async function startPortProxy(init: number, ports: readonly ProxiedPort[]
   }
   return {
     stop: async () => {
-      await thread.terminate();
+      await endThread(thread);
     },
   };
 }

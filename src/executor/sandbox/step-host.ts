@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Worker } from 'node:worker_threads';
+import { endThread } from '../../layers/index.ts';
 import { endOf } from './forked.ts';
 import type { ServedOrder, ServedReport, StepOrder, StepReport } from './step-order.ts';
 
@@ -32,7 +33,7 @@ export class StepThread implements StepHost {
   }
 
   async stop(): Promise<void> {
-    await this.#worker.terminate();
+    await endThread(this.#worker);
   }
 }
 
@@ -78,7 +79,7 @@ export class StepServerThread {
   }
 
   terminate(): void {
-    void this.#worker.terminate();
+    void endThread(this.#worker);
   }
 
   #end(id: number): void {

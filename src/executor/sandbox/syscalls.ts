@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs';
 import { systemErrorCode } from '../../errors.ts';
-import { libc, SystemCallError } from '../../layers/index.ts';
+import { libc, preparingNative, SystemCallError } from '../../layers/index.ts';
 
 type Call = (...args: readonly unknown[]) => number;
 
@@ -25,7 +25,7 @@ const declared = new Map<string, Call>();
 /** Calls a function of the C library by its prototype; throws `SystemCallError` when it returns a negative number. */
 export function call(prototype: string, args: readonly unknown[], { name, subject }: CallLabel): number {
   const { koffi, library } = libc();
-  const known = declared.get(prototype) ?? library.func(prototype);
+  const known = declared.get(prototype) ?? preparingNative(() => library.func(prototype));
   declared.set(prototype, known);
   const result = known(...args);
   if (result < 0) throw new SystemCallError(name, koffi.errno(), subject);

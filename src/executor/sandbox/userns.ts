@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { BuildError } from '../../errors.ts';
-import type { Mount, Owners } from '../../layers/index.ts';
+import { endThread, type Mount, type Owners, startThread } from '../../layers/index.ts';
 import { limitOption, StepCgroup } from './cgroup.ts';
 import { hostsFile, stepResolvConf } from './host-files.ts';
 import { type Network, type NetworkMode, NetworkPool, type NetworkWish } from './network/index.ts';
@@ -141,7 +141,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
 
   [Symbol.dispose](): void {
     void this.#networks.close();
-    void this.#spare?.terminate();
+    if (this.#spare !== undefined) void endThread(this.#spare);
     this.#spare = undefined;
     for (const server of this.#servers.values()) server.terminate();
     this.#servers.clear();
@@ -187,7 +187,7 @@ export class BuiltinSandbox implements Sandbox, Disposable {
   }
 
   #startWorker(role?: string): Worker {
-    const worker = new Worker(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false, workerData: { role } });
+    const worker = startThread(this.#entry, { env: {}, stdin: false, trackUnmanagedFds: false, workerData: { role } });
     // one that fails before it is taken is nobody's failure; the step it serves listens for itself
     worker.on('error', () => {});
     worker.once('exit', () => {

@@ -1,6 +1,7 @@
 // Entry of the threads that run steps: one serves many (`step-server.ts`), or changes itself for good and serves once. A step
 // with limits has a process for itself, which begins here, too: its main thread starts that thread and passes the messages on.
-import { isMainThread, type MessagePort, parentPort, Worker, workerData } from 'node:worker_threads';
+import { isMainThread, type MessagePort, parentPort, type Worker, workerData } from 'node:worker_threads';
+import { endThread, startThread } from '../../layers/index.ts';
 import { type ChrootOrder, runChrootStep, superviseStep } from './chroot-step.ts';
 import { Recorder, SUPERVISOR, serveSupervisor } from './recorded/index.ts';
 import { SERVER, type ServedOrder, type ServedReport, type StepOrder, type StepReport } from './step-order.ts';
@@ -39,7 +40,7 @@ function serveSteps(port: MessagePort): void {
 function relay(): void {
   dieWithParent();
   closeAllOnExec();
-  const worker = new Worker(new URL(import.meta.url), { env: {}, stdin: false, trackUnmanagedFds: false });
+  const worker = startThread(new URL(import.meta.url), { env: {}, stdin: false, trackUnmanagedFds: false });
   process.once('message', (order: StepOrder | ChrootOrder) => {
     if ('isolation' in order) void superviseStep(order, worker);
     else passOn(order, worker);
@@ -53,6 +54,6 @@ function passOn(order: StepOrder, worker: Worker): void {
   });
   // what is not sent yet would be lost
   worker.once('exit', () => void sent.then(() => process.connected && process.disconnect()));
-  process.once('disconnect', () => void worker.terminate());
+  process.once('disconnect', () => void endThread(worker));
   worker.postMessage(order);
 }

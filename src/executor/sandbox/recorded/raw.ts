@@ -1,4 +1,4 @@
-import { libc } from '../../../layers/index.ts';
+import { libc, preparingNative } from '../../../layers/index.ts';
 import { getArchitecture, lookupNative } from '../seccomp/index.ts';
 
 /** Where things lie in the arena, in bytes. */
@@ -50,7 +50,7 @@ export class Kernel {
     this.bytes = Buffer.from(koffi.view(memory, ARENA_BYTES));
     this.base = Number(koffi.address(memory));
     const words = ['int64', 'int64', 'int64', 'int64', 'int64', 'int64'];
-    this.#syscall = library.func('syscall', 'long', ['long', ...words]);
+    this.#syscall = preparingNative(() => library.func('syscall', 'long', ['long', ...words]));
     this.#errno = () => koffi.errno();
     this.#numbers = getArchitecture(lookupNative() ?? 'x86_64').numbers;
   }

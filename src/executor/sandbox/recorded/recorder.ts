@@ -1,6 +1,7 @@
 import { closeSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { BuildError } from '../../../errors.ts';
+import { endThread, startThread } from '../../../layers/index.ts';
 import { installFilter } from '../seccomp/index.ts';
 import { createPipe } from '../syscalls.ts';
 import { credentialsOf } from './credentials.ts';
@@ -27,7 +28,7 @@ export class Recorder {
 
   /** To be made before the thread leaves its pid namespace: no thread can be started after that. */
   constructor(entry: URL) {
-    this.#worker = new Worker(entry, {
+    this.#worker = startThread(entry, {
       env: {},
       stdin: false,
       trackUnmanagedFds: false,
@@ -75,7 +76,7 @@ export class Recorder {
   /** Ends it, and throws `E_SANDBOX` where it has failed: what it recorded is not whole then. */
   async end(): Promise<void> {
     if (this.#stop === undefined) {
-      await this.#worker.terminate();
+      await endThread(this.#worker);
       return;
     }
     closeSync(this.#stop);
