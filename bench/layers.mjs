@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 
 const root = new URL('..', import.meta.url).pathname;
 const home = mkdtempSync(join(tmpdir(), 'tsbuild-bench-layers-'));
-const RUNS = 3;
+const RUNS = Number(process.env.RUNS ?? 3);
 
 await import(new URL('../scripts/build.mjs', import.meta.url)); // the worker thread's script
 await build({
@@ -44,7 +44,8 @@ function smallFiles(directory, count) {
 async function bothWays(what, tar, { state, directories, name }) {
   const [sum] = execFileSync('sha256sum', [tar], { encoding: 'utf8' }).split(' ');
   const file = async () => ({ path: tar, compression: 'none', check: async () => undefined });
-  const layer = { diffId: `sha256:${sum}`, file, uncompressed: () => createReadStream(tar, { highWaterMark: 262144 }) };
+  const descriptor = { mediaType: "", digest: `sha256:${sum}`, size: statSync(tar).size };
+  const layer = { diffId: descriptor.digest, descriptor, file, uncompressed: () => createReadStream(tar, { highWaterMark: 262144 }) };
   const target = join(state, `gnu-${name}`);
   mkdirSync(target, { recursive: true });
   await time(`${what}: GNU tar -x`, () =>
