@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { closeRead, extentsOf, readXattrs } from '../layers/index.ts';
 import { digestOf, sha256 } from '../oci/index.ts';
 import type { FileStat, KnownFacts } from './file-stat.ts';
-import { settledAfter } from './settled.ts';
+import { LOCAL_MS, settledAfter } from './settled.ts';
 import { placeIn } from './source-cursor.ts';
 import { hostPath, type PlacedFile, type SourceRoot } from './source-root.ts';
 import { type LearnedFacts, StatCache } from './stat-cache.ts';
@@ -55,8 +55,9 @@ export class FileHasher implements FileReader {
   hash(file: PlacedFile, stat: FileStat): string {
     const facts = this.#factsOf(file, stat);
     if (facts.sha256 !== undefined) return facts.sha256;
+    const begun = Date.now();
     const sha256 = hashFile({ file, stat });
-    this.#learn(file, stat, { ...facts, sha256 });
+    this.#learn(file, stat, { facts: { ...facts, sha256 }, begun });
     return sha256;
   }
 
@@ -74,8 +75,9 @@ export class FileHasher implements FileReader {
   xattrs(file: PlacedFile, stat: FileStat): Xattrs {
     const facts = this.#factsOf(file, stat);
     if (facts.xattrs !== undefined) return decodeXattrs(facts.xattrs);
+    const begun = Date.now();
     const found = readXattrs(placeIn(file.root, file.path));
-    this.#learn(file, stat, { ...facts, xattrs: encodeXattrs(found) });
+    this.#learn(file, stat, { facts: { ...facts, xattrs: encodeXattrs(found) }, begun });
     return found;
   }
 
@@ -93,19 +95,24 @@ export class FileHasher implements FileReader {
     return this.#cache;
   }
 
-  #learn(file: PlacedFile, stat: FileStat, facts: KnownFacts): void {
+  /** `begun`: when the reading began, in ms; whatever changes later must show. */
+  #learn(
+    file: PlacedFile,
+    stat: FileStat,
+    { facts, begun }: { readonly facts: KnownFacts; readonly begun: number },
+  ): void {
     this.#isDirty = true;
     const path = hostPath(file);
-    if (!this.isSettled(file, stat, Date.now())) return;
+    if (!this.isSettled(file, stat, begun)) return;
     stat.known = facts;
     this.#learned.set(path, { ...facts, stamp: stat.stamp });
   }
 
   /** Whether what is read of the file at a time (in ms) or later is that of its stamp: a later change shows. */
-  isSettled(file: PlacedFile, { device, newestMs }: FileStat, time: number): boolean {
+  isSettled(file: PlacedFile, { device, newestMs, hasFineTime }: FileStat, time: number): boolean {
     const window = this.#windows.get(device) ?? this.#settledAfter(dirname(hostPath(file)));
     this.#windows.set(device, window);
-    return time - newestMs > window;
+    return time - newestMs > (hasFineTime ? window : Math.max(window, LOCAL_MS));
   }
 
   /** The files are still copied: what is known of them is kept, though nobody asks in this build. */

@@ -31,6 +31,8 @@ export class FileStat {
   readonly stamp: string;
   /** Milliseconds: the later one of mtime and ctime. */
   readonly newestMs: number;
+  /** The ctime has more than milliseconds. */
+  readonly hasFineTime: boolean;
   /** What reading the file gave, where that is remembered; `FileHasher` keeps it here between two questions. */
   known: KnownFacts | undefined;
 
@@ -45,6 +47,7 @@ export class FileStat {
     this.mtime = longAt(words, AT.mtime);
     this.stamp = stampOf(words);
     this.newestMs = Math.max(msAt(words, AT.ctime), msAt(words, AT.mtime));
+    this.hasFineTime = (words[AT.ctime + 2] ?? 0) % 1_000_000 !== 0;
     this.known = undefined;
   }
 
