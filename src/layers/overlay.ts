@@ -2,6 +2,7 @@ import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Layer, LayerIndex } from '../oci/index.ts';
 import type { LayerDirectories } from './layer-directories.ts';
+import type { LayerWorkers } from './layer-workers.ts';
 import type { ActiveSnapshot, CommitOptions, CommittedLayer, Mount, Snapshotter, ViewSnapshot } from './snapshot.ts';
 import { TAR_END } from './tar/index.ts';
 
@@ -90,6 +91,14 @@ class OverlayActive implements ActiveSnapshot {
   }
 }
 
+/** There are thousands of files then. */
+const LONG_FREEZE_MS = 60;
+
+/** Has the disk begin with what the end of the build waits for, while it is hashed. */
+function beginSync(workers: LayerWorkers, active: string): void {
+  workers.run<'settle'>({ kind: 'settle', layers: [], others: [active] }).catch(() => undefined); // the end will tell
+}
+
 interface Committing extends CommitOptions {
   readonly directories: LayerDirectories;
   readonly index: LayerIndex;
@@ -102,8 +111,9 @@ export async function commitUpper(committing: Committing): Promise<CommittedLaye
   const { directories, index, active, layers, exclude, mtimeRule } = committing;
   const upper = join(active, 'upper');
   const { owners, workers } = directories;
-  const frozen = await workers.run<'freeze'>({ kind: 'freeze', upper, layers, exclude, mtimeRule, owners });
-  const { diffId, meta } = frozen;
+  const early = setTimeout(() => beginSync(workers, active), LONG_FREEZE_MS);
+  const freezing = workers.run<'freeze'>({ kind: 'freeze', upper, layers, exclude, mtimeRule, owners });
+  const { diffId, meta } = await freezing.finally(() => clearTimeout(early));
   const made = await directories.createActive();
   await rename(upper, join(made, 'fs'));
   await directories.keep(made, diffId, meta);
