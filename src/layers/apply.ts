@@ -4,6 +4,7 @@ import { setOpenAttributes, setOpenTime, setPathAttributes, type Writing } from 
 import { childOf, DirectoryCursor, type OpenDirectory, refused } from './directory-cursor.ts';
 import { readName } from './entry-name.ts';
 import { FileWriter } from './file-writer.ts';
+import { FreshStatus } from './fresh-status.ts';
 import type { IdMap } from './id-map.ts';
 import type { LayerMeta, Skipped } from './layer-meta.ts';
 import type { Owners } from './ownership.ts';
@@ -19,6 +20,8 @@ const MAX_ENTRIES = 8_000_000;
 const S_IFMT = { char: 0o020000, block: 0o060000, fifo: 0o010000 } as const;
 
 interface Place {
+  readonly directory: OpenDirectory;
+  readonly name: string;
   /** For system calls. */
   readonly at: string;
   /** Relative to the layer's root, without symlinks. */
@@ -41,6 +44,7 @@ export class LayerWriter {
   /** Path to target. */
   readonly #links = new Map<string, string>();
   readonly #skipped: Skipped[] = [];
+  readonly #fresh = new FreshStatus();
   #entries = 0;
   #opaqueRoot = false;
   #file: FileWriter | undefined;
@@ -135,6 +139,7 @@ export class LayerWriter {
 
   #setRoot(entry: TarEntry): void {
     if (entry.type !== 'directory') throw refused('/', 'the root is not a directory');
+    this.#fresh.forget();
     const root = this.#openParent('');
     this.#implicit.delete('');
     this.#times.set('', entry.mtime);
@@ -146,7 +151,7 @@ export class LayerWriter {
     switch (entry.type) {
       case 'file':
         this.#makeNew(place, () => {
-          this.#file = FileWriter.create(place.at, entry, this.#writing(place.path));
+          this.#file = this.#create(entry, place);
         });
         return;
       case 'directory':
@@ -169,7 +174,13 @@ export class LayerWriter {
     }
   }
 
+  #create(entry: EntryOf<'file'>, { at, path, directory, name }: Place): FileWriter {
+    const statusOf = (fd: number) => this.#fresh.of(fd, directory.path, entry.mode & 0o777);
+    return FileWriter.create({ entry, directory: directory.fd, name, at }, { ...this.#writing(path), statusOf });
+  }
+
   #makeDirectory(entry: EntryOf<'directory'>, place: Place): void {
+    this.#fresh.forget();
     const stats = makeUnlessThere(() => mkdirSync(place.at, 0o700)) ? undefined : lstatSync(place.at);
     if (stats && !stats.isDirectory()) {
       const hides = isWhiteout(place.at, stats);
@@ -239,6 +250,7 @@ export class LayerWriter {
       unlinkSync(place.at);
       return;
     }
+    this.#fresh.forget();
     this.#directories.forget(place.path);
     this.#targets.forget(place.path);
     for (const paths of [this.#implicit, this.#times, this.#links]) {
@@ -255,6 +267,8 @@ export class LayerWriter {
 }
 
 const placeIn = (parent: OpenDirectory, name: string): Place => ({
+  directory: parent,
+  name,
   at: childOf(parent.fd, name),
   path: parent.path === '' ? name : `${parent.path}/${name}`,
 });

@@ -1,5 +1,6 @@
 import { chmodSync, fchmodSync, fchownSync, fstatSync, futimesSync, lchownSync, lutimesSync } from 'node:fs';
 import { systemErrorCode } from '../errors.ts';
+import type { FileStatus } from './fresh-status.ts';
 import {
   type FileOwnerIds,
   isOwnerNote,
@@ -63,6 +64,8 @@ export type OnSkippedXattr = (name: string, reason: string) => void;
 export interface Writing {
   readonly owners: Owners;
   readonly onSkipped: OnSkippedXattr;
+  /** What is known of the open file as it is; absent: it is asked. */
+  readonly statusOf?: ((fd: number) => FileStatus) | undefined;
 }
 
 /** Owner before mode (chown clears setuid), mode before attributes (chown clears capabilities), time last. `path` names the same file as `fd`. */
@@ -70,11 +73,10 @@ export function setOpenAttributes(
   fd: number,
   path: string,
   attributes: Attributes,
-  { owners, onSkipped }: Writing,
+  { owners, onSkipped, statusOf = fstatSync }: Writing,
 ): void {
   // Each change is a journal entry of the file system: asking first is cheaper, and most are right already.
-  const stats = fstatSync(fd);
-  const { uid, gid, mode } = stats;
+  const { uid, gid, mode } = statusOf(fd);
   const isOwned = owners === 'recorded' || (uid === attributes.uid && gid === attributes.gid);
   if (!isOwned) fchownSync(fd, attributes.uid, attributes.gid);
   if (!isOwned || (mode & 0o7777) !== attributes.mode) fchmodSync(fd, attributes.mode);

@@ -1,39 +1,46 @@
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { ftruncateSync, writeSync } from 'node:fs';
 import { setOpenAttributes, type Writing } from './attributes.ts';
+import { closeRead, closeWritten, createAt } from './syscalls.ts';
 import type { TarEntry } from './tar/entry.ts';
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 /** Files below this are written as they are: looking for zeros costs more than it saves. */
 const SPARSE_FROM = 1024 * 1024;
 const ZEROS = Buffer.alloc(64 * 1024);
 
 type FileEntry = Extract<TarEntry, { readonly type: 'file' }>;
 
+/** What is made, where. */
+interface NewFile {
+  readonly entry: FileEntry;
+  /** Open. */
+  readonly directory: number;
+  readonly name: string;
+  /** For calls that take no descriptor. */
+  readonly at: string;
+}
+
 /** Writes one new file; runs of zeros in a large one become holes. */
 export class FileWriter {
   readonly #fd: number;
-  readonly #path: string;
-  readonly #entry: FileEntry;
+  readonly #file: NewFile;
   readonly #writing: Writing;
   #position = 0;
   #endsInHole = false;
 
-  private constructor(fd: number, path: string, { entry, writing }: { entry: FileEntry; writing: Writing }) {
+  private constructor(fd: number, file: NewFile, writing: Writing) {
     this.#fd = fd;
-    this.#path = path;
-    this.#entry = entry;
+    this.#file = file;
     this.#writing = writing;
   }
 
   /** `EEXIST` where something has the name. */
-  static create(path: string, entry: FileEntry, writing: Writing): FileWriter {
+  static create(file: NewFile, writing: Writing): FileWriter {
     // without the special bits: what they mean depends on the owner, who comes later
-    const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, entry.mode & 0o777);
-    return new FileWriter(fd, path, { entry, writing });
+    return new FileWriter(createAt(file.directory, file.name, file.entry.mode & 0o777), file, writing);
   }
 
   write(bytes: Uint8Array): void {
-    const step = this.#entry.size < SPARSE_FROM ? bytes.byteLength : ZEROS.length;
+    const step = this.#file.entry.size < SPARSE_FROM ? bytes.byteLength : ZEROS.length;
     for (let at = 0; at < bytes.byteLength; at += step) {
       const piece = bytes.subarray(at, at + step);
       if (step === ZEROS.length && isZero(piece)) this.skip(piece.byteLength);
@@ -49,12 +56,13 @@ export class FileWriter {
 
   finish(): void {
     if (this.#endsInHole) ftruncateSync(this.#fd, this.#position);
-    setOpenAttributes(this.#fd, this.#path, this.#entry, this.#writing);
-    closeSync(this.#fd);
+    const { entry, name, at } = this.#file;
+    setOpenAttributes(this.#fd, at, entry, this.#writing);
+    closeWritten(this.#fd, name);
   }
 
   abandon(): void {
-    closeSync(this.#fd);
+    closeRead(this.#fd);
   }
 
   #put(bytes: Uint8Array): void {

@@ -21,8 +21,10 @@ export interface Jobs {
       readonly directory: string;
       readonly owners: Owners;
       readonly file: { readonly path: string; readonly compression: Compression };
+      /** The output has no diffID. */
+      readonly isHashedElsewhere: boolean;
     };
-    readonly output: Omit<LayerMeta, 'kind'> & { readonly diffId: DiffId };
+    readonly output: Omit<LayerMeta, 'kind'> & { readonly diffId: DiffId | undefined };
   };
   /** See DirectoryChain.complete. */
   readonly complete: {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, openSync, readdirSync } from 'node:fs';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError, type ErrorCode, systemErrorCode } from '../errors.ts';
@@ -6,10 +6,12 @@ import {
   type ByteStream,
   chainIdOf,
   type DiffId,
+  diffIdFrom,
   digestMismatch,
   hexOf,
   type Layer,
   type LayerFile,
+  sha256,
 } from '../oci/index.ts';
 import { tarOfLayer } from './dir-tar.ts';
 import { type LayerMeta, readMeta, writeMeta } from './layer-meta.ts';
@@ -28,6 +30,8 @@ const WRONG_BYTES: ReadonlySet<ErrorCode> = new Set(['E_BAD_LAYER', 'E_DIGEST_MI
 
 /** After which it is worth while to have new directories on the disk beside what runs: the end of a build would wait for it. */
 const SETTLE_MS = 1000;
+
+const HASH_BYTES = 1024 * 1024;
 
 /** Bytes that are read sooner than a thread is started for them. */
 const SMALL_TAR = 256 * 1024;
@@ -222,10 +226,16 @@ export class LayerDirectories {
     if (fd === undefined) return undefined;
     try {
       const opened = { path: `/proc/self/fd/${fd}`, compression };
-      const unpacked = await place.follow({ kind: 'unpack', ...into, file: opened }, growth);
+      // a whole plain tar can be hashed by this thread, beside the one that writes
+      const isHashedElsewhere = compression === 'none' && !growth;
+      const unpacking = place.follow({ kind: 'unpack', ...into, file: opened, isHashedElsewhere }, growth);
+      const hashing = isHashedElsewhere ? diffIdOf(opened.path) : undefined;
+      await Promise.allSettled([unpacking, hashing]); // whichever fails: nobody works on the directory after we return
+      const unpacked = await unpacking;
+      const hashed = await hashing;
       if (!unpacked) return undefined;
-      const { diffId, ...meta } = unpacked;
-      if (diffId !== expected) throw digestMismatch('layer (uncompressed)', expected, diffId);
+      const { diffId = hashed, ...meta } = unpacked;
+      if (diffId !== expected) throw digestMismatch('layer (uncompressed)', expected, String(diffId));
       return meta;
     } catch (error) {
       if (!(error instanceof BuildError && WRONG_BYTES.has(error.code))) throw error;
@@ -308,6 +318,12 @@ interface UnpackingFile {
   readonly owners: Owners;
   readonly file: LayerFile;
   readonly place: UnpackPlace;
+}
+
+async function diffIdOf(tar: string): Promise<DiffId> {
+  const hash = sha256();
+  for await (const chunk of createReadStream(tar, { highWaterMark: HASH_BYTES })) hash.update(chunk);
+  return diffIdFrom(hash);
 }
 
 function openUnlessMoved({ path, growth }: LayerFile): number | undefined {

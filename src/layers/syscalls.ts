@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants as fs, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
@@ -171,6 +171,7 @@ export interface OpenHow {
 
 /** asm-generic/fcntl.h */
 const O_CLOEXEC = 0o2000000;
+const NEW_FILE = fs.O_WRONLY | fs.O_CREAT | fs.O_EXCL | fs.O_NOFOLLOW;
 
 /**
  * Opens what is called `name` in an open directory, with O_CLOEXEC. Half the cost of `openSync` by a path through
@@ -179,7 +180,16 @@ const O_CLOEXEC = 0o2000000;
 export const openAt = (directoryFd: number, name: string, flags: number): number =>
   checked('open', calls().openat(directoryFd, name, flags | O_CLOEXEC, 0), name);
 
-/** A quarter of the cost of `closeSync`; nobody learns of an error, so only for what was read. */
+/** Makes a new file in an open directory, with O_CLOEXEC; the same gain. `EEXIST` where something has the name. */
+export const createAt = (directoryFd: number, name: string, mode: number): number =>
+  checked('open', calls().openat(directoryFd, name, NEW_FILE | O_CLOEXEC, mode), name);
+
+/** A quarter of the cost of `closeSync`. */
+export function closeWritten(fd: number, name: string): void {
+  checked('close', calls().close(fd), name);
+}
+
+/** The same, but nobody learns of an error, so only for what was read. */
 export function closeRead(fd: number): void {
   calls().close(fd);
 }

@@ -10,9 +10,9 @@ import { TarDecoder } from './tar/index.ts';
 /** Bytes after which other files of the thread have their turn, and messages are heard. */
 const TURN_BYTES = 1024 * 1024;
 
-/** Decompresses, hashes and writes in one pass. For a worker thread. */
+/** Decompresses, hashes (unless somebody else does) and writes in one pass. For a worker thread. */
 export async function unpackFile(
-  { directory, owners, file }: JobOf<'unpack'>,
+  { directory, owners, file, isHashedElsewhere }: JobOf<'unpack'>,
   feed: FileFeed,
 ): Promise<JobOutput<'unpack'>> {
   const writer = new LayerWriter(directory, IdMap.ofThisProcess(), owners);
@@ -23,11 +23,11 @@ export async function unpackFile(
       hole: (size) => writer.hole(size),
       end: () => undefined,
     });
-    const hash = sha256();
+    const hash = isHashedElsewhere ? undefined : sha256();
     let tarSize = 0;
     let beforeTurn = TURN_BYTES;
     for await (const bytes of decompressHere(feed.bytes(), file.compression)) {
-      hash.update(bytes);
+      hash?.update(bytes);
       tarSize += bytes.byteLength;
       decoder.push(bytes);
       bytesPassed(bytes.byteLength);
@@ -37,7 +37,7 @@ export async function unpackFile(
       await turn();
     }
     decoder.finish();
-    return { ...writer.end(), tarSize, diffId: diffIdFrom(hash) };
+    return { ...writer.end(), tarSize, diffId: hash && diffIdFrom(hash) };
   } finally {
     writer.close();
   }
