@@ -176,7 +176,7 @@ export class LayerWriter {
 
   #create(entry: EntryOf<'file'>, { at, path, directory, name }: Place): FileWriter {
     const statusOf = (fd: number) => this.#fresh.of(fd, directory.path, entry.mode & 0o777);
-    return FileWriter.create({ entry, directory: directory.fd, name, at }, { ...this.#writing(path), statusOf });
+    return FileWriter.create({ entry, directory: directory.fd, name, at }, this.#writing(path, statusOf));
   }
 
   #makeDirectory(entry: EntryOf<'directory'>, place: Place): void {
@@ -259,10 +259,10 @@ export class LayerWriter {
     rmSync(place.at, { recursive: true });
   }
 
-  #writing(path: string): Writing {
+  #writing(path: string, statusOf?: Writing['statusOf']): Writing {
     const onSkipped = (name: string, reason: string) =>
       void this.#skipped.push({ path, what: `attribute ${name}`, reason });
-    return { owners: this.#owners, onSkipped };
+    return { owners: this.#owners, onSkipped, statusOf };
   }
 }
 
