@@ -1,21 +1,19 @@
-import { availableParallelism } from 'node:os';
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import type { ByteStream } from '../oci/index.ts';
-import { blocksOf } from './blocks.ts';
+import { type BlockSizes, blocksOf } from './blocks.ts';
+import { type PackJob, type PackOptions, packInOrder } from './pack-in-order.ts';
 
 const deflateRaw = (bytes: Uint8Array, options: zlib.ZlibOptions): Promise<Buffer> =>
   promisify<Uint8Array, zlib.ZlibOptions, Buffer>(zlib.deflateRaw)(bytes, options);
 
-export interface GzipOptions {
+export interface GzipOptions extends PackOptions {
   /** 1 to 9; default 2: zlib's own 6 takes 2 to 4 times as long to save 4 to 9 % (bench/gzip-levels.mjs). */
   readonly level?: number;
-  /** Blocks at work at once; has no influence on the bytes. Default: one a core. */
-  readonly concurrency?: number;
 }
 
-/** Part of the format of our layers: another size gives other bytes. */
-const BLOCK_BYTES = 1024 * 1024;
+/** About 1 MiB. Part of the format of our layers: other sizes give other bytes. */
+const SIZES: BlockSizes = { least: 512 * 1024, most: 2 * 1024 * 1024, oneRecordIn: 1024 };
 const DEFAULT_LEVEL = 2;
 /** The largest: a table of 256 KiB more makes it 5 to 10 % faster. Part of the format as well. */
 const MEMORY_LEVEL = 9;
@@ -27,35 +25,38 @@ const WINDOW_BYTES = 32 * 1024;
 const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255);
 
 /**
- * One gzip member, compressed on all cores through libuv's thread pool: blocks of 1 MiB, each deflated with the 32 KiB
+ * One gzip member, compressed on all cores through libuv's thread pool: blocks of about 1 MiB, each deflated with the 32 KiB
  * before it as dictionary and ended at a byte border, as pigz does. Equal bytes and level give equal output for any
  * concurrency and any chunking. Holds `concurrency` + 2 blocks.
  */
 export async function* gzip(bytes: ByteStream, options: GzipOptions = {}): ByteStream {
-  const { level = DEFAULT_LEVEL, concurrency = availableParallelism() } = options;
-  const pending: Promise<Buffer>[] = [];
-  let window: Buffer | undefined;
+  const { level = DEFAULT_LEVEL, ...packOptions } = options;
   let crc = 0;
   let size = 0;
-  yield HEADER;
-  for await (const { block, isLast } of blocksOf(bytes, BLOCK_BYTES)) {
-    crc = zlib.crc32(block, crc);
-    size += block.length;
-    const finishFlush = isLast ? zlib.constants.Z_FINISH : zlib.constants.Z_SYNC_FLUSH;
-    const deflated = deflateRaw(block, {
-      level,
-      memLevel: MEMORY_LEVEL,
-      finishFlush,
-      chunkSize: OUTPUT_BYTES,
-      ...(window ? { dictionary: window } : {}),
-    });
-    // Whoever leaves early leaves these unawaited.
-    deflated.catch(() => undefined);
-    pending.push(deflated);
-    window = block.subarray(-WINDOW_BYTES);
-    if (pending.length >= concurrency) yield (await pending.shift()) ?? Buffer.alloc(0);
+  async function* jobs(): AsyncGenerator<PackJob> {
+    let window: Uint8Array = new Uint8Array();
+    for await (const { block, isLast } of blocksOf(bytes, SIZES)) {
+      crc = zlib.crc32(block, crc);
+      size += block.length;
+      const dictionary = window;
+      window = block.subarray(-WINDOW_BYTES);
+      yield {
+        // other versions and processors find other matches (docs/adr/0018-speed.md)
+        inputs: isLast ? undefined : [`gzip ${level} ${process.versions.zlib} ${process.arch}`, dictionary, block],
+        pack: () =>
+          deflateRaw(block, {
+            level,
+            memLevel: MEMORY_LEVEL,
+            finishFlush: isLast ? zlib.constants.Z_FINISH : zlib.constants.Z_SYNC_FLUSH,
+            chunkSize: OUTPUT_BYTES,
+            ...(dictionary.length > 0 ? { dictionary } : {}),
+          }),
+      };
+    }
   }
-  for (const deflated of pending) yield await deflated;
+  packOptions.packing?.passed(HEADER);
+  yield HEADER;
+  yield* packInOrder(jobs(), packOptions);
   yield trailer(crc, size);
 }
 

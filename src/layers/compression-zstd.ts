@@ -1,35 +1,30 @@
-import { availableParallelism } from 'node:os';
 import * as zlib from 'node:zlib';
 import type { ByteStream } from '../oci/index.ts';
-import { blocksOf } from './blocks.ts';
+import { type BlockSizes, blocksOf } from './blocks.ts';
+import { type PackJob, type PackOptions, packInOrder } from './pack-in-order.ts';
 
-export interface ZstdOptions {
-  /** Frames at work at once, where Node has zstd; has no influence on the bytes. Default: one a core. */
-  readonly concurrency?: number;
-}
-
-/** Part of the format of our layers: another size gives other bytes. Smaller ones lose: a frame knows nothing of those before it. */
-const BLOCK_BYTES = 4 * 1024 * 1024;
+/** About 4 MiB. Part of the format of our layers: other sizes give other bytes. Smaller ones lose: a frame knows nothing of those before it. */
+const SIZES: BlockSizes = { least: 2 * 1024 * 1024, most: 8 * 1024 * 1024, oneRecordIn: 4096 };
 /** zstd's own default. */
 const LEVEL = 3;
 
-type CompressFrame = (bytes: Uint8Array) => Promise<Uint8Array>;
+/** Tells apart who compresses. */
+interface Compressor {
+  readonly name: string;
+  compress(bytes: Uint8Array): Promise<Uint8Array>;
+}
 
 /**
- * Frames of 4 MiB (RFC 8878, section 3.1: frames that follow one another are decompressed as one), on all cores where Node has
+ * Frames of about 4 MiB (RFC 8878, section 3.1: frames that follow one another are decompressed as one), on all cores where Node has
  * zstd (from 22.15), else by WebAssembly. Equal bytes give equal output for any concurrency and any chunking.
  */
-export async function* zstd(bytes: ByteStream, { concurrency = availableParallelism() }: ZstdOptions = {}): ByteStream {
-  const compressFrame = native() ?? (await webAssembly());
-  const pending: Promise<Uint8Array>[] = [];
-  for await (const { block } of blocksOf(bytes, BLOCK_BYTES)) {
-    const frame = compressFrame(block);
-    // Whoever leaves early leaves these unawaited.
-    frame.catch(() => undefined);
-    pending.push(frame);
-    if (pending.length >= concurrency) yield (await pending.shift()) ?? new Uint8Array();
+export async function* zstd(bytes: ByteStream, options: PackOptions = {}): ByteStream {
+  const { name, compress } = native() ?? (await webAssembly());
+  async function* jobs(): AsyncGenerator<PackJob> {
+    for await (const { block } of blocksOf(bytes, SIZES))
+      yield { inputs: [`zstd ${LEVEL} ${name}`, block], pack: () => compress(block) };
   }
-  for (const frame of pending) yield await frame;
+  yield* packInOrder(jobs(), options);
 }
 
 interface NodeZstd {
@@ -42,27 +37,30 @@ interface NodeZstd {
   readonly constants: { readonly ZSTD_c_compressionLevel?: number };
 }
 
-function native(): CompressFrame | undefined {
+function native(): Compressor | undefined {
   const { zstdCompress, constants } = zlib as NodeZstd;
   const level = constants.ZSTD_c_compressionLevel;
   if (!zstdCompress || level === undefined) return undefined;
   const options = { params: { [level]: LEVEL } };
-  return (bytes) =>
-    new Promise((resolve, reject) => {
-      zstdCompress(bytes, options, (error, frame) => (error ? reject(error) : resolve(frame)));
-    });
+  return {
+    name: `node ${process.versions.zstd}`,
+    compress: (bytes) =>
+      new Promise((resolve, reject) => {
+        zstdCompress(bytes, options, (error, frame) => (error ? reject(error) : resolve(frame)));
+      }),
+  };
 }
 
 /** One instance in all: a second `init` takes the memory away from those who are at work. */
-let loading: Promise<CompressFrame> | undefined;
+let loading: Promise<Compressor> | undefined;
 
-function webAssembly(): Promise<CompressFrame> {
+function webAssembly(): Promise<Compressor> {
   loading ??= load();
   return loading;
 }
 
-async function load(): Promise<CompressFrame> {
+async function load(): Promise<Compressor> {
   const { init, compress } = await import('@bokuweb/zstd-wasm');
   await init();
-  return async (bytes) => compress(bytes, LEVEL);
+  return { name: 'wasm', compress: async (bytes) => compress(bytes, LEVEL) };
 }

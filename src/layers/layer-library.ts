@@ -24,6 +24,7 @@ import type { LayerDirectories } from './layer-directories.ts';
 import type { LayerTree } from './layer-tree.ts';
 import type { LayerLibrary, MadeTar, WatchBytes } from './library.ts';
 import { MergedTree } from './merged-tree.ts';
+import { type BlobPacking, PackedBlocks } from './packed-blocks.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
 import { TAR_END } from './tar/index.ts';
@@ -46,10 +47,10 @@ interface Packing {
   readonly watch: WatchBytes;
 }
 
-const COMPRESSORS: Readonly<Record<Compression, (tar: ByteStream) => ByteStream>> = {
+const COMPRESSORS: Readonly<Record<Compression, (tar: ByteStream, packing: BlobPacking) => ByteStream>> = {
   none: (tar) => tar,
-  gzip: (tar) => gzip(tar),
-  zstd: (tar) => zstd(tar),
+  gzip: (tar, packing) => gzip(tar, { packing }),
+  zstd: (tar, packing) => zstd(tar, { packing }),
 };
 
 interface FoundTar {
@@ -65,12 +66,14 @@ export class DiskLayerLibrary implements LayerLibrary {
   readonly snapshotter: Snapshotter;
   readonly #parts: LayerLibraryParts;
   readonly #indexes: TarIndexes;
+  readonly #packedBlocks: PackedBlocks;
   readonly #compressing = new Map<string, Promise<Layer>>();
 
   constructor(parts: LayerLibraryParts) {
     this.snapshotter = parts.snapshotter;
     this.#parts = parts;
     this.#indexes = new TarIndexes(parts.root);
+    this.#packedBlocks = new PackedBlocks(parts.root, parts.store);
   }
 
   async find(diffId: DiffId): Promise<Layer | undefined> {
@@ -204,7 +207,10 @@ export class DiskLayerLibrary implements LayerLibrary {
   }
 
   async #makeBlob(layer: Layer, { compression, watch }: Packing): Promise<LayerBlob> {
-    const { digest, size } = await this.#parts.store.ingest(watch(COMPRESSORS[compression](layer.uncompressed())));
+    await using packing = this.#packedBlocks.begin();
+    const packed = COMPRESSORS[compression](layer.uncompressed(), packing);
+    const { digest, size } = await this.#parts.store.ingest(watch(packed));
+    packing.keep(digest);
     const blob: LayerBlob = { compression, digest, size };
     await this.#parts.index.add({ diffId: layer.diffId, blobs: [blob] });
     return blob;

@@ -29,6 +29,8 @@ export interface StorePaths {
   readonly recordedLayers: string;
   /** Tables of contents of layers' tars, by the hex of the diffID. Owned by src/layers; made again where missing. */
   readonly tarIndex: string;
+  /** A table of the compressed forms of blocks that blobs here have. Owned by src/layers; made again where missing. */
+  readonly packedBlocks: string;
   /** Snapshots in use. Owned by src/layers. */
   readonly active: string;
   /** Directories of `RUN --mount=type=cache`. Owned by src/executor. */
@@ -58,6 +60,7 @@ export function storePaths(root: string): StorePaths {
     layers: join(root, 'layers'),
     recordedLayers: join(root, 'layers-recorded'),
     tarIndex: join(root, 'tar-index'),
+    packedBlocks: join(root, 'packed-blocks'),
     active: join(root, 'active'),
     cacheMounts: join(root, 'cache-mounts'),
     containers: join(root, 'containers'),

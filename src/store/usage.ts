@@ -75,7 +75,7 @@ export async function listUsage({
 const KINDS: readonly { readonly what: string; readonly directories: readonly (keyof StorePaths)[] }[] = [
   { what: 'image names', directories: ['tags'] },
   { what: 'images', directories: ['images'] },
-  { what: 'blobs', directories: ['blobs'] },
+  { what: 'blobs', directories: ['blobs', 'packedBlocks'] },
   { what: 'unpacked layers', directories: ['layers', 'tarIndex', 'layerIndex'] },
   { what: 'cached steps', directories: ['cache', 'slots'] },
   { what: 'caches of RUN', directories: ['cacheMounts'] },
