@@ -3,6 +3,8 @@ import type { ByteStream } from '../oci/index.ts';
 interface Block {
   readonly block: Buffer;
   readonly isLast: boolean;
+  /** Gives its memory to a later block: fresh memory costs more than all that is done to the bytes but compressing them. */
+  free(): void;
 }
 
 /** In bytes; `least` and `most` are multiples of `RECORD_BYTES`. */
@@ -22,30 +24,36 @@ const LOOKED_AT = 156;
 /**
  * Cuts a tar into blocks for a compressor, before records that their own bytes choose: after a change in the middle of the tar the
  * borders, and so the blocks, are soon those of before. The last block is empty only if there are no bytes at all. Any chunking of
- * the same bytes gives the same blocks. A block that lies in one chunk is not copied: chunks must not change afterwards.
+ * the same bytes gives the same blocks.
  */
 export async function* blocksOf(bytes: ByteStream, sizes: BlockSizes): AsyncGenerator<Block, void, undefined> {
-  const border = borderFinder(sizes);
-  /** Of the block that is begun. */
-  let parts: Buffer[] = [];
+  const borderIn = borderFinder(sizes);
+  const unused: Buffer[] = [];
+  const memory = (): Buffer => unused.pop() ?? Buffer.allocUnsafeSlow(sizes.most);
+  let block = memory();
   let filled = 0;
+  const whole = (isLast: boolean): Block => {
+    const all = block;
+    return { block: all.subarray(0, filled), isLast, free: () => void unused.push(all) };
+  };
   /** Too short to be looked at. */
   let rest: Buffer = Buffer.alloc(0);
   for await (const chunk of bytes) {
-    let left = joined([rest, Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)]);
+    let left = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    if (rest.length > 0) left = Buffer.concat([rest, left]);
     for (;;) {
-      const { at, isBorder } = border(left, filled);
-      parts.push(left.subarray(0, at));
-      filled += at;
+      const { at, isBorder } = borderIn(left, filled);
+      filled += left.copy(block, filled, 0, at);
       left = left.subarray(at);
       if (!isBorder) break;
-      yield { block: joined(parts), isLast: false };
-      parts = [];
+      yield whole(false);
+      block = memory();
       filled = 0;
     }
-    rest = left;
+    rest = Buffer.from(left);
   }
-  yield { block: joined([...parts, rest]), isLast: true };
+  filled += rest.copy(block, filled);
+  yield whole(true);
 }
 
 /** How much of `bytes` still belongs to a block that has `filled` bytes, and whether a new one begins there. */
@@ -71,9 +79,4 @@ function mixed(bytes: Buffer, at: number): number {
     mix ^= mix >>> 15;
   }
   return mix;
-}
-
-function joined(parts: readonly Buffer[]): Buffer {
-  const filled = parts.filter(({ length }) => length > 0);
-  return filled.length === 1 && filled[0] ? filled[0] : Buffer.concat(filled);
 }

@@ -35,11 +35,11 @@ export async function* gzip(bytes: ByteStream, options: GzipOptions = {}): ByteS
   let size = 0;
   async function* jobs(): AsyncGenerator<PackJob> {
     let window: Uint8Array = new Uint8Array();
-    for await (const { block, isLast } of blocksOf(bytes, SIZES)) {
+    for await (const { block, isLast, free } of blocksOf(bytes, SIZES)) {
       crc = zlib.crc32(block, crc);
       size += block.length;
       const dictionary = window;
-      window = block.subarray(-WINDOW_BYTES);
+      window = Buffer.from(block.subarray(-WINDOW_BYTES));
       yield {
         // other versions and processors find other matches (docs/adr/0018-speed.md)
         inputs: isLast ? undefined : [`gzip ${level} ${process.versions.zlib} ${process.arch}`, dictionary, block],
@@ -51,6 +51,7 @@ export async function* gzip(bytes: ByteStream, options: GzipOptions = {}): ByteS
             chunkSize: OUTPUT_BYTES,
             ...(dictionary.length > 0 ? { dictionary } : {}),
           }),
+        free,
       };
     }
   }

@@ -21,8 +21,8 @@ interface Compressor {
 export async function* zstd(bytes: ByteStream, options: PackOptions = {}): ByteStream {
   const { name, compress } = native() ?? (await webAssembly());
   async function* jobs(): AsyncGenerator<PackJob> {
-    for await (const { block } of blocksOf(bytes, SIZES))
-      yield { inputs: [`zstd ${LEVEL} ${name}`, block], pack: () => compress(block) };
+    for await (const { block, free } of blocksOf(bytes, SIZES))
+      yield { inputs: [`zstd ${LEVEL} ${name}`, block], pack: () => compress(block), free };
   }
   yield* packInOrder(jobs(), options);
 }

@@ -13,6 +13,8 @@ export interface PackJob {
   /** All that decides about the packed bytes; absent: they are not remembered. */
   readonly inputs?: readonly (Uint8Array | string)[] | undefined;
   pack(): Promise<Uint8Array>;
+  /** The inputs are not needed any more. */
+  free?(): void;
 }
 
 /** Packs blocks side by side, and gives them in order. */
@@ -29,11 +31,11 @@ export async function* packInOrder(
       yield packed;
     }
   }
-  for await (const { inputs, pack } of jobs) {
+  for await (const { inputs, pack, free } of jobs) {
     const key = packing && inputs && keyOf(inputs);
     const packed = packing && key !== undefined ? packing.find(key).then((found) => found ?? pack()) : pack();
     // Whoever leaves early leaves these unawaited.
-    packed.catch(() => undefined);
+    packed.then(free, () => undefined);
     pending.push({ key, packed });
     yield* finished(concurrency - 1);
   }
