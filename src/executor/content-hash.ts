@@ -7,14 +7,14 @@ import type { SourceEntry } from './source-walk.ts';
 
 /**
  * Digest of exactly what a COPY reads: names, types, modes, owners (where they are kept), link targets, xattrs,
- * hard links and bytes; never times (what it covers is also remembered: see `MAGIC` in selection-record.ts). `prints` gets one for each of `copiedEntries`.
+ * hard links and bytes; never times (what it covers is also remembered: see `MAGIC` in selection-record.ts and selected-texts.ts).
  */
 export function hashSources(
   sources: readonly SelectedSource[],
   hasher: FileReader,
-  prints: Fingerprint[] = [],
+  { prints, texts }: Described = { prints: [] },
 ): Digest {
-  const hash = new TextHash();
+  const hash = new TextHash(texts);
   const inodes = new Map<string, string>();
   for (const [position, source] of sources.entries()) {
     if (source.type === 'inline') {
@@ -34,15 +34,55 @@ export function hashSources(
   return hash.digest();
 }
 
+/** What is described, one for each of `copiedEntries`. */
+export interface Described {
+  readonly prints: Fingerprint[];
+  /** What the digest is made of; of each source, too. */
+  readonly texts?: string[];
+}
+
+/** The digest of the same texts. */
+export function hashTexts(texts: readonly string[]): Digest {
+  const hash = new TextHash();
+  for (const text of texts) hash.add(text);
+  return hash.digest();
+}
+
+/** Of a regular file with one name, or a directory: its text and its print are those of any selection that has it. */
+export function describeAlone(root: SourceRoot, entry: SourceEntry, hasher: FileReader): DescribedAlone {
+  const prints: Fingerprint[] = [];
+  try {
+    const text = describe(root, entry, { hasher, inodes: new Map(), position: 0, prints });
+    return { text, print: prints[0] ?? { content: '', attributes: '' } };
+  } catch (error) {
+    throw unreadable(root, entry.path, error);
+  }
+}
+
+interface DescribedAlone {
+  readonly text: string;
+  readonly print: Fingerprint;
+}
+
+/** Whether the text is that of a further name of a file: it names another one. */
+export const isLinkText = (text: string): boolean => text.startsWith('["hardlink"');
+
 /** Enough that the calls do not count beside the hashing. */
 const TEXT_CHARACTERS = 64 * 1024;
 
 /** sha256 of short texts, one after another. */
 class TextHash {
   readonly #hash = sha256();
+  readonly #texts: string[] | undefined;
   #text = '';
 
+  /** `texts` gets all of them. */
+  constructor(texts?: string[]) {
+    this.#texts = texts;
+  }
+
   add(text: string): void {
+    this.#texts?.push(text);
     this.#text += text;
     if (this.#text.length > TEXT_CHARACTERS) this.#flush();
   }

@@ -31,7 +31,6 @@ import { ReadLog } from './read-log.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
 import { Slots } from './slots.ts';
-import { listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
 import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
 import type { StepLocks } from './step-locks.ts';
@@ -276,7 +275,7 @@ class Run {
   /** Runs the step and keeps its result under the keys. */
   async #make(step: Step, keys: readonly [StepKey, ...StepKey[]]): Promise<StepResult> {
     const { node, selection } = step;
-    const files = selection && listFiles(selection.sources, selection.prints);
+    const files = selection?.lines;
     this.#options.emit({ type: 'step.miss', step: node.id, ...(await this.#cache.explain(node, keys[0], files)) });
     const layer = await this.#timed(step, keys[0].key);
     const made: Result = {

@@ -2,6 +2,10 @@ import { type FileStat, STAMP_BYTES } from './file-stat.ts';
 
 /** The stamp of a path where nothing is. */
 export const ABSENT = '\0'.repeat(STAMP_BYTES);
+/** The stamp of a file that may change again without its times changing: no file has it, so it is looked at anew. */
+export const UNSETTLED = '\xff'.repeat(STAMP_BYTES);
+/** With more of them (a tree that was just checked out) nothing is won. */
+const MOST_UNSETTLED = 64;
 
 /** The names of a directory that were looked at: `count` paths one after another. */
 export interface Listing {
@@ -16,13 +20,15 @@ export interface Listing {
 export interface Looks {
   /** Relative to the root; `''` is the root itself. */
   readonly paths: readonly string[];
-  /** See `FileStat.stamp`. */
-  readonly stamps: readonly string[];
+  /** `STAMP_BYTES` for each: see `FileStat.stamp`, `ABSENT`, `UNSETTLED`. */
+  readonly stamps: Buffer;
+  /** Positions. */
+  readonly unsettled: readonly number[];
   readonly listings: readonly Listing[];
 }
 
 /** What an earlier build looked at. */
-export interface EarlierLooks extends Omit<Looks, 'stamps'> {
+export interface EarlierLooks extends Pick<Looks, 'paths' | 'listings'> {
   stampAt(position: number): string;
 }
 
@@ -31,19 +37,26 @@ type IsSettled = (path: string, stat: FileStat) => boolean;
 
 const NOTHING: EarlierLooks = { paths: [], listings: [], stampAt: () => ABSENT };
 
+interface LooksSoFar {
+  readonly paths: string[];
+  readonly stamps: string[];
+  readonly unsettled: number[];
+  readonly listings: Listing[];
+}
+
 /** Notes what is looked at below a source root, as long as a later look could tell that all of it is as it was. */
 export class ReadLog {
   readonly #directories = new Map<string, { readonly position: number; readonly stamp: string }>();
   /** undefined: it was listed twice, and what was left out may differ by source. */
   readonly #known = new Map<string, Listing | undefined>();
   #earlier = NOTHING;
-  #looks: { readonly paths: string[]; readonly stamps: string[]; readonly listings: Listing[] } | undefined;
+  #looks: LooksSoFar | undefined;
   #isSettled: IsSettled = () => false;
 
   /** `earlier`: looks at the same selection. */
   start(isSettled: IsSettled, earlier = NOTHING): void {
     this.end();
-    this.#looks = { paths: [], stamps: [], listings: [] };
+    this.#looks = { paths: [], stamps: [], unsettled: [], listings: [] };
     this.#isSettled = isSettled;
     this.#earlier = earlier;
     for (const listing of earlier.listings) {
@@ -56,9 +69,11 @@ export class ReadLog {
     if (stat?.isDirectory())
       this.#directories.set(path, { position: this.#looks?.paths.length ?? 0, stamp: stat.stamp });
     if (!this.#looks) return;
-    if (stat && !this.#isSettled(path, stat)) return this.giveUp();
+    const isSettled = !stat || this.#isSettled(path, stat);
+    if (!isSettled) this.#looks.unsettled.push(this.#looks.paths.length);
+    if (this.#looks.unsettled.length > MOST_UNSETTLED) return this.giveUp();
     this.#looks.paths.push(path);
-    this.#looks.stamps.push(stat?.stamp ?? ABSENT);
+    this.#looks.stamps.push(isSettled ? (stat?.stamp ?? ABSENT) : UNSETTLED);
   }
 
   /** The names in a directory change with its stamp: that must be known before they are read. */
@@ -89,7 +104,7 @@ export class ReadLog {
     this.#directories.clear();
     this.#known.clear();
     this.#earlier = NOTHING;
-    return looks;
+    return looks && { ...looks, stamps: Buffer.from(looks.stamps.join(''), 'latin1') };
   }
 
   /** Something was not as it should be: nothing is remembered of it. */

@@ -4,7 +4,7 @@ import { STAMP_BYTES } from './file-stat.ts';
 import type { EarlierLooks, Listing, Looks } from './read-log.ts';
 
 /** Another number where what a selection's digest covers changes. */
-const MAGIC = 'tsbuild-selection 1\n';
+const MAGIC = 'tsbuild-selection 2\n';
 const SHA_BYTES = 32;
 /**
  * sha256 of what follows it (zlib, which has CRC-32, takes 4 ms to load), numbers of paths and of listings, what was selected,
@@ -21,10 +21,10 @@ const LISTING_WORDS = 3;
 const HEAD_BYTES = AT.digest + SHA_BYTES;
 
 /** The digest of what a COPY selected, with the stamps of all that it depends on. */
-export interface SelectionRecord extends EarlierLooks {
+export interface SelectionRecord extends EarlierLooks, Looks {
   readonly digest: Digest;
-  /** `STAMP_WORDS` for each path. */
-  readonly stamps: Uint32Array;
+  /** Of `stamps`: `STAMP_WORDS` for each path. */
+  readonly words: Uint32Array;
 }
 
 interface Selected {
@@ -43,12 +43,7 @@ export function encodeSelection({ identity, digest, looks }: Selected): Buffer {
   head.write(hexOf(identity), AT.identity, 'hex');
   head.write(hexOf(digest), AT.digest, 'hex');
   const numbers = Uint32Array.from(listings.flatMap(({ directory, start, count }) => [directory, start, count]));
-  const bytes = Buffer.concat([
-    head,
-    Buffer.from(stamps.join(''), 'latin1'),
-    Buffer.from(numbers.buffer),
-    Buffer.from(paths.join('\0')),
-  ]);
+  const bytes = Buffer.concat([head, stamps, Buffer.from(numbers.buffer), Buffer.from(paths.join('\0'))]);
   bytes.write(hexOf(digestOf(bytes.subarray(AT.count))), AT.check, 'hex');
   return bytes;
 }
@@ -74,7 +69,10 @@ function decodeSelection(bytes: Buffer, identity: Digest): SelectionRecord | und
   return {
     digest: parseDigest(`sha256:${bytes.toString('hex', AT.digest, HEAD_BYTES)}`),
     paths,
-    stamps: wordsOf(bytes.subarray(HEAD_BYTES, stampsEnd)),
+    stamps: bytes.subarray(HEAD_BYTES, stampsEnd),
+    words: wordsOf(bytes.subarray(HEAD_BYTES, stampsEnd)),
+    // those that are as they were stamped, and only those are of any use, are settled
+    unsettled: [],
     listings: listingsOf(wordsOf(bytes.subarray(stampsEnd, end))),
     stampAt: (position) => {
       const at = HEAD_BYTES + position * STAMP_BYTES;

@@ -1,5 +1,7 @@
 import { sha256 } from '../oci/index.ts';
 import type { PathSelection, SelectedSource } from './selected-source.ts';
+import type { SourceRoot } from './source-root.ts';
+import type { SourceEntry } from './source-walk.ts';
 
 /** Of more files only the directories are written down. */
 const MOST_LINES = 50_000;
@@ -46,13 +48,22 @@ export function listFiles(
   const lines: Line[] = [];
   for (const source of sources) {
     if (source.type === 'inline') continue;
-    for (const { path, stat } of copiedEntries(source)) {
-      const { content = '', attributes = '' } = prints[lines.length] ?? {};
-      const owner = source.root.keepsOwners ? `${stat.uid}:${stat.gid}` : '';
-      lines.push({ path, facts: `${content} ${stat.mode.toString(8)} ${owner} ${attributes}` });
-    }
+    for (const entry of copiedEntries(source)) lines.push(lineOf(source.root, entry, prints[lines.length]));
   }
   return (lines.length > most ? folded(lines, most) : lines).map(textOf);
+}
+
+/** The line of one file. */
+export const fileLine = (root: SourceRoot, entry: SourceEntry, print: Fingerprint): string =>
+  textOf(lineOf(root, entry, print));
+
+/** What stands behind the facts. */
+export const isLineOf = (line: string, path: string): boolean => line.endsWith(path) && parseLine(line).path === path;
+
+function lineOf({ keepsOwners }: SourceRoot, { path, stat }: SourceEntry, print?: Fingerprint): Line {
+  const { content = '', attributes = '' } = print ?? {};
+  const owner = keepsOwners ? `${stat.uid}:${stat.gid}` : '';
+  return { path, facts: `${content} ${stat.mode.toString(8)} ${owner} ${attributes}` };
 }
 
 /** Directories in place of their files; the deepest go into their parents until few enough are left. */

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Selection, selectAll, selectFromContext } from '../../src/executor/copy-selection.ts';
 import { FileHasher } from '../../src/executor/file-hasher.ts';
@@ -65,12 +66,13 @@ interface Looked {
 }
 
 /** As a build does. */
-function look({ directory, home, ignore }: Place, op: CopyOp, isFresh = false): Looked {
+function look({ directory, home, ignore }: Place, op: CopyOp, { isFresh = false, withLines = false } = {}): Looked {
   const hasher = new FileHasher(join(home, 'stat-cache'));
   const root: SourceRoot = { ...sourceRoot(directory, ignore), isLasting: true, log: new ReadLog() };
   const selection = selectFromContext(op, () => root, { hasher, slot: 'slot', isFresh });
   hasher.save();
-  const { digest } = selectAll(op, () => ({ ...root, log: undefined }), new FileHasher(join(home, 'none')));
+  const { digest, lines } = selectAll(op, () => ({ ...root, log: undefined }), new FileHasher(join(home, 'none')));
+  if (withLines) expect(selection.lines).toEqual(lines);
   closeSource(root);
   return { selection, digest, isRemembered: !Object.hasOwn(selection, 'sources') };
 }
@@ -85,18 +87,18 @@ it('is the same whether it is remembered or not, and nothing is listed for it', 
   expect(second.isRemembered).toBe(true);
   expect(second.selection.digest).toBe(first.selection.digest);
   expect(second.selection.digest).toBe(second.digest);
-  expect(look(here, source, true).isRemembered).toBe(false);
+  expect(look(here, source, { isFresh: true }).isRemembered).toBe(false);
 });
 
 it('lists the files when somebody asks for them', () => {
   const here = place();
-  const { sources, prints } = look(here, source).selection;
+  const { sources, lines } = look(here, source).selection;
   const { selection, isRemembered } = look(here, source);
   expect(isRemembered).toBe(true);
   const paths = (all: Selection['sources']) =>
     all.flatMap((one) => (one.type === 'inline' ? [] : one.entries.map(({ path }) => path)));
   expect(paths(selection.sources)).toEqual(paths(sources));
-  expect(selection.prints).toEqual(prints);
+  expect(selection.lines).toEqual(lines);
 });
 
 it('does not speak of files that changed after they were looked at', () => {
@@ -184,14 +186,27 @@ const changes: readonly [string, (at: (path: string) => string) => void][] = [
   ],
 ];
 
+/** After these nothing but the files themselves is read. */
+const edits = new Set([
+  'a file was written',
+  'a file was written, with the same size and time',
+  'a file was replaced, with the same size and time',
+  'two files changed places',
+  'a mode changed',
+  'the mode of a directory changed',
+  'an attribute was set',
+]);
+
 describe('is made anew after', () => {
-  it.each(changes)('%s', (_what, change) => {
+  it.each(changes)('%s', (what, change) => {
     const here = place();
     const before = look(here, source).selection.digest;
     change((path) => join(here.directory, path));
-    const { selection, digest } = look(here, source);
+    const { selection, digest, isRemembered } = look(here, source, { withLines: true });
     expect(selection.digest).toBe(digest);
     expect(selection.digest).not.toBe(before);
+    expect(isRemembered).toBe(edits.has(what));
+    expect(look(here, source).selection.digest).toBe(digest);
   });
 
   it('a file got a name outside of the selection, and is the same', () => {
@@ -297,7 +312,7 @@ describe('of names that are remembered', () => {
       change();
       // one look with what is remembered and too new to be remembered, one that remembers
       for (const isFresh of [true, false]) {
-        const { selection, digest } = look(here, source, isFresh);
+        const { selection, digest } = look(here, source, { isFresh, withLines: true });
         expect(selection.digest).toBe(digest);
       }
     }
@@ -316,13 +331,24 @@ describe('of names that are remembered', () => {
 it.each([
   ['now', 0],
   ['in the future', 10 * MINUTE],
-])('is not remembered with a file that was written %s', (_when, later) => {
+])('reads a file again that was written %s', (_when, later) => {
   const here = place();
   vi.useRealTimers();
   const file = join(here.directory, 'src/a.c');
   const time = new Date(Date.now() + later);
   utimesSync(file, time, time);
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + (later > 0 ? MINUTE : 0) });
+  const looks = [look(here, source), look(here, source), look(here, source)];
+  for (const { selection } of looks) {
+    const { paths, unsettled } = selection.seen?.looks ?? { paths: [], unsettled: [] };
+    expect(unsettled.map((position) => paths[position])).toContain('src/a.c');
+  }
+});
+
+it('remembers nothing of a tree that was written a moment ago', () => {
+  const here = place();
+  for (let n = 0; n < 100; n++) writeFileSync(join(here.directory, `src/${n}`), '');
+  vi.useRealTimers();
   look(here, source);
   expect(look(here, source).isRemembered).toBe(false);
 });
@@ -330,8 +356,71 @@ it.each([
 it.each<[string, (bytes: Buffer) => Uint8Array]>([
   ['nothing', () => Buffer.alloc(0)],
   ['a part', (bytes) => bytes.subarray(0, bytes.length - 1)],
+  ['another byte', (bytes) => bytes.fill('#', bytes.length - 1)],
+])('lists all files again where the texts are damaged: %s', (_what, damage) => {
+  const here = place();
+  look(here, source);
+  const name = readdirSync(here.home).find((file) => file.endsWith('-texts')) ?? '';
+  writeFileSync(join(here.home, name), damage(readFileSync(join(here.home, name))));
+  writeFileSync(join(here.directory, 'src/a.c'), 'changed');
+  const { selection, digest, isRemembered } = look(here, source);
+  expect(isRemembered).toBe(false);
+  expect(selection.digest).toBe(digest);
+});
+
+it('is that of the files after any edits, whether they have settled or not', () => {
+  const files = ['a.c', 'b.c', 'deep/c.c', 'deep/d/e', 'new', 'deep/new', 'link', 'out.o'];
+  const file = fc.constantFrom(...files);
+  const edit = fc.oneof(
+    fc.record({ what: fc.constantFrom('write', 'replace', 'remove', 'chmod', 'touch', 'link'), file, other: file }),
+    fc.record({ what: fc.constant('move' as const), file, other: file }),
+  );
+  const here = { directory: '', home: '' };
+  const act = ({ what, file, other }: { what: string; file: string; other: string }, n: number): void => {
+    const [path, to] = [join(here.directory, 'src', file), join(here.directory, 'src', other)];
+    if (what === 'write') writeFileSync(path, `${n}`);
+    if (what === 'replace') writeFileSync(`${path}~`, `${n}`);
+    if (what === 'replace') renameSync(`${path}~`, path);
+    if (what === 'remove') rmSync(path);
+    if (what === 'chmod') chmodSync(path, n % 2 === 0 ? 0o600 : 0o755);
+    if (what === 'touch') utimesSync(path, n, n);
+    if (what === 'link') linkSync(path, to);
+    if (what === 'move') renameSync(path, to);
+  };
+  const builds = fc.array(fc.record({ edits: fc.array(edit, { maxLength: 3 }), isSettled: fc.boolean() }), {
+    minLength: 2,
+    maxLength: 6,
+  });
+  fc.assert(
+    fc.property(
+      builds,
+      fc.constantFrom(source, copyOp(['.'], '/'), copyOp(['src'], '/', { exclude: ['*.o'] })),
+      (all, op) => {
+        Object.assign(here, place());
+        for (const [n, { edits, isSettled }] of all.entries()) {
+          vi.useRealTimers();
+          for (const edit of edits) {
+            try {
+              act(edit, n);
+            } catch {
+              // there is no such file, or it has the name already
+            }
+          }
+          if (isSettled) vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + MINUTE });
+          const { selection, digest } = look(here, op, { withLines: true });
+          expect(selection.digest).toBe(digest);
+        }
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+it.each<[string, (bytes: Buffer) => Uint8Array]>([
+  ['nothing', () => Buffer.alloc(0)],
+  ['a part', (bytes) => bytes.subarray(0, bytes.length - 1)],
   ['the head alone', (bytes) => bytes.subarray(0, 124)],
-  ['another format', (bytes) => bytes.fill('2', 18, 19)],
+  ['another format', (bytes) => bytes.fill('1', 18, 19)],
   ['another byte', (bytes) => bytes.fill(bytes.at(100) === 0 ? 1 : 0, 100, 101)],
 ])('takes nothing from a damaged record: %s', (_what, damage) => {
   const here = place();

@@ -21,7 +21,7 @@ function tree(directories = 1): string {
 function listed(root: string, sources = ['src', '<<h:x']): readonly string[] {
   const selected = selectSources(copyOp(sources, '/'), () => sourceRoot(root));
   const prints: Fingerprint[] = [];
-  hashSources(selected, new FileHasher(join(root, '../none/cache')), prints);
+  hashSources(selected, new FileHasher(join(root, '../none/cache')), { prints });
   return listFiles(selected, prints, 1000);
 }
 
