@@ -14,6 +14,7 @@ import type { SourceRoot } from './source-root.ts';
 import type { SourceEntry } from './source-walk.ts';
 import { type StagedEntry, StagedView } from './staged-view.ts';
 import { type Body, type TarPlan, writeTar } from './tar-plan.ts';
+import type { TarRecording } from './tar-recording.ts';
 import { type Owner, resolveOwner, resolveUser } from './users.ts';
 
 export interface CopyRequest {
@@ -26,6 +27,8 @@ export interface CopyRequest {
   readonly mtimeRule?: MtimeRule | undefined;
   readonly reuse?: CopyReuse | undefined;
   readonly chunks?: ChunkPool | undefined;
+  /** Is told of a copy of one directory, and where its files come to lie. */
+  readonly recording?: Pick<TarRecording, 'members' | 'copiesTo'> | undefined;
   /** Told of what the copy takes away. */
   readonly warn?: ((message: string, hint: string) => void) | undefined;
 }
@@ -54,6 +57,7 @@ export async function copyLayer(request: CopyRequest): Promise<AsyncIterable<Uin
       mtimeRule: request.mtimeRule,
       reuse: request.reuse,
       chunks: request.chunks,
+      members: request.recording?.members,
     },
     owner: op.chown === undefined ? undefined : await resolveOwner(view, op.chown),
     chmod: op.chmod === undefined ? undefined : parseChmod(op.chmod),
@@ -136,6 +140,7 @@ interface Found {
 function stageTree(state: CopyState, { entries, root }: PathSelection): void {
   const { path: destination } = resolveInRoot(state.staged, state.request.op.destination);
   makeDirectory(state, destination);
+  state.request.recording?.copiesTo({ path: destination, owner: state.owner });
   for (const entry of entries) {
     if (entry.relative !== '') stageEntry(state, { entry, root }, posix.join(destination, entry.relative));
   }

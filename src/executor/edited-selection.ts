@@ -36,14 +36,14 @@ export function editSelection({ root, hasher }: Place, { record, changed, before
   const texts = [...before.texts];
   const lines = [...before.lines];
   const stamps = Buffer.from(record.stamps);
-  const unsettled: number[] = [];
+  const unsettled = new Map<number, string>();
   for (const position of changed) {
     const path = record.paths[position] ?? '';
     const stat = lstatOf(placeOf(root, path));
     const isOnTheWay = stat.isDirectory() && isAbove(path, before.directory);
     if (stat.isDirectory() ? !isOnTheWay && !hasSameNames(root, record, path) : !isPlainFile(stat)) return undefined;
     const isSettled = hasher.isSettled({ root, path }, stat, begun);
-    if (!isSettled) unsettled.push(position);
+    if (!isSettled) unsettled.set(position, stat.stamp);
     stamps.write(isSettled ? stat.stamp : UNSETTLED, position * STAMP_BYTES, 'latin1');
     // of the directory itself only its contents are copied
     if (isOnTheWay || (path === before.directory && stat.isDirectory())) continue;

@@ -19,12 +19,11 @@ import {
   type Layer,
   type MtimeRule,
 } from '../oci/index.ts';
-import { ChunkPool } from './chunk-pool.ts';
-import { copyLayer, directoriesLayer } from './copy-layer.ts';
-import { CopyReuse } from './copy-reuse.ts';
+import { directoriesLayer } from './copy-layer.ts';
 import { type Selection, selectAll, selectFromContext } from './copy-selection.ts';
 import { type FileHasher, freshReader } from './file-hasher.ts';
 import { openLayerRoot } from './layer-root.ts';
+import { copyStep } from './ops/copy.ts';
 import { runStep } from './ops/run.ts';
 import type { MountSources } from './ops/run-mounts.ts';
 import { ReadLog } from './read-log.ts';
@@ -34,7 +33,6 @@ import { Slots } from './slots.ts';
 import type { SourceRoot } from './source-root.ts';
 import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
 import type { StepLocks } from './step-locks.ts';
-import { untilAborted } from './until-aborted.ts';
 
 /** A stage's filesystem, readable at `path` until disposed. */
 export interface MountedRoot extends AsyncDisposable {
@@ -376,21 +374,26 @@ class Run {
     return this.#copy(step, op, key);
   }
 
-  async #copy({ parent, selection, node }: Step, op: CopyOp, key: CacheKey): Promise<CommittedLayer> {
+  async #copy(step: Step, op: CopyOp, key: CacheKey): Promise<CommittedLayer> {
+    const { parent, selection, node } = step;
     const { library, mtimeRule, inlineMtime, emit, cache, hasher } = this.#options;
-    const view = await library.view(op.link ? [] : parent);
-    const sources = selection?.sources ?? [];
-    const warn = (message: string, hint: string): void => emit({ type: 'warning', message, hint, range: node.range });
-    // with --no-cache a step mostly makes what is there
-    const likely = (await cache.lookup(key))?.layer?.diffId;
-    const { slot } = node;
-    using reuse = await CopyReuse.open({ hasher, library, slot, isFresh: this.#cache.isOff(node), likely });
-    const chunks = new ChunkPool();
-    const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse, chunks });
-    const onFree = (chunk: Uint8Array): void => chunks.give(chunk);
-    const layer = await library.commitTar(untilAborted(tar, this.#signal), { likely, onFree });
-    reuse.keep(layer.diffId);
-    return layer;
+    const likely = (await cache.lookup(key))?.layer?.diffId; // with --no-cache a step mostly makes what is there
+    const { selection: _files, ...others } = step;
+    return copyStep({
+      node,
+      op,
+      parent,
+      selection,
+      basis: this.#key(others).key,
+      library,
+      hasher,
+      mtimeRule,
+      inlineMtime,
+      isFresh: this.#cache.isOff(node),
+      likely,
+      emit,
+      signal: this.#signal,
+    });
   }
 }
 

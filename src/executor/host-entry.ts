@@ -14,17 +14,22 @@ export interface EntryChanges {
   readonly chmod: ModeChange | undefined;
 }
 
-/** A file, directory, link, ... of a source root as a member of a layer; `target` is its absolute path in the image. */
+type Xattrs = ReadonlyMap<string, Uint8Array>;
+
+/**
+ * A file, directory, link, ... of a source root as a member of a layer; `target` is its absolute path in the image, `xattrs` what is
+ * known of its attributes.
+ */
 export function hostEntry(
   root: SourceRoot,
   { path, stat }: SourceEntry,
-  { target, owner, chmod }: EntryChanges & { readonly target: string },
+  { target, owner, chmod, xattrs: known }: EntryChanges & { readonly target: string; readonly xattrs?: Xattrs },
 ): TarEntry {
   const isDirectory = stat.isDirectory();
   const mode = stat.mode & 0o7777;
   const own = root.keepsOwners ? { uid: stat.uid, gid: stat.gid } : { uid: 0, gid: 0 };
   const { xattrsOf = xattrsAt } = root;
-  const xattrs = xattrsOf({ root, path }, stat);
+  const xattrs = known ?? xattrsOf({ root, path }, stat);
   const common = {
     path: target.slice(1),
     mode: stat.isSymbolicLink() ? mode : (chmod?.(mode, isDirectory) ?? mode),

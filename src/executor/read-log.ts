@@ -22,8 +22,8 @@ export interface Looks {
   readonly paths: readonly string[];
   /** `STAMP_BYTES` for each: see `FileStat.stamp`, `ABSENT`, `UNSETTLED`. */
   readonly stamps: Buffer;
-  /** Positions. */
-  readonly unsettled: readonly number[];
+  /** The stamps of those, by position. */
+  readonly unsettled: ReadonlyMap<number, string>;
   readonly listings: readonly Listing[];
 }
 
@@ -40,7 +40,7 @@ const NOTHING: EarlierLooks = { paths: [], listings: [], stampAt: () => ABSENT }
 interface LooksSoFar {
   readonly paths: string[];
   readonly stamps: string[];
-  readonly unsettled: number[];
+  readonly unsettled: Map<number, string>;
   readonly listings: Listing[];
 }
 
@@ -56,7 +56,7 @@ export class ReadLog {
   /** `earlier`: looks at the same selection. */
   start(isSettled: IsSettled, earlier = NOTHING): void {
     this.end();
-    this.#looks = { paths: [], stamps: [], unsettled: [], listings: [] };
+    this.#looks = { paths: [], stamps: [], unsettled: new Map(), listings: [] };
     this.#isSettled = isSettled;
     this.#earlier = earlier;
     for (const listing of earlier.listings) {
@@ -69,11 +69,12 @@ export class ReadLog {
     if (stat?.isDirectory())
       this.#directories.set(path, { position: this.#looks?.paths.length ?? 0, stamp: stat.stamp });
     if (!this.#looks) return;
+    const { paths, stamps, unsettled } = this.#looks;
     const isSettled = !stat || this.#isSettled(path, stat);
-    if (!isSettled) this.#looks.unsettled.push(this.#looks.paths.length);
-    if (this.#looks.unsettled.length > MOST_UNSETTLED) return this.giveUp();
-    this.#looks.paths.push(path);
-    this.#looks.stamps.push(isSettled ? (stat?.stamp ?? ABSENT) : UNSETTLED);
+    if (!isSettled) unsettled.set(paths.length, stat.stamp);
+    if (unsettled.size > MOST_UNSETTLED) return this.giveUp();
+    paths.push(path);
+    stamps.push(isSettled ? (stat?.stamp ?? ABSENT) : UNSETTLED);
   }
 
   /** The names in a directory change with its stamp: that must be known before they are read. */

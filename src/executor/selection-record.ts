@@ -72,7 +72,7 @@ function decodeSelection(bytes: Buffer, identity: Digest): SelectionRecord | und
     stamps: bytes.subarray(HEAD_BYTES, stampsEnd),
     words: wordsOf(bytes.subarray(HEAD_BYTES, stampsEnd)),
     // those that are as they were stamped, and only those are of any use, are settled
-    unsettled: [],
+    unsettled: new Map(),
     listings: listingsOf(wordsOf(bytes.subarray(stampsEnd, end))),
     stampAt: (position) => {
       const at = HEAD_BYTES + position * STAMP_BYTES;

@@ -3,8 +3,9 @@ import { BuildError } from '../errors.ts';
 import { closeRead, encodeHeader, extentsOf, paddingAfter, TAR_END, type TarEntry } from '../layers/index.ts';
 import { type MtimeRule, mtimeChanges } from '../oci/index.ts';
 import type { StagedArchive, StagedMember } from './archive-source.ts';
+import { Batch } from './batch.ts';
 import { PIECE_BYTES, PieceCrcs, type TarBody } from './body-record.ts';
-import { CHUNK_BYTES, ChunkPool } from './chunk-pool.ts';
+import type { ChunkPool } from './chunk-pool.ts';
 import type { CopyReuse } from './copy-reuse.ts';
 import type { EarlierTar } from './earlier-tar.ts';
 import type { StagedView } from './staged-view.ts';
@@ -22,70 +23,18 @@ export interface TarPlan {
   readonly archives: StagedArchive[];
   readonly mtimeRule: MtimeRule | undefined;
   readonly reuse?: CopyReuse | undefined;
+  /** Is told where the entries lie. */
+  readonly members?: MemberPlaces | undefined;
   /** Where chunks come from; whoever takes the tar gives them back. */
   readonly chunks?: ChunkPool | undefined;
 }
 
-/** Collects bytes into chunks of one size; files are read straight into them. */
-class Batch {
-  readonly #pool: ChunkPool;
-  #chunk: Buffer;
-  #used = 0;
-  #full: Uint8Array[] = [];
-  #closedBytes = 0;
-
-  constructor(pool = new ChunkPool()) {
-    this.#pool = pool;
-    this.#chunk = pool.take();
-  }
-
-  /** In the tar, of the next byte. */
-  get position(): number {
-    return this.#closedBytes + this.#used;
-  }
-
-  add(bytes: Uint8Array): void {
-    const space = CHUNK_BYTES - this.#used;
-    const [now, later] =
-      bytes.byteLength <= space ? [bytes, undefined] : [bytes.subarray(0, space), bytes.subarray(space)];
-    this.#chunk.set(now, this.#used);
-    this.advance(now.byteLength);
-    if (later) this.add(later);
-  }
-
-  /** Where the next bytes go; at least one. */
-  space(): Uint8Array {
-    return this.#chunk.subarray(this.#used);
-  }
-
-  advance(bytes: number): void {
-    this.#used += bytes;
-    if (this.#used === CHUNK_BYTES) this.#close();
-  }
-
-  get isFull(): boolean {
-    return this.#full.length > 0;
-  }
-
-  take(): readonly Uint8Array[] {
-    const chunks = this.#full;
-    this.#full = [];
-    return chunks;
-  }
-
-  /** What is left, at the end. */
-  rest(): readonly Uint8Array[] {
-    this.#close();
-    return this.take();
-  }
-
-  #close(): void {
-    const chunk = this.#chunk.subarray(0, this.#used);
-    this.#closedBytes += this.#used;
-    if (this.#used > 0) this.#full.push(chunk);
-    this.#chunk = this.#pool.take();
-    this.#used = 0;
-  }
+/** Where the members of a tar lie, each with its header and padding. */
+export class MemberPlaces {
+  /** By absolute path in the image; offsets of the first byte and behind the last. */
+  readonly places = new Map<string, readonly [start: number, end: number]>();
+  /** A member says something of another one. */
+  areLinked = false;
 }
 
 /** Sorted by path, then the archives' entries; deterministic. */
@@ -100,9 +49,12 @@ export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
     if (fromArchives.has(entry)) continue;
     const body = plan.bodies.get(path);
     const linked = hardlinkOf(entry, body, inodes);
+    const start = batch.position;
     batch.add(encodeHeader(ruled(linked ?? entry, plan.mtimeRule)));
     if (linked === undefined && entry.type === 'file' && body !== undefined)
       yield* writeBody(batch, entry.size, { body, reuse });
+    plan.members?.places.set(path, [start, batch.position]);
+    if (plan.members && linked) plan.members.areLinked = true;
     if (batch.isFull) yield* batch.take();
   }
   for (const archive of plan.archives) yield* writeArchive(batch, archive, plan);
@@ -110,7 +62,7 @@ export async function* writeTar(plan: TarPlan): AsyncIterable<Uint8Array> {
   yield* batch.rest();
 }
 
-const ruled = (entry: TarEntry, rule: MtimeRule | undefined): TarEntry =>
+export const ruled = (entry: TarEntry, rule: MtimeRule | undefined): TarEntry =>
   mtimeChanges(entry.mtime, rule) ? { ...entry, mtime: rule.seconds } : entry;
 
 /** The second and later names of an inode, in path order. */
@@ -135,7 +87,7 @@ function* writeBody(batch: Batch, size: number, { body, reuse }: BodySource): It
   if (body.type === 'bytes') batch.add(body.bytes);
   else {
     const sha256 = reuse?.hashOf(body);
-    if (reuse === undefined || sha256 === undefined) yield* readHost(batch, size, { seen: body, from: 0 });
+    if (reuse === undefined || sha256 === undefined) yield* readHost(batch, size, { seen: body });
     else if (size > 0) yield* writeKnown(batch, size, { seen: body, reuse, sha256 });
   }
   batch.add(paddingAfter(size));
@@ -172,12 +124,14 @@ function* takeEarlier(batch: Batch, body: TarBody, earlier: EarlierTar): Generat
 
 interface HostBytes {
   readonly seen: SeenFile;
-  readonly from: number;
+  /** Default: 0. */
+  readonly from?: number;
   /** Gets what is read. */
   readonly crcs?: PieceCrcs | undefined;
 }
 
-function* readHost(batch: Batch, size: number, { seen, from, crcs }: HostBytes): Iterable<Uint8Array> {
+/** Throws `E_CONTEXT` where the file is no longer the one that was seen. */
+export function* readHost(batch: Batch, size: number, { seen, from = 0, crcs }: HostBytes): Iterable<Uint8Array> {
   const fd = openUnchanged(seen);
   try {
     let at = from;

@@ -340,8 +340,8 @@ it.each([
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + (later > 0 ? MINUTE : 0) });
   const looks = [look(here, source), look(here, source), look(here, source)];
   for (const { selection } of looks) {
-    const { paths, unsettled } = selection.seen?.looks ?? { paths: [], unsettled: [] };
-    expect(unsettled.map((position) => paths[position])).toContain('src/a.c');
+    const { paths = [], unsettled = new Map<number, string>() } = selection.seen?.looks ?? {};
+    expect([...unsettled.keys()].map((position) => paths[position])).toContain('src/a.c');
   }
 });
 
