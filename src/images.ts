@@ -18,6 +18,7 @@ import {
   type Compression,
   choosePlatform,
   createIndex,
+  digestsOf,
   formatPlatform,
   formatReference,
   hostPlatform,
@@ -207,8 +208,9 @@ export const formatOf = ({ descriptor: { mediaType } }: ImageOrIndex): ImageForm
 async function isUnreadable(layers: readonly Layer[], { store }: Workspace, env: Environment): Promise<boolean> {
   if (isRoot() || isInsideNamespace(env)) return false;
   const hasBlob = async ({ descriptor, diffId }: Layer): Promise<boolean> => {
-    const blobs = (await store.layerIndex.get(diffId))?.blobs ?? [];
-    const present = await Promise.all([descriptor, ...blobs].map(({ digest }) => store.blobs.has(digest)));
+    const record = await store.layerIndex.get(diffId);
+    const blobs = [descriptor.digest, ...(record ? digestsOf(record) : [])];
+    const present = await Promise.all(blobs.map((digest) => store.blobs.has(digest)));
     return present.includes(true);
   };
   return (await Promise.all(layers.map(hasBlob))).includes(false);

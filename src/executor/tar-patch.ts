@@ -1,11 +1,20 @@
 import { closeSync, openSync, readSync, rmSync } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { BuildError } from '../errors.ts';
 import { parseChmod } from '../graph/index.ts';
-import { encodeHeader, type LayerLibrary, paddingAfter } from '../layers/index.ts';
-import type { DiffId, Digest, MtimeRule } from '../oci/index.ts';
+import { type CommittedLayer, encodeHeader, type LayerLibrary, paddingAfter } from '../layers/index.ts';
+import {
+  asDigest,
+  type ByteStream,
+  type Digest,
+  diffIdFrom,
+  type LayerPatch,
+  type MtimeRule,
+  sha256,
+} from '../oci/index.ts';
 import { Batch } from './batch.ts';
-import { CHUNK_BYTES, type ChunkPool } from './chunk-pool.ts';
+import { CHUNK_BYTES } from './chunk-pool.ts';
 import type { Seen } from './copy-selection.ts';
 import { freshReader } from './file-hasher.ts';
 import { type FileStat, STAMP_BYTES } from './file-stat.ts';
@@ -13,18 +22,22 @@ import { lstatOf } from './file-status.ts';
 import { hostEntry } from './host-entry.ts';
 import { placeOf } from './source-cursor.ts';
 import { readHost, ruled } from './tar-plan.ts';
-import { loadTarRecord, saveTarRecord, type TarRecord } from './tar-record.ts';
+import { loadTarRecord, type TarRecord } from './tar-record.ts';
 import type { SeenFile } from './unchanged-file.ts';
 
 /** With more of them, or where the record does not fit, the files are copied as if there were none. */
 const MOST_CHANGED = 64;
+/** Of new members; they are held in memory. */
+const MOST_BYTES = 16 * 1024 * 1024;
+/** Bytes after which others have their turn. */
+const TURN_BYTES = 16 * 1024 * 1024;
 
 export interface PatchParts {
   readonly file: string;
   /** All that decides about the tar beside the files. */
   readonly basis: Digest;
   readonly seen: Seen;
-  readonly library: Pick<LayerLibrary, 'tarFile'>;
+  readonly library: Pick<LayerLibrary, 'tarFile' | 'commitPatch'>;
   /** --chmod */
   readonly chmod: string | undefined;
   readonly mtimeRule: MtimeRule | undefined;
@@ -44,8 +57,8 @@ interface Replacement {
 }
 
 /**
- * The tar of a COPY of one directory of which a few files were edited since an earlier build: that of then, with other members
- * in the places of these. Nothing else is looked at; the bytes that are taken have checksums.
+ * The layer of a COPY of one directory of which a few files were edited since an earlier build: the tar of then, with other members
+ * in the places of these. Nothing else is looked at, and only these members are kept.
  */
 export class TarPatch implements Disposable {
   readonly #parts: PatchParts;
@@ -55,8 +68,6 @@ export class TarPatch implements Disposable {
   readonly #block = Buffer.allocUnsafeSlow(CHUNK_BYTES);
   /** Number of what is in the block. */
   #loaded = -1;
-  readonly #crcs: number[] = [];
-  #size = 0;
 
   private constructor(
     parts: PatchParts,
@@ -74,7 +85,8 @@ export class TarPatch implements Disposable {
     const record = loadTarRecord(parts.file, parts.basis);
     if (!record || record.paths.length !== parts.seen.looks.paths.length) return undefined;
     const replacements = replacementsOf(parts, record);
-    const tar = replacements && (await parts.library.tarFile(record.diffId));
+    const newBytes = replacements?.reduce((sum, { newSize }) => sum + newSize, 0) ?? 0;
+    const tar = newBytes > MOST_BYTES ? undefined : await parts.library.tarFile(record.diffId);
     if (!replacements || tar === undefined) return undefined;
     try {
       return new TarPatch(parts, record, { replacements, fd: openSync(tar, 'r') });
@@ -84,29 +96,30 @@ export class TarPatch implements Disposable {
   }
 
   /** Throws `E_CORRUPT_STORE` where the earlier tar is damaged: it will not be taken again. */
-  async *tar(chunks: ChunkPool): AsyncIterable<Uint8Array> {
-    for (const chunk of this.#chunks(new Batch(chunks))) {
-      this.#crcs.push(this.#knownCrc(this.#crcs.length) ?? crc32(chunk));
-      this.#size += chunk.byteLength;
-      yield chunk;
+  async commit(signal: AbortSignal): Promise<CommittedLayer> {
+    const { diffId: base, size } = this.#record;
+    const pieces = this.#pieces();
+    const parts = this.#partsOf(pieces);
+    const hash = sha256();
+    let beforeTurn = TURN_BYTES;
+    for (const [of, start, length] of parts) {
+      for (const bytes of of === 'base'
+        ? this.#earlier(start, start + length)
+        : [pieces.subarray(start, start + length)]) {
+        hash.update(bytes);
+        beforeTurn -= bytes.byteLength;
+        if (beforeTurn > 0) continue;
+        beforeTurn = TURN_BYTES;
+        await turn();
+        signal.throwIfAborted();
+      }
     }
-  }
-
-  /** What was made is this layer. */
-  keep(diffId: DiffId): void {
-    const moves = this.#replacements.map(({ start, end, newSize }) => ({ end, by: newSize - (end - start) }));
-    const moved = moves.filter(({ by }) => by !== 0);
-    const places = this.#record.places.map((place) =>
-      moved.reduce((sum, { end, by }) => sum + (place >= end ? by : 0), place),
-    );
-    const { stamps } = this.#parts.seen.looks;
-    saveTarRecord(this.#parts.file, {
-      ...this.#record,
-      diffId,
-      size: this.#size,
-      stamps,
-      places,
-      crcs: Uint32Array.from(this.#crcs),
+    const diffId = diffIdFrom(hash);
+    if (diffId === base) return { diffId, sizeBytes: size, isEmpty: false };
+    return this.#parts.library.commitPatch(diffId, {
+      base: { digest: asDigest(base), size },
+      pieces: once(pieces),
+      parts,
     });
   }
 
@@ -114,29 +127,40 @@ export class TarPatch implements Disposable {
     closeSync(this.#fd);
   }
 
-  *#chunks(batch: Batch): Iterable<Uint8Array> {
-    let at = 0;
-    for (const { start, end, header, seen } of this.#replacements) {
-      yield* this.#earlier(batch, at, start);
+  /** The new members, one after another. */
+  #pieces(): Buffer {
+    const batch = new Batch();
+    const chunks: Uint8Array[] = [];
+    for (const { header, seen } of this.#replacements) {
       batch.add(header);
-      if (seen) {
-        yield* readHost(batch, seen.stat.size, { seen });
-        batch.add(paddingAfter(seen.stat.size));
-      }
-      at = end;
+      if (!seen) continue;
+      chunks.push(...readHost(batch, seen.stat.size, { seen }));
+      batch.add(paddingAfter(seen.stat.size));
     }
-    yield* this.#earlier(batch, at, this.#record.size);
-    yield* batch.rest();
+    return Buffer.concat([...chunks, ...batch.rest()]);
   }
 
-  *#earlier(batch: Batch, start: number, end: number): Iterable<Uint8Array> {
+  #partsOf(pieces: Buffer): LayerPatch['parts'] {
+    const parts: LayerPatch['parts'][number][] = [];
+    let at = 0;
+    let piece = 0;
+    for (const { start, end, newSize } of this.#replacements) {
+      parts.push(['base', at, start - at], ['pieces', piece, newSize]);
+      piece += newSize;
+      at = end;
+    }
+    if (piece !== pieces.length) throw new BuildError('E_INTERNAL', `${pieces.length} bytes of members, not ${piece}`);
+    return [...parts, ['base', at, this.#record.size - at]];
+  }
+
+  /** Views that are valid until the next one. */
+  *#earlier(start: number, end: number): Iterable<Uint8Array> {
     for (let at = start; at < end; ) {
       const block = Math.floor(at / CHUNK_BYTES);
       const until = Math.min(end, (block + 1) * CHUNK_BYTES);
       this.#load(block);
-      batch.add(this.#block.subarray(at - block * CHUNK_BYTES, until - block * CHUNK_BYTES));
+      yield this.#block.subarray(at - block * CHUNK_BYTES, until - block * CHUNK_BYTES);
       at = until;
-      if (batch.isFull) yield* batch.take();
     }
   }
 
@@ -154,15 +178,10 @@ export class TarPatch implements Disposable {
       hint: 'Run tsbuild store verify to see what else is',
     });
   }
+}
 
-  /** Of a chunk that is that of before; undefined: it may be another. */
-  #knownCrc(chunk: number): number | undefined {
-    const [start, end] = [chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES];
-    const isSame = this.#replacements.every((one) =>
-      one.newSize === one.end - one.start ? one.end <= start || one.start >= end : one.start >= end,
-    );
-    return isSame && end <= this.#record.size ? this.#record.crcs[chunk] : undefined;
-  }
+async function* once(bytes: Uint8Array): ByteStream {
+  yield bytes;
 }
 
 /** In the order of the tar. undefined: something else changed than files and directories that were there. */

@@ -16,7 +16,7 @@ export { compareLayers, type FileDifference } from './layer-difference.ts';
 export { LayerDirectories } from './layer-directories.ts';
 export { DiskLayerLibrary, type LayerLibraryParts } from './layer-library.ts';
 export { LayerWorkers } from './layer-workers.ts';
-export type { LayerLibrary } from './library.ts';
+export type { LayerLibrary, NewPatch } from './library.ts';
 export { endThread, preparingNative, startThread } from './native-threads.ts';
 export { OverlaySnapshotter } from './overlay.ts';
 export { newOwnedName } from './owner.ts';

@@ -55,6 +55,18 @@ export class LayerCheck {
     });
   }
 
+  async patch(diffId: DiffId): Promise<LayerState> {
+    return this.#compare(diffId, async (layer) => {
+      try {
+        for await (const _ of layer.uncompressed());
+        return true;
+      } catch (error) {
+        if (error instanceof BuildError && error.code === 'E_DIGEST_MISMATCH') return false;
+        throw error;
+      }
+    });
+  }
+
   async #compare(diffId: DiffId, isSame: (layer: Layer) => Promise<boolean>): Promise<LayerState> {
     const layer = await this.#layers.find(diffId);
     if (!layer) return 'unproved';

@@ -21,8 +21,9 @@ import { gzip } from './compression-gzip.ts';
 import { zstd } from './compression-zstd.ts';
 import { DirectoryTree } from './directory-tree.ts';
 import type { LayerDirectories } from './layer-directories.ts';
+import { hasPatch, openPatch } from './layer-patch.ts';
 import type { LayerTree } from './layer-tree.ts';
-import type { LayerLibrary, MadeTar, WatchBytes } from './library.ts';
+import type { LayerLibrary, MadeTar, NewPatch, WatchBytes } from './library.ts';
 import { MergedTree } from './merged-tree.ts';
 import { type BlobPacking, PackedBlocks } from './packed-blocks.ts';
 import type { RootView } from './root-view.ts';
@@ -56,6 +57,7 @@ const COMPRESSORS: Readonly<Record<Compression, (tar: ByteStream, packing: BlobP
 interface FoundTar {
   /** What holds it. */
   readonly blob?: LayerBlob;
+  readonly isPatch?: true;
   readonly open: () => ByteStream;
   /** Ends with the comparison with the diffID. */
   readonly isVerified: boolean;
@@ -83,14 +85,20 @@ export class DiskLayerLibrary implements LayerLibrary {
     const size = (await this.#parts.index.get(diffId))?.tarSize ?? (await this.#measure(diffId, tar));
     const descriptor: Descriptor = { mediaType: OCI_LAYER, digest: asDigest(diffId), size };
     const open = (signal?: AbortSignal): ByteStream => abortable(tar(), signal);
-    const { blob } = found;
-    return {
-      diffId,
-      descriptor,
-      compressed: open,
-      uncompressed: open,
-      ...(blob ? { file: () => this.#fileOf(blob) } : {}),
-    };
+    const { blob, isPatch } = found;
+    const file = blob ? () => this.#fileOf(blob) : isPatch ? () => this.#wholeFile(diffId, tar) : undefined;
+    return { diffId, descriptor, compressed: open, uncompressed: open, ...(file ? { file } : {}) };
+  }
+
+  /** A tar that was in parts, from now on in one. */
+  async #wholeFile(diffId: DiffId, tar: () => ByteStream): Promise<LayerFile | undefined> {
+    const { store } = this.#parts;
+    const plain = { compression: 'none' as const, digest: asDigest(diffId) };
+    const here = (await this.#parts.index.get(diffId))?.blobs.find(({ digest }) => digest === plain.digest);
+    if (here && (await store.has(here.digest))) return this.#fileOf(here);
+    const { size } = await store.ingest(tar());
+    await this.#parts.index.add({ diffId, tarSize: size, blobs: [{ ...plain, size }] });
+    return this.#fileOf({ ...plain, size });
   }
 
   async #fileOf(blob: LayerBlob): Promise<LayerFile | undefined> {
@@ -107,6 +115,13 @@ export class DiskLayerLibrary implements LayerLibrary {
     const diffId = digest as string as DiffId; // The blob is the tar: the same bytes' hash.
     await this.#parts.index.add({ diffId, tarSize: size, blobs: [{ compression: 'none', digest, size }] });
     return { diffId, sizeBytes: size, isEmpty: size === TAR_END.byteLength };
+  }
+
+  async commitPatch(diffId: DiffId, { base, pieces, parts }: NewPatch): Promise<CommittedLayer> {
+    const { store, index } = this.#parts;
+    const tarSize = parts.reduce((sum, [, , length]) => sum + length, 0);
+    await index.add({ diffId, tarSize, blobs: [], patch: { base, parts, pieces: await store.ingest(pieces) } });
+    return { diffId, sizeBytes: tarSize, isEmpty: false };
   }
 
   async importTar(tar: ByteStream): Promise<CommittedLayer> {
@@ -150,7 +165,7 @@ export class DiskLayerLibrary implements LayerLibrary {
   /** How to open the tar; undefined: no form of the layer is here. A directory last: its owners show only in the namespace. */
   async #tarOf(diffId: DiffId): Promise<FoundTar | undefined> {
     const { index, store } = this.#parts;
-    const blobs = (await index.get(diffId))?.blobs ?? [];
+    const { blobs = [], patch } = (await index.get(diffId)) ?? {};
     const present: LayerBlob[] = [];
     for (const blob of blobs) if (await store.has(blob.digest)) present.push(blob);
     const plain = present.find(({ compression }) => compression === 'none');
@@ -162,6 +177,8 @@ export class DiskLayerLibrary implements LayerLibrary {
     if (packed) {
       return { blob: packed, open: () => decompress(store.open(packed), packed.compression), isVerified: false };
     }
+    if (patch && (await hasPatch(patch, store)))
+      return { isPatch: true, open: () => openPatch(diffId, patch, store), isVerified: true };
     const directory = await this.#tarDirectory(diffId);
     return directory === undefined
       ? undefined

@@ -1,4 +1,4 @@
-import type { ByteStream, Compression, DiffId, Layer } from '../oci/index.ts';
+import type { ByteStream, Compression, DiffId, Layer, LayerPatch } from '../oci/index.ts';
 import type { RootView } from './root-view.ts';
 import type { CommittedLayer, Snapshotter } from './snapshot.ts';
 
@@ -13,9 +13,15 @@ export interface MadeTar {
   readonly onFree?: ((chunk: Uint8Array) => void) | undefined;
 }
 
+/** A layer that is mostly the tar of another one, which is here as a blob. */
+export interface NewPatch extends Omit<LayerPatch, 'pieces'> {
+  /** What is new. */
+  readonly pieces: ByteStream;
+}
+
 /**
- * All layers that this store holds, by diffId, in whatever form they have: a blob as it came, a tar written by COPY, or
- * the frozen directory that RUN left. Other forms are made only when somebody asks.
+ * All layers that this store holds, by diffId, in whatever form they have: a blob as it came, a tar written by COPY or what of it is
+ * another than in an earlier one, or the frozen directory that RUN left. Other forms are made only when somebody asks.
  */
 export interface LayerLibrary {
   readonly snapshotter: Snapshotter;
@@ -23,6 +29,8 @@ export interface LayerLibrary {
   find(diffId: DiffId): Promise<Layer | undefined>;
   /** Keeps a tar of our own making as a new layer. It is indexed when somebody looks into it. */
   commitTar(tar: ByteStream, made?: MadeTar): Promise<CommittedLayer>;
+  /** Keeps what is new in a layer; the caller has computed which one it is. */
+  commitPatch(diffId: DiffId, patch: NewPatch): Promise<CommittedLayer>;
   /** The same for a tar from elsewhere. Throws `E_BAD_LAYER`. */
   importTar(tar: ByteStream): Promise<CommittedLayer>;
   /** The file that is the layer's tar, where there is one. Its bytes are not verified. */

@@ -1,9 +1,9 @@
-import { closeSync, constants as fs, openSync } from 'node:fs';
+import { closeSync, constants as fs, openSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import type { LibraryHandle } from 'koffi';
-import { BuildError } from '../errors.ts';
+import { BuildError, hintForOpenFiles } from '../errors.ts';
 import { preparingNative } from './native-threads.ts';
 
 type Koffi = typeof import('koffi');
@@ -35,9 +35,25 @@ function loadKoffi(): Koffi {
     return createRequire(import.meta.url)('koffi');
   } catch (cause) {
     throw new BuildError('E_INSTALLATION', `Cannot load koffi, by which tsbuild makes system calls`, {
-      hint: `Install tsbuild again, with optional packages: koffi has its part for ${process.platform}-${process.arch} in one`,
+      hint:
+        hintForOpenFiles(shortOfFiles()) ??
+        `Install tsbuild again, with optional packages: koffi has its part for ${process.platform}-${process.arch} in one`,
       cause,
     });
+  }
+}
+
+/** Descriptors that loading a module and its libraries takes, and a few for threads that open something at that moment. */
+const FILES_TO_LOAD = 8;
+
+/** The error that koffi, which tries several places, does not tell of; undefined: there are descriptors enough. */
+function shortOfFiles(): unknown {
+  try {
+    const [, limit] = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    const left = Number(limit ?? Number.POSITIVE_INFINITY) - readdirSync('/proc/self/fd').length;
+    return left < FILES_TO_LOAD ? { code: 'EMFILE' } : undefined;
+  } catch (error) {
+    return error;
   }
 }
 

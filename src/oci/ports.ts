@@ -167,7 +167,22 @@ export interface LayerRecord {
     readonly digest: Digest;
     readonly size: number;
   }[];
+  readonly patch?: LayerPatch;
 }
+
+/** A layer's tar as parts of two blobs: that of another layer, which it mostly is, and one of what is new in it. */
+export interface LayerPatch {
+  readonly base: Ingested;
+  readonly pieces: Ingested;
+  /** In order; offset and length in bytes. */
+  readonly parts: readonly (readonly [of: 'base' | 'pieces', offset: number, length: number])[];
+}
+
+/** Every blob that the forms of a layer consist of. */
+export const digestsOf = ({ blobs, patch }: LayerRecord): readonly Digest[] => [
+  ...blobs.map(({ digest }) => digest),
+  ...(patch ? [patch.base.digest, patch.pieces.digest] : []),
+];
 
 export interface LayerIndex {
   get(diffId: DiffId): Promise<LayerRecord | undefined>;

@@ -1,4 +1,4 @@
-import type { CacheRecord, DiffId, Digest, LayerIndex } from '../oci/index.ts';
+import { type CacheRecord, type DiffId, type Digest, digestsOf, type LayerIndex } from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
 import { idOf, layersOf, type StoredRecord } from './image-records.ts';
 
@@ -27,7 +27,8 @@ export async function mark({ images, cache, layerIndex, blobs, keepSpareForms }:
     if (keepSpareForms || !(await blobs.stat(digest))) inAnyForm.add(diffId);
   }
   for (const diffId of inAnyForm) {
-    for (const blob of (await layerIndex.get(diffId))?.blobs ?? []) live.add(blob.digest);
+    const record = await layerIndex.get(diffId);
+    for (const digest of record ? digestsOf(record) : []) live.add(digest);
   }
   return { blobs: live, diffIds: new Set([...cached, ...layers.map((layer) => layer.diffId)]) };
 }

@@ -1,10 +1,21 @@
-import { type DiffId, type Digest, isDigest, type LayerIndex, type LayerRecord } from '../oci/index.ts';
+import {
+  type DiffId,
+  type Digest,
+  type Ingested,
+  isDigest,
+  type LayerIndex,
+  type LayerPatch,
+  type LayerRecord,
+} from '../oci/index.ts';
 import { layerIndexPath, type StorePaths } from './paths.ts';
 import { readRecord, replaceFile, touch, withFileLock } from './state-file.ts';
 
 type LayerBlob = LayerRecord['blobs'][number];
 
-/** A file for each diffID. Not synced: a lost or damaged record costs a compression or a download, nothing else. */
+/**
+ * A file for each diffID. A lost or damaged record costs a compression or a download, nothing else; only one with a patch is synced:
+ * nobody else knows how the layer is made.
+ */
 export class DiskLayerIndex implements LayerIndex {
   readonly #paths: StorePaths;
 
@@ -21,7 +32,8 @@ export class DiskLayerIndex implements LayerIndex {
     const path = layerIndexPath(this.#paths, record.diffId);
     await withFileLock(path, async () => {
       const merged = merge(await this.get(record.diffId), record);
-      await replaceFile({ path, bytes: JSON.stringify(merged), ingest: this.#paths.ingest });
+      const durable = merged.patch !== undefined;
+      await replaceFile({ path, bytes: JSON.stringify(merged), ingest: this.#paths.ingest, durable });
     });
   }
 
@@ -39,17 +51,41 @@ export class DiskLayerIndex implements LayerIndex {
 /** undefined: not a record that we wrote. */
 export function parseLayerRecord(value: Readonly<Record<string, unknown>> | undefined): LayerRecord | undefined {
   if (typeof value?.diffId !== 'string' || !isDigest(value.diffId) || !Array.isArray(value.blobs)) return undefined;
+  if (value.patch !== undefined && !isPatch(value.patch)) return undefined;
   const tarSize = typeof value.tarSize === 'number' ? { tarSize: value.tarSize } : {};
+  const patch = value.patch === undefined ? {} : { patch: value.patch };
   // A diffID has the form of a digest.
-  return { diffId: value.diffId as string as DiffId, ...tarSize, blobs: value.blobs.filter(isLayerBlob) };
+  return { diffId: value.diffId as string as DiffId, ...tarSize, blobs: value.blobs.filter(isLayerBlob), ...patch };
 }
 
 function merge(known: LayerRecord | undefined, added: LayerRecord): LayerRecord {
   const tarSize = added.tarSize ?? known?.tarSize;
   const blobs = new Map<Digest, LayerBlob>();
   for (const blob of [...(known?.blobs ?? []), ...added.blobs]) blobs.set(blob.digest, blob);
-  return { diffId: added.diffId, ...(tarSize === undefined ? {} : { tarSize }), blobs: [...blobs.values()] };
+  const patch = added.patch ?? known?.patch;
+  return {
+    diffId: added.diffId,
+    ...(tarSize === undefined ? {} : { tarSize }),
+    blobs: [...blobs.values()],
+    ...(patch ? { patch } : {}),
+  };
 }
+
+// Only read to be checked, all three.
+function isPatch(value: unknown): value is LayerPatch {
+  const { base, pieces, parts } = (value ?? {}) as Partial<LayerPatch>;
+  return isIngested(base) && isIngested(pieces) && Array.isArray(parts) && parts.every(isPart);
+}
+
+const isIngested = (value: unknown): value is Ingested => {
+  const { digest, size } = (value ?? {}) as Partial<Ingested>;
+  return typeof digest === 'string' && isDigest(digest) && isCount(size);
+};
+
+const isPart = (value: unknown): boolean =>
+  Array.isArray(value) && (value[0] === 'base' || value[0] === 'pieces') && isCount(value[1]) && isCount(value[2]);
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
 
 function isLayerBlob(value: unknown): value is LayerBlob {
   if (typeof value !== 'object' || value === null) return false;

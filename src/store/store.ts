@@ -71,8 +71,7 @@ export function openStore(
     withLease: (work) => leases.withLease(work),
     temporaryPath: () => join(paths.ingest, temporaryName()),
     prune: (options) => prune(pruning, options),
-    verify: (options) =>
-      verifyStore({ paths, blobs, images, layers, layerCheck: deps.layerCheck, removeLayerDirectory }, options),
+    verify: (options) => verifyStore({ ...pruning, layerCheck: deps.layerCheck }, options),
     usage: () => listUsage({ paths, measure }),
   };
 }

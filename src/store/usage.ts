@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type CacheRecord, type DiffId, type Digest, hexOf, type LayerIndex } from '../oci/index.ts';
+import { type CacheRecord, type DiffId, type Digest, digestsOf, hexOf, type LayerIndex } from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
 import type { CacheCosts } from './gc-select.ts';
 import { idOf, layersOf, type StoredRecord } from './image-records.ts';
@@ -24,19 +24,23 @@ export async function measureUsage(
   const needed = new Set<DiffId>(images.flatMap(layersOf).map(({ diffId }) => diffId));
   const others = new Set(cached.flatMap(({ layer }) => layer?.diffId ?? []).filter((diffId) => !needed.has(diffId)));
   let fixedBytes = await parts.measure(parts.paths.cacheMounts);
-  for (const diffId of needed) fixedBytes += await bytesOfLayer(diffId, parts);
+  // of one that is made of another layer's tar that tar is counted with the other
+  const counted: ReadonlySet<string> = new Set([...needed, ...others]);
+  for (const diffId of needed) fixedBytes += await bytesOfLayer(diffId, counted, parts);
   for (const digest of new Set(images.flatMap((image) => [image.manifest.digest, idOf(image)]))) {
     fixedBytes += await bytesOfBlob(digest, parts);
   }
   const bytes = new Map<DiffId, number>();
-  for (const diffId of others) bytes.set(diffId, await bytesOfLayer(diffId, parts));
+  for (const diffId of others) bytes.set(diffId, await bytesOfLayer(diffId, counted, parts));
   return { fixedBytes, bytesOf: (diffId) => bytes.get(diffId) ?? 0 };
 }
 
 /** In all its forms. */
-async function bytesOfLayer(diffId: DiffId, parts: UsageParts): Promise<number> {
-  const blobs = (await parts.layerIndex.get(diffId))?.blobs ?? [];
-  const sizes = await Promise.all(blobs.map(({ digest }) => bytesOfBlob(digest, parts)));
+async function bytesOfLayer(diffId: DiffId, counted: ReadonlySet<string>, parts: UsageParts): Promise<number> {
+  const record = await parts.layerIndex.get(diffId);
+  const base = record?.patch?.base.digest ?? '';
+  const digests = (record ? digestsOf(record) : []).filter((digest) => digest !== base || !counted.has(base));
+  const sizes = await Promise.all(digests.map((digest) => bytesOfBlob(digest, parts)));
   const directory = await parts.measure(join(parts.paths.layers, hexOf(diffId)));
   const index = await parts.measure(join(parts.paths.tarIndex, hexOf(diffId)));
   return sizes.reduce((sum, size) => sum + size, directory + index);

@@ -6,10 +6,12 @@ import {
   asDigest,
   type DiffId,
   type Digest,
+  digestsOf,
   hexOf,
   imagesOf,
   isForeignLayer,
   type Layer,
+  type LayerIndex,
   type LayerSource,
 } from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
@@ -39,12 +41,15 @@ export type LayerState = 'absent' | 'sound' | 'damaged' | 'unproved';
 export interface LayerCheck {
   directory(diffId: DiffId): Promise<LayerState>;
   tarIndex(diffId: DiffId): Promise<LayerState>;
+  /** Of a layer that is kept as parts of others. */
+  patch(diffId: DiffId): Promise<LayerState>;
 }
 
 export interface VerifyDependencies {
   readonly paths: StorePaths;
   readonly blobs: DiskContentStore;
   readonly images: ImageStore;
+  readonly layerIndex: LayerIndex;
   readonly layers: LayerSource;
   /** Absent: only blobs and records are looked at. */
   readonly layerCheck?: LayerCheck | undefined;
@@ -139,6 +144,16 @@ class Verification {
         await removeLayerDirectory?.(diffId, { dryRun: false });
       });
     }
+    for (const diffId of diffIdsIn((await namesIn(paths.layerIndex)).map((name) => name.replace(/\.json$/, '')))) {
+      if ((await this.#deps.layerIndex.get(diffId))?.patch === undefined) continue;
+      this.#checked.layers++;
+      if ((await layerCheck.patch(diffId)) !== 'damaged') continue;
+      await this.#damaged(
+        `record of layer ${diffId}`,
+        'its parts are not those of the layer',
+        layerIndexPath(paths, diffId),
+      );
+    }
     for (const diffId of diffIdsIn(await namesIn(paths.tarIndex))) {
       this.#checked.layers++;
       if ((await layerCheck.tarIndex(diffId)) !== 'damaged') continue;
@@ -184,7 +199,17 @@ class Verification {
     const isGone = this.#badBlobs.has(descriptor.digest) && !this.#repair;
     if (!isGone && (await blobs.has(descriptor.digest))) return true; // perhaps in its registry
     if (descriptor.digest !== asDigest(diffId) || this.#badLayers.has(diffId)) return false;
-    return (await layers.find(diffId)) !== undefined;
+    return !(await this.#isOfBadParts(diffId)) && (await layers.find(diffId)) !== undefined;
+  }
+
+  /** The only form of the layer is one of parts, and one of them is damaged, and still there. */
+  async #isOfBadParts(diffId: DiffId): Promise<boolean> {
+    const { blobs = [], patch } = (await this.#deps.layerIndex.get(diffId)) ?? {};
+    if (!patch || this.#repair || !digestsOf({ diffId, blobs: [], patch }).some((one) => this.#badBlobs.has(one)))
+      return false;
+    for (const { digest } of blobs)
+      if (!this.#badBlobs.has(digest) && (await this.#deps.blobs.has(digest))) return false;
+    return true;
   }
 
   #damaged(subject: string, message: string, path: string): Promise<void> {

@@ -22,8 +22,10 @@ import { ReadLog } from '../../src/executor/read-log.ts';
 import { closeSource } from '../../src/executor/source-cursor.ts';
 import type { SourceRoot } from '../../src/executor/source-root.ts';
 import type { CopyOp } from '../../src/graph/index.ts';
+import type { NewPatch } from '../../src/layers/index.ts';
 import { lsetxattr } from '../../src/layers/syscalls.ts';
-import { cacheKeyFrom, digestOf, type MtimeRule, parseDiffId } from '../../src/oci/index.ts';
+import { cacheKeyFrom, type DiffId, digestOf, type MtimeRule, parseDiffId } from '../../src/oci/index.ts';
+import { collect } from '../layers/tar/archives.ts';
 import { memoryView } from '../support/memory-view.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { copyOp, range, sourceRoot } from './support/copying.ts';
@@ -93,16 +95,24 @@ async function copy(
   const root: SourceRoot = { ...sourceRoot(directory), isLasting: true, log: new ReadLog() };
   const warnings: string[] = [];
   let isWhole = false;
-  let tar = Buffer.alloc(0);
+  const patched = new Map<DiffId, Buffer>();
   const library = {
     view: async () => view ?? memoryView({}),
     tarFile: async (diffId: string) => join(home, diffId),
     commitTar: async (made: AsyncIterable<Uint8Array>) => {
       const chunks: Uint8Array[] = [];
       for await (const chunk of made) chunks.push(Uint8Array.from(chunk));
-      tar = Buffer.concat(chunks);
+      const tar = Buffer.concat(chunks);
       const diffId = parseDiffId(digestOf(tar));
       writeFileSync(join(home, diffId), tar);
+      return { diffId, sizeBytes: tar.length, isEmpty: false };
+    },
+    commitPatch: async (diffId: DiffId, { base, pieces, parts }: NewPatch) => {
+      const from = { base: readFileSync(join(home, base.digest)), pieces: await collect(pieces) };
+      const tar = Buffer.concat(parts.map(([of, start, length]) => from[of].subarray(start, start + length)));
+      expect(digestOf(tar)).toBe(diffId);
+      expect(from.pieces.length).toBeLessThan(tar.length);
+      patched.set(diffId, tar);
       return { diffId, sizeBytes: tar.length, isEmpty: false };
     },
   };
@@ -133,13 +143,13 @@ async function copy(
       emit: (event) => void (event.type === 'warning' && warnings.push(event.message)),
       signal: new AbortController().signal,
     });
-  await step().catch((error) => {
+  const { diffId } = await step().catch((error) => {
     if (error.code !== 'E_CORRUPT_STORE') throw error;
     return step();
   });
   hasher.save();
   closeSource(root);
-  return { tar, isWhole, warnings };
+  return { tar: patched.get(diffId) ?? readFileSync(join(home, diffId)), isWhole, warnings };
 }
 
 /** What a build makes that remembers nothing. */

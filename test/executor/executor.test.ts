@@ -68,6 +68,7 @@ function machine(run: Run = async () => 0) {
     find: async (diffId) => layers.get(diffId),
     commitTar: async (tar) => keep(await collect(tar)),
     importTar: async (tar) => keep(await collect(tar)),
+    commitPatch: async (diffId) => Promise.reject(new Error(`no layer is patched here: ${diffId}`)),
     tarFile: async () => undefined,
     compressed: async (layer) => layer,
     view: async () => memoryView({}),

@@ -19,7 +19,7 @@ interface CopyStep {
   readonly selection: Selection | undefined;
   /** Of all that decides about the layer beside the selection. */
   readonly basis: CacheKey;
-  readonly library: Pick<LayerLibrary, 'view' | 'commitTar' | 'tarFile'>;
+  readonly library: Pick<LayerLibrary, 'view' | 'commitTar' | 'commitPatch' | 'tarFile'>;
   readonly hasher: FileHasher;
   readonly mtimeRule: MtimeRule | undefined;
   /** Seconds. */
@@ -34,22 +34,12 @@ interface CopyStep {
 
 /** The layer of a COPY or ADD: patched where only a few files of its last run were edited, else made of all of its files. */
 export async function copyStep(step: CopyStep): Promise<CommittedLayer> {
-  const { library, likely, signal } = step;
-  const chunks = new ChunkPool();
-  const onFree = (chunk: Uint8Array): void => chunks.give(chunk);
-  const commit = (tar: AsyncIterable<Uint8Array>): Promise<CommittedLayer> =>
-    library.commitTar(untilAborted(tar, signal), { likely, onFree });
   using patch = await patchOf(step);
-  if (!patch) return copyAll(step, commit, chunks);
-  const layer = await commit(patch.tar(chunks));
-  patch.keep(layer.diffId);
-  return layer;
+  return patch ? await patch.commit(step.signal) : await copyAll(step);
 }
 
-type Commit = (tar: AsyncIterable<Uint8Array>) => Promise<CommittedLayer>;
-
-async function copyAll(step: CopyStep, commit: Commit, chunks: ChunkPool): Promise<CommittedLayer> {
-  const { node, op, parent, selection, library, hasher, mtimeRule, inlineMtime, isFresh, likely, emit } = step;
+async function copyAll(step: CopyStep): Promise<CommittedLayer> {
+  const { node, op, parent, selection, library, hasher, mtimeRule, inlineMtime, isFresh, likely, emit, signal } = step;
   const view = await library.view(op.link ? [] : parent);
   const sources = selection?.sources ?? [];
   const recording = recordingOf(step);
@@ -58,8 +48,11 @@ async function copyAll(step: CopyStep, commit: Commit, chunks: ChunkPool): Promi
     emit({ type: 'warning', message, hint, range: node.range });
   };
   using reuse = await CopyReuse.open({ hasher, library, slot: node.slot, isFresh, likely });
+  const chunks = new ChunkPool();
   const tar = await copyLayer({ op, sources, view, mtimeRule, inlineMtime, warn, reuse, chunks, recording });
-  const layer = await commit(recording ? recording.watch(tar) : tar);
+  const onFree = (chunk: Uint8Array): void => chunks.give(chunk);
+  const watched = untilAborted(recording ? recording.watch(tar) : tar, signal);
+  const layer = await library.commitTar(watched, { likely, onFree });
   reuse.keep(layer.diffId);
   recording?.keep(layer.diffId);
   return layer;
