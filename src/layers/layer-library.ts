@@ -57,7 +57,6 @@ const COMPRESSORS: Readonly<Record<Compression, (tar: ByteStream, packing: BlobP
 interface FoundTar {
   /** What holds it. */
   readonly blob?: LayerBlob;
-  readonly isPatch?: true;
   readonly open: () => ByteStream;
   /** Ends with the comparison with the diffID. */
   readonly isVerified: boolean;
@@ -85,20 +84,14 @@ export class DiskLayerLibrary implements LayerLibrary {
     const size = (await this.#parts.index.get(diffId))?.tarSize ?? (await this.#measure(diffId, tar));
     const descriptor: Descriptor = { mediaType: OCI_LAYER, digest: asDigest(diffId), size };
     const open = (signal?: AbortSignal): ByteStream => abortable(tar(), signal);
-    const { blob, isPatch } = found;
-    const file = blob ? () => this.#fileOf(blob) : isPatch ? () => this.#wholeFile(diffId, tar) : undefined;
-    return { diffId, descriptor, compressed: open, uncompressed: open, ...(file ? { file } : {}) };
-  }
-
-  /** A tar that was in parts, from now on in one. */
-  async #wholeFile(diffId: DiffId, tar: () => ByteStream): Promise<LayerFile | undefined> {
-    const { store } = this.#parts;
-    const plain = { compression: 'none' as const, digest: asDigest(diffId) };
-    const here = (await this.#parts.index.get(diffId))?.blobs.find(({ digest }) => digest === plain.digest);
-    if (here && (await store.has(here.digest))) return this.#fileOf(here);
-    const { size } = await store.ingest(tar());
-    await this.#parts.index.add({ diffId, tarSize: size, blobs: [{ ...plain, size }] });
-    return this.#fileOf({ ...plain, size });
+    const { blob } = found;
+    return {
+      diffId,
+      descriptor,
+      compressed: open,
+      uncompressed: open,
+      ...(blob ? { file: () => this.#fileOf(blob) } : {}),
+    };
   }
 
   async #fileOf(blob: LayerBlob): Promise<LayerFile | undefined> {
@@ -178,7 +171,7 @@ export class DiskLayerLibrary implements LayerLibrary {
       return { blob: packed, open: () => decompress(store.open(packed), packed.compression), isVerified: false };
     }
     if (patch && (await hasPatch(patch, store)))
-      return { isPatch: true, open: () => openPatch(diffId, patch, store), isVerified: true };
+      return { open: () => openPatch(diffId, patch, store), isVerified: true };
     const directory = await this.#tarDirectory(diffId);
     return directory === undefined
       ? undefined
