@@ -59,6 +59,8 @@ import {
   type Platform,
   parseLocalName,
   ruledMtime,
+  shrink,
+  staySmall,
 } from './oci/index.ts';
 import { type BuiltImages, type OutputRooms, writeOutputs } from './outputs.ts';
 import { parseContainerfiles, parseMountOption } from './parser/index.ts';
@@ -77,6 +79,7 @@ import { unusedSecrets } from './unused-secrets.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
+  if (!isInsideNamespace(options.self.env)) staySmall();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
   const platforms = platformsOf(options);
@@ -108,8 +111,8 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const cacheFrom = await openCacheFrom({ options, workspace, platforms });
     const { cache } = cacheFrom;
     const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings, cache };
-    let executor = executorOptions(options, rooms);
-    const lookedUp = options.noCache ? undefined : await lookupSteps(rootsOf(graphs), executor);
+    let executor: ReturnType<typeof executorOptions> | undefined = executorOptions(options, rooms);
+    let lookedUp = options.noCache ? undefined : await lookupSteps(rootsOf(graphs), executor);
     const steps = stepsOf(...graphs);
     const pending = lookedUp?.missing ?? steps;
     refuseLimits(options, pending.filter(isRun));
@@ -119,6 +122,10 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
         await prefetch(graphs, remote);
         const found = { ...bases.handOver, ...cacheFrom.handOver() };
         const handOver = { ...found, ...remote.handOver(), ...context.handOver() };
+        // the run inside needs the memory
+        lookedUp = undefined;
+        executor = undefined;
+        shrink();
         return await delegateBuild(pending, options, { handOver, rung });
       }
       workspace.useChroot();

@@ -18,6 +18,7 @@ import {
   chainIdOf,
   type Layer,
   type MtimeRule,
+  tidy,
 } from '../oci/index.ts';
 import { directoriesLayer } from './copy-layer.ts';
 import { type Selection, selectAll, selectFromContext } from './copy-selection.ts';
@@ -30,6 +31,7 @@ import { ReadLog } from './read-log.ts';
 import { keyedSettings, type RunSettings } from './run-settings.ts';
 import type { Sandbox } from './sandbox/index.ts';
 import { Slots } from './slots.ts';
+import { closeSource } from './source-cursor.ts';
 import type { SourceRoot } from './source-root.ts';
 import { type CachePolicy, StepCache, type StepKey } from './step-cache.ts';
 import type { StepLocks } from './step-locks.ts';
@@ -154,6 +156,7 @@ class Run {
     await Promise.allSettled(targets.map((target) => this.#evaluate(target))); // a failure is the reason of the stop
     await Promise.allSettled(this.#promises.values()); // nothing runs on after we return
     this.#options.hasher.save();
+    for (const { root } of this.#results.values()) if (root) closeSource(root); // opened again where somebody reads on
     this.#stop.signal.throwIfAborted();
     return { results: this.#results, missing: this.#missing, selections: this.#selections };
   }
@@ -283,6 +286,7 @@ class Run {
       ...(files ? { files } : {}),
     };
     await this.#cache.record(made, keys);
+    this.#selections.delete(node.id); // nobody selects for a step again that has run
     return this.#resultOf(step, made, { keys: keys.map(({ key }) => key), isCached: false });
   }
 
@@ -345,6 +349,7 @@ class Run {
     const { library, sandbox, mtimeRule, emit } = this.#options;
     const { op } = node;
     if (op.kind === 'run') {
+      tidy();
       const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void =>
         emit({ type: 'step.output', step: node.id, stream, chunk });
       const onWait = (message: string): void => emit({ type: 'info', message });
@@ -375,25 +380,12 @@ class Run {
   }
 
   async #copy(step: Step, op: CopyOp, key: CacheKey): Promise<CommittedLayer> {
-    const { parent, selection, node } = step;
     const { library, mtimeRule, inlineMtime, emit, cache, hasher } = this.#options;
+    const rooms = { library, mtimeRule, inlineMtime, emit, hasher, signal: this.#signal };
     const likely = (await cache.lookup(key))?.layer?.diffId; // with --no-cache a step mostly makes what is there
     const { selection: _files, ...others } = step;
-    return copyStep({
-      node,
-      op,
-      parent,
-      selection,
-      basis: this.#key(others).key,
-      library,
-      hasher,
-      mtimeRule,
-      inlineMtime,
-      isFresh: this.#cache.isOff(node),
-      likely,
-      emit,
-      signal: this.#signal,
-    });
+    const isFresh = this.#cache.isOff(step.node);
+    return copyStep({ ...step, ...rooms, op, basis: this.#key(others).key, isFresh, likely });
   }
 }
 

@@ -1,5 +1,5 @@
-import { closeSync, createReadStream, existsSync, openSync, readdirSync } from 'node:fs';
-import { mkdir, rename } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readdirSync } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BuildError, type ErrorCode, systemErrorCode } from '../errors.ts';
 import {
@@ -322,7 +322,16 @@ interface UnpackingFile {
 
 async function diffIdOf(tar: string): Promise<DiffId> {
   const hash = sha256();
-  for await (const chunk of createReadStream(tar, { highWaterMark: HASH_BYTES })) hash.update(chunk);
+  const chunk = Buffer.allocUnsafeSlow(HASH_BYTES);
+  const file = await open(tar);
+  try {
+    for (let bytes = -1; bytes !== 0; ) {
+      bytes = (await file.read(chunk, 0, HASH_BYTES)).bytesRead;
+      hash.update(chunk.subarray(0, bytes));
+    }
+  } finally {
+    await file.close();
+  }
   return diffIdFrom(hash);
 }
 

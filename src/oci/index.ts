@@ -7,7 +7,7 @@ export * from './canonical-json.ts';
 export * from './config.ts';
 export * from './descriptor.ts';
 export * from './digest.ts';
-export { bytesPassed } from './garbage.ts';
+export { bytesPassed, shrink, staySmall, tidy } from './garbage.ts';
 export * from './image.ts';
 export * from './image-index.ts';
 export * from './image-name.ts';

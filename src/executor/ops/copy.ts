@@ -16,7 +16,7 @@ interface CopyStep {
   readonly node: Pick<Node, 'slot' | 'range'>;
   readonly op: CopyOp;
   readonly parent: readonly Layer[];
-  readonly selection: Selection | undefined;
+  readonly selection?: Selection | undefined;
   /** Of all that decides about the layer beside the selection. */
   readonly basis: CacheKey;
   readonly library: Pick<LayerLibrary, 'view' | 'commitTar' | 'commitPatch' | 'tarFile'>;
