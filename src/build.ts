@@ -79,7 +79,6 @@ import { unusedSecrets } from './unused-secrets.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult | Delegated | Report> {
   const start = performance.now();
-  if (!isInsideNamespace(options.self.env)) staySmall();
   const secrets = receiveSecrets(options.env);
   const contexts = parseContexts(options.contexts);
   const platforms = platformsOf(options);
@@ -112,8 +111,9 @@ export async function build(options: BuildOptions): Promise<BuildResult | Delega
     const { cache } = cacheFrom;
     const rooms = { context, contexts, workspace, remote, images, secrets, agents, mtimeRule, runSettings, cache };
     let executor: ReturnType<typeof executorOptions> | undefined = executorOptions(options, rooms);
-    let lookedUp = options.noCache ? undefined : await lookupSteps(rootsOf(graphs), executor);
     const steps = stepsOf(...graphs);
+    if (steps.some(isRun) && !isInsideNamespace(options.self.env)) staySmall();
+    let lookedUp = options.noCache ? undefined : await lookupSteps(rootsOf(graphs), executor);
     const pending = lookedUp?.missing ?? steps;
     refuseLimits(options, pending.filter(isRun));
     if (mustDelegate(steps, pending, options)) {

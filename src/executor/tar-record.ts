@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import type { DiffId, Digest } from '../oci/index.ts';
 import type { Owner } from './users.ts';
@@ -29,6 +29,9 @@ export interface TarRecord {
   /** CRC-32 of each `CHUNK_BYTES`. */
   readonly crcs: Uint32Array;
 }
+
+/** More than two lines have: two names of 4 KiB at most (PATH_MAX), in JSON. */
+const HEAD_BYTES = 64 * 1024;
 
 /** In the head: bytes of what follows it. */
 const PARTS = ['places', 'crcs', 'stamps', 'paths', 'names'] as const;
@@ -69,6 +72,19 @@ export function loadTarRecord(file: string, basis: Digest): TarRecord | undefine
   return { ...facts, places, crcs, stamps, paths, names: part('names').toString().split('\0') };
 }
 
+/** The layer that a record of this basis speaks of, without reading all of it. */
+export function recordedLayer(file: string, basis: Digest): DiffId | undefined {
+  const [magic, rest] = lineAt(bytesIn(file, HEAD_BYTES));
+  const [text, after] = lineAt(rest);
+  if (!magic.startsWith(`${MAGIC} `) || after.length === 0) return undefined;
+  try {
+    const head: Head = JSON.parse(text);
+    return head.basis === basis ? head.diffId : undefined;
+  } catch {
+    return undefined; // damaged
+  }
+}
+
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array | Uint32Array): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength);
 
@@ -77,9 +93,17 @@ function lineAt(bytes: Buffer): readonly [line: string, rest: Buffer] {
   return [bytes.toString('utf8', 0, end), bytes.subarray(end + 1)];
 }
 
-function bytesIn(file: string): Buffer {
+/** `most`: all of it by default. */
+function bytesIn(file: string, most?: number): Buffer {
   try {
-    return readFileSync(file);
+    if (most === undefined) return readFileSync(file);
+    const fd = openSync(file, 'r');
+    const bytes = Buffer.alloc(most);
+    try {
+      return bytes.subarray(0, readSync(fd, bytes, 0, most, 0));
+    } finally {
+      closeSync(fd);
+    }
   } catch {
     return Buffer.alloc(0); // absent
   }

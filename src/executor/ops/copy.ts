@@ -8,7 +8,7 @@ import { CopyReuse } from '../copy-reuse.ts';
 import type { Selection } from '../copy-selection.ts';
 import type { FileHasher } from '../file-hasher.ts';
 import { TarPatch } from '../tar-patch.ts';
-import { loadTarRecord } from '../tar-record.ts';
+import { recordedLayer } from '../tar-record.ts';
 import { TarRecording } from '../tar-recording.ts';
 import { untilAborted } from '../until-aborted.ts';
 
@@ -76,6 +76,6 @@ function recordingOf(step: CopyStep): TarRecording | undefined {
   const known = knownOf(step);
   if (!known) return undefined;
   const { isFresh, likely, selection } = step;
-  const isKept = isFresh && likely !== undefined && loadTarRecord(known.file, known.basis)?.diffId === likely;
+  const isKept = isFresh && likely !== undefined && recordedLayer(known.file, known.basis) === likely;
   return isKept ? undefined : TarRecording.of(selection?.sources ?? [], known);
 }
