@@ -302,7 +302,7 @@ function executorOptions(options: BuildOptions, rooms: Rooms): ExecutorOptions {
     library: workspace.library,
     cache: rooms.cache,
     sandbox: workspace.sandbox,
-    hasher: new FileHasher(join(workspace.root, 'stat-cache', statCacheName(context.directory))),
+    hasher: new FileHasher(join(workspace.store.paths.statCache, statCacheName(context.directory))),
     baseLayers: (digest) => images.get(digest)?.layers ?? [],
     sourceRoot: async (op) => (op.kind === 'context' ? localRoot(op, rooms) : rooms.remote.root(op)),
     mountRoot: (chain) => workspace.mountRoot(chain),

@@ -13,7 +13,7 @@ import { encodeSelection, readSelection, type SelectionRecord } from './selectio
 import { placeOf } from './source-cursor.ts';
 import { type Fingerprint, listFiles } from './source-files.ts';
 import type { SourceRoot } from './source-root.ts';
-import { writeWhole } from './whole-file.ts';
+import { markUsed, writeWhole } from './whole-file.ts';
 
 /** What a COPY reads: listed, then hashed. A context is looked at once a build. */
 export interface Selection {
@@ -77,6 +77,7 @@ function lookAgain({ op, root, identity, hasher }: Look, file: string, record: S
   const select = (): Selection => selectAll(op, () => root, hasher);
   const seen = { root, identity };
   if (changed.length === 0) {
+    markUsed(file);
     hasher.keep(root, record.paths);
     return new KnownSelection(record.digest, select, { seen: { ...seen, looks: record } });
   }

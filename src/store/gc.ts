@@ -11,6 +11,7 @@ import {
 } from '../oci/index.ts';
 import type { DiskContentStore } from './blobs.ts';
 import { parseCacheRecord } from './cache-index.ts';
+import { sweepContexts } from './gc-contexts.ts';
 import { mark } from './gc-mark.ts';
 import { selectRecords, type UsedRecord } from './gc-select.ts';
 import { Sweep } from './gc-sweep.ts';
@@ -84,6 +85,8 @@ export async function prune(deps: PruneDependencies, options: PruneOptions = {})
         // only compared
         await sweep.remove(join(deps.paths.origins, name), 'quiet');
     }
+    const { unusedSinceMs } = options;
+    await sweepContexts(deps.paths.statCache, { all: options.all && !isLimited(options), unusedSinceMs }, sweep);
     // what was fetched can be fetched again
     for (const name of await namesIn(deps.paths.remote)) await sweep.removeTree(join(deps.paths.remote, name));
     if (!options.dryRun) await deps.leases.clearIngest(cutoff);

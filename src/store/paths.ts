@@ -20,6 +20,8 @@ export interface StorePaths {
   /** What steps read, a line a file: explains a miss, and is not needed for a look-up. By the hex of the key. */
   readonly cacheFiles: string;
   readonly slots: string;
+  /** What is remembered of contexts; the newest mtime of a context's files is its last use. Owned by src/executor. */
+  readonly statCache: string;
   /** Held by flock while a step runs; by the hex of the key. Owned by src/executor. */
   readonly stepLocks: string;
   readonly layerIndex: string;
@@ -55,6 +57,7 @@ export function storePaths(root: string): StorePaths {
     cache: join(root, 'cache'),
     cacheFiles: join(root, 'cache-files'),
     slots: join(root, 'slots'),
+    statCache: join(root, 'stat-cache'),
     stepLocks: join(root, 'step-locks'),
     layerIndex: join(root, 'layer-index'),
     layers: join(root, 'layers'),

@@ -81,7 +81,7 @@ const KINDS: readonly { readonly what: string; readonly directories: readonly (k
   { what: 'images', directories: ['images'] },
   { what: 'blobs', directories: ['blobs', 'packedBlocks'] },
   { what: 'unpacked layers', directories: ['layers', 'tarIndex', 'layerIndex'] },
-  { what: 'cached steps', directories: ['cache', 'slots'] },
+  { what: 'cached steps', directories: ['cache', 'slots', 'statCache'] },
   { what: 'caches of RUN', directories: ['cacheMounts'] },
   { what: 'fetched', directories: ['remote'] },
   { what: 'in use', directories: ['active', 'ingest', 'leases'] },

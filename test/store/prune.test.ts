@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,6 +63,25 @@ describe('prune', () => {
     // Its record, manifest and config; the layers are shared.
     expect((await store.prune()).removed).toBe(3);
     expect((await store.images.list()).map((row) => row.name)).toEqual(['localhost/app:latest']);
+  });
+
+  test('forgets contexts that no build used for a month, as a whole; all of them with all', async () => {
+    const [used, unused] = ['a'.repeat(32), 'b'.repeat(32)];
+    const days = (n: number) => new Date(Date.now() - n * 24 * 60 * 60 * 1000);
+    const add = async (name: string, age: number) => {
+      await writeFile(join(root, 'stat-cache', name), 'hashes');
+      await utimes(join(root, 'stat-cache', name), days(age), days(age));
+    };
+    const left = async () => (await readdir(join(root, 'stat-cache'))).sort();
+    for (const context of [used, unused]) await add(context, 40);
+    await add(`${used}-selection`, 20);
+    await add(`${unused}-selection`, 31);
+    await age();
+    expect(await store.prune({ unusedSinceMs: Date.now() - 365 * 24 * 60 * 60 * 1000 })).toMatchObject({ removed: 0 });
+    expect(await store.prune()).toEqual({ removed: 2, freedBytes: 12 });
+    expect(await left()).toEqual([used, `${used}-selection`]);
+    await store.prune({ all: true });
+    expect(await left()).toEqual([]);
   });
 
   test('keeps the cache and its layers, and removes both with all', async () => {
