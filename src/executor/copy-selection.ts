@@ -5,7 +5,7 @@ import { type Described, hashSources, isLinkText } from './content-hash.ts';
 import { editSelection } from './edited-selection.ts';
 import type { FileHasher, FileReader } from './file-hasher.ts';
 import { expectFiles, isAsStamped } from './file-status.ts';
-import type { Looks } from './read-log.ts';
+import { type Looks, MOST_CHANGED } from './read-log.ts';
 import type { RootOf, SelectedSource } from './selected-source.ts';
 import { encodeTexts, readTexts, type SelectedTexts } from './selected-texts.ts';
 import { selectSources } from './selection.ts';
@@ -31,9 +31,6 @@ export interface Seen {
   readonly identity: Digest;
   readonly looks: Looks;
 }
-
-/** More changed files are looked for with all the others. */
-const MOST_CHANGED = 64;
 
 export function selectAll(op: CopyOp, rootOf: RootOf, reader: FileReader): ListedSelection {
   const sources = selectSources(op, rootOf);

@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { type BodyRecord, PIECE_BYTES, type TarBody } from './body-record.ts';
+import { readFully } from './read-fully.ts';
 
 /** How many times over the tar may be read, before reading the files is cheaper. */
 const MOST_READS = 2;
@@ -59,8 +60,7 @@ export class EarlierTar implements Disposable {
     this.#budget -= PIECE_BYTES;
     if (this.#budget < 0) return;
     try {
-      for (let got = -1; got !== 0 && this.#end < start + PIECE_BYTES; this.#end += got)
-        got = readSync(this.#fd, this.#window, this.#end - start, start + PIECE_BYTES - this.#end, this.#end);
+      this.#end = start + readFully(this.#fd, this.#window, start);
     } catch {
       this.#end = start; // the disk does not give it back: the file itself is read
     }

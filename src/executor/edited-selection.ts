@@ -7,6 +7,7 @@ import type { SelectedTexts } from './selected-texts.ts';
 import type { SelectionRecord } from './selection-record.ts';
 import { placeOf } from './source-cursor.ts';
 import { fileLine, isLineOf } from './source-files.ts';
+import { isAbove, relativeTo } from './source-path.ts';
 import { listSource, type SourceRoot } from './source-root.ts';
 
 interface Place {
@@ -64,12 +65,6 @@ const isPlainFile = (stat: FileStat): boolean => stat.isFile() && stat.nlink ===
 
 /** The first member of a text of `describeAlone`. */
 const kindOf = (text = ''): string => /^\["(\w+)"/.exec(text)?.[1] ?? '';
-
-const relativeTo = (directory: string, path: string): string =>
-  directory === '' ? path : path.slice(directory.length + 1);
-
-const isAbove = (path: string, directory: string): boolean =>
-  path === '' ? directory !== '' : directory.startsWith(`${path}/`);
 
 /** Names that are left out of the context were not noted: with them the names are never the same. */
 function hasSameNames(root: SourceRoot, { paths, listings }: SelectionRecord, path: string): boolean {

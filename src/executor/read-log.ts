@@ -4,8 +4,8 @@ import { type FileStat, STAMP_BYTES } from './file-stat.ts';
 export const ABSENT = '\0'.repeat(STAMP_BYTES);
 /** The stamp of a file that may change again without its times changing: no file has it, so it is looked at anew. */
 export const UNSETTLED = '\xff'.repeat(STAMP_BYTES);
-/** With more of them (a tree that was just checked out) nothing is won. */
-const MOST_UNSETTLED = 64;
+/** Of files that changed or have not settled: with more (a tree that was just checked out) all are gone through. */
+export const MOST_CHANGED = 64;
 
 /** The names of a directory that were looked at: `count` paths one after another. */
 export interface Listing {
@@ -72,7 +72,7 @@ export class ReadLog {
     const { paths, stamps, unsettled } = this.#looks;
     const isSettled = !stat || this.#isSettled(path, stat);
     if (!isSettled) unsettled.set(paths.length, stat.stamp);
-    if (unsettled.size > MOST_UNSETTLED) return this.giveUp();
+    if (unsettled.size > MOST_CHANGED) return this.giveUp();
     paths.push(path);
     stamps.push(isSettled ? (stat?.stamp ?? ABSENT) : UNSETTLED);
   }

@@ -1,18 +1,11 @@
-import { closeSync, openSync, readSync, rmSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { posix } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { BuildError } from '../errors.ts';
 import { parseChmod } from '../graph/index.ts';
 import { type CommittedLayer, encodeHeader, type LayerLibrary, paddingAfter } from '../layers/index.ts';
-import {
-  asDigest,
-  type ByteStream,
-  type Digest,
-  diffIdFrom,
-  type LayerPatch,
-  type MtimeRule,
-  sha256,
-} from '../oci/index.ts';
+import { asDigest, type Digest, diffIdFrom, type LayerPatch, type MtimeRule, oneChunk, sha256 } from '../oci/index.ts';
 import { Batch } from './batch.ts';
 import { CHUNK_BYTES } from './chunk-pool.ts';
 import type { Seen } from './copy-selection.ts';
@@ -20,13 +13,14 @@ import { freshReader } from './file-hasher.ts';
 import { type FileStat, STAMP_BYTES } from './file-stat.ts';
 import { lstatOf } from './file-status.ts';
 import { hostEntry } from './host-entry.ts';
+import { readFully } from './read-fully.ts';
+import { MOST_CHANGED } from './read-log.ts';
 import { placeOf } from './source-cursor.ts';
+import { isAbove, relativeTo } from './source-path.ts';
 import { readHost, ruled } from './tar-plan.ts';
 import { loadTarRecord, type TarRecord } from './tar-record.ts';
 import type { SeenFile } from './unchanged-file.ts';
 
-/** With more of them, or where the record does not fit, the files are copied as if there were none. */
-const MOST_CHANGED = 64;
 /** Of new members; they are held in memory. */
 const MOST_BYTES = 16 * 1024 * 1024;
 /** Bytes after which others have their turn. */
@@ -45,8 +39,6 @@ export interface PatchParts {
 
 /** A member of the tar that is another now. */
 interface Replacement {
-  /** Among the names. */
-  readonly index: number;
   readonly start: number;
   readonly end: number;
   readonly header: Uint8Array;
@@ -118,7 +110,7 @@ export class TarPatch implements Disposable {
     if (diffId === base) return { diffId, sizeBytes: size, isEmpty: false };
     return this.#parts.library.commitPatch(diffId, {
       base: { digest: asDigest(base), size },
-      pieces: once(pieces),
+      pieces: oneChunk(pieces),
       parts,
     });
   }
@@ -168,9 +160,7 @@ export class TarPatch implements Disposable {
     if (block === this.#loaded) return;
     const start = block * CHUNK_BYTES;
     const size = Math.min(CHUNK_BYTES, this.#record.size - start);
-    let read = 0;
-    for (let got = -1; got !== 0 && read < size; read += got)
-      got = readSync(this.#fd, this.#block, read, size - read, start + read);
+    const read = readFully(this.#fd, this.#block.subarray(0, size), start);
     this.#loaded = block;
     if (read === size && crc32(this.#block.subarray(0, size)) === this.#record.crcs[block]) return;
     rmSync(this.#parts.file, { force: true });
@@ -178,10 +168,6 @@ export class TarPatch implements Disposable {
       hint: 'Run tsbuild store verify to see what else is',
     });
   }
-}
-
-async function* once(bytes: Uint8Array): ByteStream {
-  yield bytes;
 }
 
 /** In the order of the tar. undefined: something else changed than files and directories that were there. */
@@ -192,7 +178,7 @@ function replacementsOf(parts: PatchParts, record: TarRecord): readonly Replacem
   for (const path of paths ?? []) {
     const stat = statAsSeen(parts.seen, path, positions ?? []);
     if (!stat) return undefined;
-    if (isAbove(path, record, stat)) continue;
+    if (isOnlyEntered(path, record, stat)) continue;
     const replacement = replacementOf(parts, record, { path, stat });
     if (!replacement) return undefined;
     found.push(replacement);
@@ -229,10 +215,10 @@ function statAsSeen({ root, looks }: Seen, path: string, positions: readonly num
 }
 
 /** The directory that is copied, or one on the way to it: only its contents are. Its time is that of new directories. */
-function isAbove(path: string, { source: { directory, mtime } }: TarRecord, stat: FileStat): boolean {
+function isOnlyEntered(path: string, { source: { directory, mtime } }: TarRecord, stat: FileStat): boolean {
   if (!stat.isDirectory()) return false;
   if (path === directory) return stat.mtime === mtime;
-  return path === '' || directory.startsWith(`${path}/`);
+  return isAbove(path, directory);
 }
 
 function replacementOf(
@@ -240,12 +226,12 @@ function replacementOf(
   { source: { directory }, names, places, destination, owner }: TarRecord,
   { path, stat }: { readonly path: string; readonly stat: FileStat },
 ): Replacement | undefined {
-  const relative = directory === '' ? path : path.slice(directory.length + 1);
+  const relative = relativeTo(directory, path);
   const index = names.indexOf(stat.isDirectory() ? `${relative}/` : relative);
   const [start, end] = [places[2 * index], places[2 * index + 1]];
   const isPlain = stat.isDirectory() || (stat.isFile() && stat.nlink === 1);
   if (start === undefined || end === undefined || !isPlain) return undefined;
-  const target = destination === '/' ? `/${relative}` : `${destination}/${relative}`;
+  const target = posix.join(destination, relative);
   const changes = { owner: owner ?? undefined, chmod: chmod === undefined ? undefined : parseChmod(chmod) };
   const xattrs = freshReader.xattrs({ root, path }, stat);
   const entry = hostEntry(root, { relative, path, stat }, { target, xattrs, ...changes });
@@ -253,5 +239,5 @@ function replacementOf(
   const size = entry.type === 'file' ? entry.size : 0;
   const newSize = header.byteLength + size + paddingAfter(size).byteLength;
   const seen = entry.type === 'file' ? { file: { root, path }, stat } : undefined;
-  return { index, start, end, header, seen, newSize };
+  return { start, end, header, seen, newSize };
 }

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { DiffId, Digest } from '../oci/index.ts';
 import type { Seen } from './copy-selection.ts';
@@ -70,7 +71,7 @@ export class TarRecording {
     const names: string[] = [];
     const numbers: number[] = [];
     for (const { relative, stat, isParent } of source.entries) {
-      const place = places.get(to.path === '/' ? `/${relative}` : `${to.path}/${relative}`);
+      const place = places.get(posix.join(to.path, relative));
       // what is only on the way to what is copied takes after what is there
       if (relative === '' || isParent || !place || !(stat.isDirectory() || stat.isFile())) continue;
       names.push(stat.isDirectory() ? `${relative}/` : relative);

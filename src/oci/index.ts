@@ -15,6 +15,7 @@ export * from './json-difference.ts';
 export * from './manifest.ts';
 export * from './media-types.ts';
 export * from './mtime-rule.ts';
+export { oneChunk } from './one-chunk.ts';
 export * from './platform.ts';
 export * from './ports.ts';
 export * from './reference.ts';

@@ -1,6 +1,5 @@
 import { BuildError } from '../errors.ts';
 import {
-  type ByteStream,
   type Descriptor,
   type Digest,
   formatReference,
@@ -9,6 +8,7 @@ import {
   imagesOf,
   isForeignLayer,
   isImageIndex,
+  oneChunk,
 } from '../oci/index.ts';
 import { pushScope } from './authenticator.ts';
 import type { RegistryCall } from './host.ts';
@@ -27,12 +27,8 @@ function blobsOf(images: readonly Image[]): readonly PushedBlob[] {
     blobs.set(descriptor.digest, { descriptor, open: (signal) => layer.compressed(signal) });
   }
   for (const { configDescriptor: descriptor, rawConfig } of images)
-    blobs.set(descriptor.digest, { descriptor, open: () => once(rawConfig) });
+    blobs.set(descriptor.digest, { descriptor, open: () => oneChunk(rawConfig) });
   return [...blobs.values()];
-}
-
-async function* once(bytes: Uint8Array): ByteStream {
-  yield bytes;
 }
 
 type Common = Pick<RegistryCall, 'onRetry' | 'onWarning'>;

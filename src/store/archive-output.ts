@@ -3,9 +3,8 @@ import { dirname, join } from 'node:path';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { encodeTarStream, type TarMember } from '../layers/index.ts';
-import type { ByteStream } from '../oci/index.ts';
+import { type ByteStream, oneChunk } from '../oci/index.ts';
 import { abortable } from './abortable.ts';
-import { oneChunk } from './one-chunk.ts';
 import { temporaryName } from './process-identity.ts';
 import { storeError } from './store-error.ts';
 

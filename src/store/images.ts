@@ -14,6 +14,7 @@ import {
   isImageIndex,
   type LayerSource,
   OCI_MANIFEST,
+  oneChunk,
   type Platform,
   parseReference,
   type Reference,
@@ -26,7 +27,6 @@ import { candidateNames, idPrefixOf, matchId, noImage } from './image-names.ts';
 import { chooseImage, type Decompress, type ImageParts, readContent, requirePlatform } from './image-reader.ts';
 import { ImageRecords, idOf, isIndexRecord, type StoredRecord } from './image-records.ts';
 import type { DiskLayerIndex } from './layer-index.ts';
-import { oneChunk } from './one-chunk.ts';
 import { type StorePaths, tagPath } from './paths.ts';
 import type { RemoteBlobs } from './remote-blobs.ts';
 import { withFileLock } from './state-file.ts';

@@ -13,6 +13,7 @@ import {
   type Layer,
   MAX_JSON_BYTES,
   OCI_MANIFEST,
+  oneChunk,
   type Platform,
   type Reference,
   type TransferOptions,
@@ -30,7 +31,6 @@ import {
   parseLayoutIndex,
 } from './layout-index.ts';
 import { metered } from './metered.ts';
-import { oneChunk } from './one-chunk.ts';
 import { forEachParallel } from './parallel.ts';
 import { replaceFile, withFileLock } from './state-file.ts';
 import { storeError } from './store-error.ts';

@@ -6,7 +6,6 @@ import {
   asDigest,
   type DiffId,
   type Digest,
-  digestsOf,
   hexOf,
   imagesOf,
   isForeignLayer,
@@ -205,8 +204,8 @@ class Verification {
   /** The only form of the layer is one of parts, and one of them is damaged, and still there. */
   async #isOfBadParts(diffId: DiffId): Promise<boolean> {
     const { blobs = [], patch } = (await this.#deps.layerIndex.get(diffId)) ?? {};
-    if (!patch || this.#repair || !digestsOf({ diffId, blobs: [], patch }).some((one) => this.#badBlobs.has(one)))
-      return false;
+    const isBad = patch && [patch.base, patch.pieces].some(({ digest }) => this.#badBlobs.has(digest));
+    if (!isBad || this.#repair) return false;
     for (const { digest } of blobs)
       if (!this.#badBlobs.has(digest) && (await this.#deps.blobs.has(digest))) return false;
     return true;

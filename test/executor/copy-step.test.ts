@@ -29,6 +29,7 @@ import { collect } from '../layers/tar/archives.ts';
 import { memoryView } from '../support/memory-view.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { copyOp, range, sourceRoot } from './support/copying.ts';
+import { type Edit, edit } from './support/edits.ts';
 
 const MINUTE = 60_000;
 
@@ -311,10 +312,13 @@ it('never mixes two states of a file', async () => {
 
 it('is that of the files after any edits, whether they have settled or not', async () => {
   const names = ['d1/f1', 'd1/f8', 'd1.c', 'a\nb', 'large', 'd0/new', 'link'];
-  const name = fc.constantFrom(...names);
+  const file = fc.constantFrom(...names);
   const what = fc.constantFrom('write', 'grow', 'replace', 'remove', 'chmod', 'touch', 'link', 'move');
   const builds = fc.array(
-    fc.record({ edits: fc.array(fc.record({ what, name, other: name }), { maxLength: 3 }), isSettled: fc.boolean() }),
+    fc.record({
+      edits: fc.array(fc.record<Edit>({ what, file, other: file }), { maxLength: 3 }),
+      isSettled: fc.boolean(),
+    }),
     { minLength: 2, maxLength: 5 },
   );
   let patched = 0;
@@ -323,22 +327,7 @@ it('is that of the files after any edits, whether they have settled or not', asy
       const place = { directory: context(), home: tempDir() };
       for (const [n, { edits, isSettled }] of all.entries()) {
         vi.useRealTimers();
-        for (const { what, name, other } of edits) {
-          const [path, to] = [join(place.directory, 'src', name), join(place.directory, 'src', other)];
-          try {
-            if (what === 'write') writeFileSync(path, `${n}`);
-            if (what === 'grow') writeFileSync(path, 'more '.repeat(n * 1000));
-            if (what === 'replace') writeFileSync(`${path}~`, `${n}`);
-            if (what === 'replace') renameSync(`${path}~`, path);
-            if (what === 'remove') rmSync(path);
-            if (what === 'chmod') chmodSync(path, n % 2 === 0 ? 0o600 : 0o755);
-            if (what === 'touch') utimesSync(path, n, n);
-            if (what === 'link') linkSync(path, to);
-            if (what === 'move') renameSync(path, to);
-          } catch {
-            // there is no such file, or it has the name already
-          }
-        }
+        for (const one of edits) edit(join(place.directory, 'src'), one, n);
         if (isSettled) settle();
         if (!(await expectFresh(place, how)).isWhole) patched++;
       }

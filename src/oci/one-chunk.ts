@@ -1,4 +1,4 @@
-import type { ByteStream } from '../oci/index.ts';
+import type { ByteStream } from './ports.ts';
 
 /** A stream of bytes that are in memory already. */
 export async function* oneChunk(bytes: Uint8Array): ByteStream {
